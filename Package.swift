@@ -44,9 +44,14 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
+    // Floor 0: doors to C.
+    .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
     // Floor 1
     room("Base"),
     tests("BaseTests", ["Base"]),
+    // Floor 2
+    room("System", ["Base", "CLinux"]),
+    tests("SystemTests", ["Base", "System"]),
   ],
   swiftLanguageModes: [.v6]
 )

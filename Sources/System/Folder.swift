@@ -1,0 +1,77 @@
+public import Base
+import CLinux
+
+/// What is done with folders and with files by their names.
+public enum Folder {
+  /// Makes a folder, and those above it where they are missing.
+  public static func create(_ path: String) throws(Fault) {
+    let result = unsafe linux_mkdir(path)
+    switch -result {
+    case 0: return
+    case alreadyThere:
+      // A file of that name is no folder: opening it as one says so.
+      let descriptor = try checked(unsafe linux_open(path, Int32(LINUX_FOLDER)))
+      linux_close(Int32(descriptor))
+    case missing:
+      guard let cut = path.lastIndex(of: "/"), cut > path.startIndex else {
+        throw Fault(.io, .disk, errno: Int32(missing))
+      }
+      try create(String(path[..<cut]))
+      try checked(unsafe linux_mkdir(path))
+    default:
+      try checked(result)
+    }
+  }
+
+  /// The names in a folder, without `.` and `..`, in no order.
+  public static func names(in path: String) throws(Fault) -> [String] {
+    var error: Int64 = 0
+    guard let folder = unsafe linux_folder_open(path, &error) else {
+      try checked(min(error, -1))
+      return []
+    }
+    defer { unsafe linux_folder_close(folder) }
+    var names: [String] = []
+    while let name = unsafe linux_folder_next(folder) {
+      unsafe names.append(String(cString: name))
+    }
+    return names
+  }
+
+  /// Removes a file; that it has gone already is no fault.
+  public static func remove(file path: String) throws(Fault) {
+    let result = unsafe linux_unlink(path)
+    if result == -missing { return }
+    try checked(result)
+  }
+
+  public static func rename(_ from: String, to target: String) throws(Fault) {
+    try checked(unsafe linux_rename(from, target))
+  }
+
+  /// Waits until the folder's names are on the disk (fsync, 2).
+  public static func sync(_ path: String) throws(Fault) {
+    let folder = File(
+      owning: Int32(try checked(unsafe linux_open(path, Int32(LINUX_FOLDER)))))
+    try checked(linux_fsync(folder.descriptor))
+  }
+
+  /// Whether anything has this name.
+  public static func exists(_ path: String) -> Bool {
+    let descriptor = unsafe linux_open(path, 0)
+    if descriptor >= 0 { linux_close(Int32(descriptor)) }
+    return descriptor != -missing && descriptor != -notAFolder
+  }
+
+  /// Bytes of the file system that holds a path: those free for us, and all.
+  public static func space(at path: String) throws(Fault) -> (free: Int, total: Int) {
+    var free: UInt64 = 0
+    var total: UInt64 = 0
+    try checked(unsafe linux_free_space(path, &free, &total))
+    return (Int(clamping: free), Int(clamping: total))
+  }
+}
+
+private let missing: Int64 = 2
+private let alreadyThere: Int64 = 17
+private let notAFolder: Int64 = 20

@@ -1,0 +1,45 @@
+public import Base
+import CLinux
+
+/// A file that is only ever appended to, or one of the process' standard streams.
+///
+/// Its write may wait (a slow disk, a full pipe), so it is for threads that may.
+public struct LogFile: ~Copyable, Sendable {
+  private let file: File
+
+  /// Opens for appending, and makes the file (readable by its group) where it is missing.
+  public init(appendingTo path: String) throws(Fault) {
+    file = File(owning: Int32(try Self.checked(unsafe linux_open_append(path))))
+  }
+
+  /// Takes a descriptor over.
+  public init(owning descriptor: Int32) {
+    file = File(owning: descriptor)
+  }
+
+  public static func standardOutput() throws(Fault) -> LogFile {
+    LogFile(owning: Int32(try checked(linux_duplicate(1))))
+  }
+
+  public static func standardError() throws(Fault) -> LogFile {
+    LogFile(owning: Int32(try checked(linux_duplicate(2))))
+  }
+
+  /// Gives the descriptor away; whoever takes it closes it.
+  public consuming func release() -> Int32 {
+    file.release()
+  }
+
+  /// Writes all bytes, or throws; some may have been written then.
+  public func write(_ bytes: RawSpan) throws(Fault) {
+    let result = unsafe bytes.withUnsafeBytes { source in
+      unsafe linux_write_all(file.descriptor, source.baseAddress, source.count)
+    }
+    _ = try Self.checked(result)
+  }
+
+  private static func checked(_ result: Int64) throws(Fault) -> Int64 {
+    if result < 0 { throw Fault(.io, .disk, errno: Int32(truncatingIfNeeded: -result)) }
+    return result
+  }
+}
