@@ -52,6 +52,8 @@ let package = Package(
     // Floor 2
     room("System", ["Base", "CLinux"]),
     tests("SystemTests", ["Base", "System"]),
+    room("HTTP", ["Base"]),
+    tests("HTTPTests", ["Base", "HTTP"]),
   ],
   swiftLanguageModes: [.v6]
 )
