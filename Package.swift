@@ -46,6 +46,7 @@ let package = Package(
   targets: [
     // Floor 0: doors to C.
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+    door("COpenSSL", "openssl", "libssl-dev"),
     // Floor 1
     room("Base"),
     tests("BaseTests", ["Base"]),
@@ -54,6 +55,8 @@ let package = Package(
     tests("SystemTests", ["Base", "System"]),
     room("HTTP", ["Base"]),
     tests("HTTPTests", ["Base", "HTTP"]),
+    room("IPFS", ["Base", "COpenSSL"]),
+    tests("IPFSTests", ["Base", "IPFS"]),
   ],
   swiftLanguageModes: [.v6]
 )

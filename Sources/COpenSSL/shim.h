@@ -1,0 +1,3 @@
+// Door to OpenSSL 3. No logic: macros that Swift cannot import become inline functions here.
+#pragma once
+#include <openssl/evp.h>
