@@ -57,6 +57,9 @@ let package = Package(
     tests("HTTPTests", ["Base", "HTTP"]),
     room("IPFS", ["Base", "COpenSSL"]),
     tests("IPFSTests", ["Base", "IPFS"]),
+    // Floor 3
+    room("EventLoop", ["Base", "System"]),
+    tests("EventLoopTests", ["Base", "System", "EventLoop"]),
   ],
   swiftLanguageModes: [.v6]
 )
