@@ -60,6 +60,10 @@ let package = Package(
     // Floor 3
     room("EventLoop", ["Base", "System"]),
     tests("EventLoopTests", ["Base", "System", "EventLoop"]),
+    room("Telemetry", ["Base", "System", .product(name: "Logging", package: "swift-log")]),
+    tests(
+      "TelemetryTests",
+      ["Base", "System", "Telemetry", .product(name: "Logging", package: "swift-log")]),
   ],
   swiftLanguageModes: [.v6]
 )

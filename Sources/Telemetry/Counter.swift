@@ -1,0 +1,146 @@
+public import Base
+
+/// Everything that is counted: one line for each, its text being the series that Prometheus sees.
+///
+/// The text before the brace is the family, the text inside it fixed labels. The cases of a family
+/// stand together; a new family also needs its sentence in `MetricFamily.help`.
+public enum Counter: String, CaseIterable, Sendable {
+  case requestHit = #"sluice_requests_total{cache="hit"}"#
+  case requestMiss = #"sluice_requests_total{cache="miss"}"#
+  case requestCollapsed = #"sluice_requests_total{cache="collapsed"}"#
+  case requestPartial = #"sluice_requests_total{cache="partial"}"#
+  case requestBypass = #"sluice_requests_total{cache="bypass"}"#
+  case requestNone = #"sluice_requests_total{cache="none"}"#
+  case requestError = #"sluice_requests_total{cache="error"}"#
+
+  case response1xx = #"sluice_responses_total{class="1xx"}"#
+  case response2xx = #"sluice_responses_total{class="2xx"}"#
+  case response3xx = #"sluice_responses_total{class="3xx"}"#
+  case response4xx = #"sluice_responses_total{class="4xx"}"#
+  case response5xx = #"sluice_responses_total{class="5xx"}"#
+  case responseBytes = "sluice_response_bytes_total"
+
+  case connectionAccepted = "sluice_connections_accepted_total"
+  case acceptPause = "sluice_accept_pauses_total"
+
+  case refusal400 = #"sluice_request_refusals_total{reason="400"}"#
+  case refusal403 = #"sluice_request_refusals_total{reason="403"}"#
+  case refusal405 = #"sluice_request_refusals_total{reason="405"}"#
+  case refusal408 = #"sluice_request_refusals_total{reason="408"}"#
+  case refusal410 = #"sluice_request_refusals_total{reason="410"}"#
+  case refusal411 = #"sluice_request_refusals_total{reason="411"}"#
+  case refusal413 = #"sluice_request_refusals_total{reason="413"}"#
+  case refusal414 = #"sluice_request_refusals_total{reason="414"}"#
+  case refusal417 = #"sluice_request_refusals_total{reason="417"}"#
+  case refusal421 = #"sluice_request_refusals_total{reason="421"}"#
+  case refusal429 = #"sluice_request_refusals_total{reason="429"}"#
+  case refusal431 = #"sluice_request_refusals_total{reason="431"}"#
+  case refusal451 = #"sluice_request_refusals_total{reason="451"}"#
+  case refusal501 = #"sluice_request_refusals_total{reason="501"}"#
+  case refusal503 = #"sluice_request_refusals_total{reason="503"}"#
+  case refusal505 = #"sluice_request_refusals_total{reason="505"}"#
+  case refusalOther = #"sluice_request_refusals_total{reason="other"}"#
+
+  case timeoutClientHeader = #"sluice_timeouts_total{side="client_header"}"#
+  case timeoutClientIdle = #"sluice_timeouts_total{side="client_idle"}"#
+  case timeoutClientSend = #"sluice_timeouts_total{side="client_send"}"#
+  case timeoutUpstreamConnect = #"sluice_timeouts_total{side="upstream_connect"}"#
+  case timeoutUpstreamFirstByte = #"sluice_timeouts_total{side="upstream_first_byte"}"#
+  case timeoutUpstreamBetweenBytes = #"sluice_timeouts_total{side="upstream_between_bytes"}"#
+
+  case upstreamRequest = "sluice_upstream_requests_total"
+  case upstreamConnect = #"sluice_upstream_errors_total{kind="connect"}"#
+  case upstreamClosed = #"sluice_upstream_errors_total{kind="closed"}"#
+  case upstreamReset = #"sluice_upstream_errors_total{kind="reset"}"#
+  case upstreamTimeout = #"sluice_upstream_errors_total{kind="timeout"}"#
+  case upstreamMalformed = #"sluice_upstream_errors_total{kind="malformed"}"#
+  case upstreamMismatch = #"sluice_upstream_errors_total{kind="mismatch"}"#
+  case upstreamIO = #"sluice_upstream_errors_total{kind="io"}"#
+  case upstreamExhausted = #"sluice_upstream_errors_total{kind="exhausted"}"#
+  case upstreamCorrupt = #"sluice_upstream_errors_total{kind="corrupt"}"#
+  case upstreamCancelled = #"sluice_upstream_errors_total{kind="cancelled"}"#
+  case upstreamUnavailable = #"sluice_upstream_errors_total{kind="unavailable"}"#
+  case upstreamRetry = "sluice_upstream_retries_total"
+  case upstreamConnectionOpened = "sluice_upstream_connections_opened_total"
+
+  case fill = "sluice_fills_total"
+  case fillReaderJoined = "sluice_fill_readers_joined_total"
+  case fillBytes = "sluice_fill_bytes_total"
+  case notStoredForeignAnswer = #"sluice_not_stored_total{reason="foreign_answer"}"#
+  case notStoredNoLength = #"sluice_not_stored_total{reason="no_length"}"#
+  case notStoredSetCookie = #"sluice_not_stored_total{reason="set_cookie"}"#
+  case notStoredStatus = #"sluice_not_stored_total{reason="status"}"#
+  case notStoredMismatch = #"sluice_not_stored_total{reason="mismatch"}"#
+  case notStoredBypass = #"sluice_not_stored_total{reason="bypass"}"#
+  case notStoredTruncated = #"sluice_not_stored_total{reason="truncated"}"#
+  case notStoredDisk = #"sluice_not_stored_total{reason="disk"}"#
+  case notStoredGenerated = #"sluice_not_stored_total{reason="generated"}"#
+  case verifiedBytes = "sluice_verified_bytes_total"
+
+  case clientAbort = "sluice_client_aborts_total"
+  case loopTurn = "sluice_loop_turns_total"
+  case diskWait = "sluice_disk_waits_total"
+
+  /// The place in a page: the order of the cases above.
+  @inlinable
+  public var index: Int {
+    // An enum without payloads and of 2 to 256 cases is one byte that counts them in order (Swift's
+    // ABI, "fragile enum layout"); the raw value would be a walk through all the texts.
+    unsafe Int(unsafeBitCast(self, to: UInt8.self))
+  }
+}
+
+// MARK: - From what happened to its counter
+
+extension Counter {
+  /// The counter of a response's class; a status outside 100–599 counts as 5xx.
+  public static func response(status: Int) -> Counter {
+    switch status {
+    case 100..<200: .response1xx
+    case 200..<300: .response2xx
+    case 300..<400: .response3xx
+    case 400..<500: .response4xx
+    default: .response5xx
+    }
+  }
+
+  /// The counter of a request that was refused with this status.
+  public static func refusal(status: Int) -> Counter {
+    switch status {
+    case 400: .refusal400
+    case 403: .refusal403
+    case 405: .refusal405
+    case 408: .refusal408
+    case 410: .refusal410
+    case 411: .refusal411
+    case 413: .refusal413
+    case 414: .refusal414
+    case 417: .refusal417
+    case 421: .refusal421
+    case 429: .refusal429
+    case 431: .refusal431
+    case 451: .refusal451
+    case 501: .refusal501
+    case 503: .refusal503
+    case 505: .refusal505
+    default: .refusalOther
+    }
+  }
+
+  /// The counter of an upstream's fault.
+  public static func upstreamError(_ kind: Fault.Kind) -> Counter {
+    switch kind {
+    case .connect: .upstreamConnect
+    case .closed: .upstreamClosed
+    case .reset: .upstreamReset
+    case .timeout: .upstreamTimeout
+    case .malformed: .upstreamMalformed
+    case .mismatch: .upstreamMismatch
+    case .io: .upstreamIO
+    case .exhausted: .upstreamExhausted
+    case .corrupt: .upstreamCorrupt
+    case .cancelled: .upstreamCancelled
+    case .unavailable: .upstreamUnavailable
+    }
+  }
+}

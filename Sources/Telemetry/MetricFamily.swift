@@ -1,0 +1,48 @@
+/// The sentence that each family of counters, gauges and histograms is published with.
+enum MetricFamily {
+  static let help: [(family: String, sentence: String)] = [
+    ("sluice_requests_total", "Requests answered, by what the cache had."),
+    ("sluice_responses_total", "Responses sent to clients, by class of status."),
+    ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
+    ("sluice_connections_accepted_total", "Client connections accepted."),
+    ("sluice_accept_pauses_total", "Times that accepting stopped because nothing was left for it."),
+    ("sluice_request_refusals_total", "Requests refused before they were looked up, by status."),
+    ("sluice_timeouts_total", "Deadlines that a peer let pass, by what was awaited."),
+    ("sluice_upstream_requests_total", "Requests sent to upstream servers."),
+    ("sluice_upstream_errors_total", "Upstream requests that failed, by kind of fault."),
+    ("sluice_upstream_retries_total", "Upstream requests that were a further try."),
+    ("sluice_upstream_connections_opened_total", "Connections opened to upstream servers."),
+    ("sluice_fills_total", "Fetches begun to fill the cache."),
+    ("sluice_fill_readers_joined_total", "Requests that joined a fetch already running."),
+    ("sluice_fill_bytes_total", "Body bytes fetched from upstream servers."),
+    ("sluice_not_stored_total", "Answers passed on but not kept, by reason."),
+    ("sluice_verified_bytes_total", "Body bytes checked against their CID."),
+    ("sluice_client_aborts_total", "Responses that a client left before their end."),
+    ("sluice_loop_turns_total", "Turns of the event loops."),
+    ("sluice_disk_waits_total", "Reads handed to the disk threads because they would block."),
+    ("sluice_client_connections", "Client connections open."),
+    ("sluice_exchanges_active", "Requests being answered."),
+    ("sluice_fills_active", "Fetches running."),
+    ("sluice_upstream_connections", "Connections open to upstream servers, by state."),
+    ("sluice_request_duration_seconds", "From a request's head to its response's last byte."),
+    ("sluice_first_byte_seconds", "From a request's head to its response's first byte."),
+    ("sluice_loop_lag_seconds", "Time that one turn of an event loop took, waiting left out."),
+  ]
+}
+
+/// A series' text (`family{label="value"}`), taken apart.
+struct Series {
+  let family: Substring
+  /// What stands between the braces; empty where there are none.
+  let labels: Substring
+
+  init(_ text: String) {
+    guard let brace = text.firstIndex(of: "{") else {
+      family = text[...]
+      labels = ""
+      return
+    }
+    family = text[..<brace]
+    labels = text[text.index(after: brace)...].dropLast()
+  }
+}
