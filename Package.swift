@@ -64,6 +64,8 @@ let package = Package(
     tests(
       "TelemetryTests",
       ["Base", "System", "Telemetry", .product(name: "Logging", package: "swift-log")]),
+    room("HTTP1", ["Base", "HTTP"]),
+    tests("HTTP1Tests", ["Base", "HTTP", "HTTP1"]),
   ],
   swiftLanguageModes: [.v6]
 )
