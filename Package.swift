@@ -66,6 +66,10 @@ let package = Package(
       ["Base", "System", "Telemetry", .product(name: "Logging", package: "swift-log")]),
     room("HTTP1", ["Base", "HTTP"]),
     tests("HTTP1Tests", ["Base", "HTTP", "HTTP1"]),
+    // Floor 4
+    room("Server", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1"]),
+    tests(
+      "ServerTests", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Server"]),
   ],
   swiftLanguageModes: [.v6]
 )

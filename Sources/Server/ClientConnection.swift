@@ -1,0 +1,499 @@
+internal import Base
+internal import EventLoop
+internal import HTTP
+internal import HTTP1
+internal import System
+internal import Telemetry
+
+/// A client's connection, speaking HTTP/1.1: requests in, one answer at a time out.
+///
+/// It reads a head, hands it to the handler, and reads no further until that request is answered.
+/// One deadline is kept at a time; the timer behind it is set again only when it fires.
+final class ClientConnection: EventHandler {
+  private enum State {
+    /// Between requests, or within a head.
+    case head
+    /// A request is being answered.
+    case answering
+    /// The last answer has been given; what still arrives is dropped until the client closes.
+    case lingering
+    case closed
+  }
+
+  private enum Tag {
+    static let timer: UInt32 = 0
+    static let resume: UInt32 = 1
+    static let writable: UInt32 = 2
+  }
+
+  let worker: ServerWorker
+  let stream: ClientStream
+  /// Whether another request may follow on this connection.
+  var keepAlive = true
+  private let loop: Loop
+  private let socket: Int32
+  private var handle = Handle.none
+  private var state = State.head
+  private var parser: RequestParser
+  private var head = RequestHead()
+  private var input = ByteBuffer(capacity: ServerOptions.inputBytes)
+  /// The socket took less than it was offered; it will tell when it takes more.
+  private var isBlocked = false
+  private var peerEnded = false
+  private var endIsNear = false
+  /// The socket was left before it was drained: it will not tell again.
+  private var hasUnread = false
+  private var isProcessing = false
+  private var resumePromised = false
+  private var writablePromised = false
+  private var deadline = Instant.never
+  private var timerDue = Instant.never
+  private var lingered = 0
+
+  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress) {
+    self.worker = worker
+    self.socket = socket
+    loop = worker.loop
+    stream = ClientStream(loop: worker.loop, peer: peer)
+    parser = RequestParser(limits: worker.options.limits)
+    super.init()
+    stream.connection = self
+  }
+
+  /// Begins to serve.
+  ///
+  /// Throws where the loop cannot watch the socket.
+  func open() throws(Fault) -> Handle {
+    handle = try loop.watch(socket, self)
+    setDeadline(loop.now + worker.options.headerTimeout)
+    return handle
+  }
+
+  var isIdle: Bool { state == .head && input.isEmpty && stream.output.isEmpty }
+
+  // MARK: Events
+
+  override func ready(_ readiness: Readiness) {
+    if readiness.contains(.writable) && isBlocked {
+      isBlocked = false
+      becameWritable()
+    }
+    // With the end behind them, bytes must be read up to it: it will not be told again.
+    if readiness.contains(.ended) { endIsNear = true }
+    if readiness.contains(.readable) && state != .closed { becameReadable() }
+    if readiness.contains(.hungUp) && state != .closed { close() }
+  }
+
+  override func deadline(_ tag: UInt32) {
+    switch tag {
+    case Tag.resume:
+      resumePromised = false
+      process()
+    case Tag.writable:
+      writablePromised = false
+      if !isBlocked { becameWritable() }
+    default:
+      timerDue = .never
+      if loop.now < deadline {
+        setDeadline(deadline)
+      } else if state != .closed {
+        timedOut()
+      }
+    }
+  }
+
+  private func setDeadline(_ instant: Instant) {
+    deadline = instant
+    // A timer that fires earlier will look again; one that fires later is of no use.
+    if instant < timerDue {
+      timerDue = instant
+      loop.setTimer(handle, tag: Tag.timer, at: instant)
+    }
+  }
+
+  private func timedOut() {
+    switch state {
+    case .head:
+      if input.isEmpty || isBlocked {
+        worker.counters.add(input.isEmpty ? .timeoutClientIdle : .timeoutClientSend)
+        close()
+      } else {
+        worker.counters.add(.timeoutClientHeader)
+        refuse(Refusal(408, "the request's head did not arrive in time"))
+      }
+    case .answering:
+      if isBlocked {
+        worker.counters.add(.timeoutClientSend)
+        close()
+      } else {
+        setDeadline(.never)
+      }
+    case .lingering: close()
+    case .closed: break
+    }
+  }
+
+  // MARK: Reading
+
+  private func becameReadable() {
+    switch state {
+    case .closed: return
+    case .lingering: dropInput()
+    case .answering where !input.isEmpty && input.freeTail == 0:
+      // Enough has been read ahead; the rest waits in the socket.
+      hasUnread = true
+    case .head, .answering:
+      receive()
+      if state == .closed { return }
+      if state == .head {
+        process()
+      } else if peerEnded && stream.isUntouched && stream.output.isEmpty {
+        // Nobody waits for the answer any more.
+        close()
+      }
+    }
+  }
+
+  /// Reads until the socket is drained or the buffer holds all that a head may take.
+  private func receive() {
+    while true {
+      // A buffer that once grew has more room than may be filled.
+      let most = worker.options.limits.headBytes + ServerOptions.inputBytes
+      let room = min(max(input.freeTail, ServerOptions.inputBytes / 2), most - input.count)
+      if room <= 0 {
+        hasUnread = true
+        return
+      }
+      var result = IOResult.wouldBlock
+      var offered = 0
+      _ = unsafe input.fill(atLeast: room) { tail in
+        offered = room
+        result = unsafe loop.receive(
+          socket, into: UnsafeMutableRawBufferPointer(rebasing: tail[..<room]))
+        if case .bytes(let count) = result { return count }
+        return 0
+      }
+      switch result {
+      case .bytes(let count):
+        if count < offered && !endIsNear { return }
+      case .wouldBlock: return
+      case .end:
+        peerEnded = true
+        // An answer that still waits to be sent has a reader: only the sending side has ended.
+        if isIdle && !isProcessing { close() }
+        return
+      case .broken:
+        close()
+        return
+      }
+    }
+  }
+
+  /// Answers what the input holds, request by request.
+  private func process() {
+    guard !isProcessing else { return }
+    isProcessing = true
+    defer { isProcessing = false }
+    if state == .head && input.isEmpty && hasUnread {
+      hasUnread = false
+      receive()
+    }
+    var answered = 0
+    while state == .head && !input.isEmpty {
+      if answered == ServerOptions.requestsPerTurn
+        || stream.output.count > ServerOptions.gatheredBytes
+      {
+        flush()
+        if state != .closed && !isBlocked { resumeSoon() }
+        return
+      }
+      if takeRequest() {
+        answered += 1
+      } else if state == .head && hasUnread {
+        hasUnread = false
+        receive()
+      } else {
+        break
+      }
+    }
+    if state == .head && hasUnread && !isBlocked { resumeSoon() }
+    guard state == .head || state == .answering else { return }
+    flush()
+    if state == .head { afterAnswers(answered) }
+  }
+
+  private func afterAnswers(_ answered: Int) {
+    // Behind the end no head will become whole.
+    if peerEnded { keepAlive = false }
+    if !keepAlive {
+      if stream.output.isEmpty { linger() }
+    } else if answered > 0 {
+      awaitRequest()
+    }
+  }
+
+  /// Sets the deadline of the next request; while an answer still waits to be sent, its own counts.
+  private func awaitRequest() {
+    if isBlocked { return }
+    // A head may have begun to arrive behind the one that was answered.
+    let options = worker.options
+    setDeadline(loop.now + (input.isEmpty ? options.idleTimeout : options.headerTimeout))
+  }
+
+  /// Parses one head and hands it over; false where there is nothing more to do now.
+  private func takeRequest() -> Bool {
+    if stream.phase == .finished || stream.phase == .idle, !keepAlive {
+      input.clear()
+      return false
+    }
+    let outcome = parser.parse(input.readable, into: &head)
+    switch outcome {
+    case .needMore:
+      if deadline > loop.now + worker.options.headerTimeout {
+        setDeadline(loop.now + worker.options.headerTimeout)
+      }
+      return false
+    case .refused(let refusal):
+      refuse(refusal)
+      return false
+    case .complete(let count):
+      parser.reset()
+      state = .answering
+      if !head.keepAlive || worker.isDraining || peerEnded && input.count == count {
+        keepAlive = false
+      }
+      // A body is read by nobody here; what follows it could not be told from it.
+      if head.isChunked || (head.contentLength ?? 0) > 0 { keepAlive = false }
+      stream.begin(head, at: loop.now)
+      // Before the handler: an answer that blocks at once sets the deadline of sending.
+      setDeadline(.never)
+      worker.handler.handle(head, text: input.readable.extracting(0..<count), on: stream)
+      if state == .closed { return false }
+      input.consume(count)
+      if stream.phase == .finished {
+        state = .head
+        return true
+      }
+      return false
+    }
+  }
+
+  private func refuse(_ refusal: Refusal) {
+    keepAlive = false
+    state = .answering
+    head.reset()
+    stream.begin(head, at: loop.now)
+    worker.counters.add(.refusal(status: refusal.status))
+    worker.handler.refuse(refusal, on: stream)
+    input.clear()
+    if state == .answering && stream.phase == .finished {
+      state = .head
+      flush()
+      if state == .head {
+        if stream.output.isEmpty { linger() } else { block() }
+      }
+    }
+  }
+
+  private func resumeSoon() {
+    if resumePromised { return }
+    resumePromised = true
+    loop.soon(self, tag: Tag.resume)
+  }
+
+  // MARK: Writing
+
+  private func becameWritable() {
+    switch state {
+    case .closed, .lingering: return
+    case .head:
+      flush()
+      if state == .head && stream.output.isEmpty {
+        if keepAlive {
+          awaitRequest()
+          process()
+        } else {
+          linger()
+        }
+      }
+    case .answering:
+      flush()
+      if state == .answering && !isBlocked { stream.responder?.writable() }
+    }
+  }
+
+  /// Sends what the stream has gathered, as far as the socket takes it.
+  private func flush() {
+    while !stream.output.isEmpty && !isBlocked {
+      switch stream.output.withReadable({ loop.send(socket, $0) }) {
+      case .bytes(let count):
+        worker.counters.add(.responseBytes, count)
+        stream.output.consume(count)
+        if !stream.output.isEmpty { block() }
+      case .wouldBlock: block()
+      case .end, .broken: close()
+      }
+      if state == .closed { return }
+    }
+  }
+
+  private func block() {
+    isBlocked = true
+    setDeadline(loop.now + worker.options.sendTimeout)
+  }
+
+  /// Whether a copy behind what is gathered will be sent soon; else `writable` comes.
+  var takesCopies: Bool { !isBlocked }
+
+  func offer(_ bytes: RawSpan) -> Offer {
+    if isBlocked { return .taken(0) }
+    let waiting = stream.output.count
+    let result =
+      waiting == 0
+      ? loop.send(socket, bytes)
+      : stream.output.withReadable { loop.send(socket, $0, bytes) }
+    switch result {
+    case .bytes(let count):
+      worker.counters.add(.responseBytes, count)
+      stream.output.consume(min(count, waiting))
+      if count < waiting + bytes.byteCount { block() }
+      return .taken(max(0, count - waiting))
+    case .wouldBlock:
+      block()
+      return .taken(0)
+    case .end, .broken:
+      close()
+      return .gone
+    }
+  }
+
+  /// Gives bytes as chunks, each whole, so that a chunk's size is always true.
+  func offerChunk(_ bytes: RawSpan) -> Offer {
+    var taken = 0
+    while taken < bytes.byteCount && !isBlocked {
+      let count = min(bytes.byteCount - taken, ServerOptions.gatheredBytes)
+      stream.output.append(hex: UInt64(count))
+      stream.output.append("\r\n")
+      stream.output.append(bytes.extracting(taken..<taken + count))
+      stream.output.append("\r\n")
+      taken += count
+      flush()
+      if state == .closed { return .gone }
+    }
+    return .taken(taken)
+  }
+
+  func offer(file: Int32, offset: Int64, count: Int) -> Offer {
+    if isBlocked { return .taken(0) }
+    if !stream.output.isEmpty {
+      let waiting = stream.output.count
+      switch stream.output.withReadable({ loop.send(socket, $0, more: true) }) {
+      case .bytes(let sent):
+        worker.counters.add(.responseBytes, sent)
+        stream.output.consume(sent)
+        if sent < waiting {
+          block()
+          return .taken(0)
+        }
+      case .wouldBlock:
+        block()
+        return .taken(0)
+      case .end, .broken:
+        close()
+        return .gone
+      }
+    }
+    switch loop.sendFile(socket, from: file, offset: offset, count: count) {
+    case .bytes(let sent):
+      worker.counters.add(.responseBytes, sent)
+      if sent < count { block() }
+      return .taken(sent)
+    case .wouldBlock:
+      block()
+      return .taken(0)
+    case .end: return .sourceEnded
+    case .broken:
+      close()
+      return .gone
+    }
+  }
+
+  func yield() {
+    if writablePromised { return }
+    writablePromised = true
+    loop.soon(self, tag: Tag.writable)
+  }
+
+  // MARK: The end of an answer
+
+  func streamFinished() {
+    if stream.isChunked && !stream.isHead { stream.output.append("0\r\n\r\n") }
+    worker.counters.add(.response(status: stream.status))
+    if isProcessing { return }
+    state = .head
+    flush()
+    if state == .closed { return }
+    if !keepAlive {
+      if stream.output.isEmpty { linger() } else { block() }
+    } else {
+      awaitRequest()
+      // Not at once: the caller stands within the answer that has just ended.
+      if !input.isEmpty || peerEnded { resumeSoon() }
+    }
+  }
+
+  /// Ends the connection so that the client sees that its answer is cut off.
+  func breakOff() {
+    // Where only the connection's end tells the length, an orderly end would look complete.
+    if stream.endsWithConnection { loop.abort(socket) }
+    close()
+  }
+
+  /// Stops taking requests: closes if idle, or after the answer under way.
+  func drain() {
+    keepAlive = false
+    if isIdle { close() }
+  }
+
+  private func linger() {
+    if peerEnded {
+      close()
+      return
+    }
+    state = .lingering
+    loop.shutdownWrite(socket)
+    setDeadline(loop.now + ServerOptions.lingerTimeout)
+    dropInput()
+  }
+
+  private func dropInput() {
+    input.clear()
+    while state == .lingering {
+      var result = IOResult.wouldBlock
+      _ = unsafe input.fill(atLeast: ServerOptions.inputBytes) { tail in
+        result = unsafe loop.receive(socket, into: tail)
+        return 0
+      }
+      switch result {
+      case .bytes(let count):
+        lingered += count
+        if lingered > ServerOptions.lingerBytes { close() }
+      case .wouldBlock: return
+      case .end, .broken: close()
+      }
+    }
+  }
+
+  /// Closes at once, whatever the state; an answer under way learns of it.
+  func close() {
+    guard state != .closed else { return }
+    state = .closed
+    loop.close(socket, handle)
+    worker.connectionClosed(handle)
+    let responder = stream.responder
+    stream.responder = nil
+    stream.phase = .finished
+    stream.connection = nil
+    responder?.aborted()
+  }
+}

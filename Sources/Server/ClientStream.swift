@@ -1,0 +1,290 @@
+public import Base
+public import EventLoop
+public import HTTP
+internal import HTTP1
+public import System
+
+/// How the length of an answer's body is told (RFC 9112, section 6).
+public enum BodyLength: Equatable, Sendable {
+  /// The status allows no body, and no length is told.
+  case absent
+  case known(Int64)
+  case unknown
+}
+
+/// What came of offering bytes to a stream.
+public enum Offer: Equatable, Sendable {
+  /// So many were taken; where that is fewer than offered, `writable` will be called.
+  case taken(Int)
+  /// The source file ended before the bytes that were promised.
+  case sourceEnded
+  /// The client has gone; `aborted` has been or will be called.
+  case gone
+}
+
+/// One request's way back to the client: a head, then bytes as they are pulled, then the end.
+///
+/// The body contract: a responder offers bytes or a file's range; the stream takes what its
+/// connection takes now, and calls `writable` when it takes more. Nothing is queued in between, so
+/// that a slow client slows its source.
+public final class ClientStream {
+  /// What happens to the response where the client is slow or gone.
+  public var responder: Responder?
+  public let loop: Loop
+  public let peer: SocketAddress
+  /// When the first byte of the request was seen.
+  public internal(set) var started: Instant = .zero
+  /// Bytes of bodies offered and taken in this answer.
+  public internal(set) var bodyBytes: Int64 = 0
+  /// The status given, 0 before.
+  public internal(set) var status = 0
+  /// When the head was written.
+  public internal(set) var firstByte: Instant = .zero
+  var isHead = false
+  var version = Version.http11
+  var phase = Phase.idle
+  var isChunked = false
+  /// What waits to be sent: heads and small bodies, in order.
+  var output = ByteBuffer(capacity: ServerOptions.outputBytes)
+  private var remaining: Int64 = 0
+  /// Both hold each other until the connection closes, which lets go here.
+  var connection: ClientConnection?
+
+  enum Phase { case idle, waiting, head, body, finished }
+
+  init(loop: Loop, peer: SocketAddress) {
+    self.loop = loop
+    self.peer = peer
+  }
+
+  func begin(_ request: RequestHead, at instant: Instant) {
+    phase = .waiting
+    isHead = request.method == .head
+    version = request.version
+    started = instant
+    bodyBytes = 0
+    status = 0
+    isChunked = false
+    remaining = 0
+  }
+
+  /// Whether only the connection's end tells where the body ends.
+  var endsWithConnection: Bool { phase == .finished && remaining == .max && !isChunked }
+
+  /// Whether an answer is still due on this stream.
+  public var isOpen: Bool { phase != .idle && phase != .finished && connection != nil }
+  /// Whether no byte of the answer has been produced yet.
+  public var isUntouched: Bool { phase == .waiting }
+
+  // MARK: Head
+
+  /// Begins the answer: its status line and date.
+  public func begin(status: Int) {
+    precondition(phase == .waiting)
+    phase = .head
+    self.status = status
+    firstByte = loop.now
+    HeadWriter.statusLine(status, to: &output)
+    connection?.worker.appendDate(to: &output)
+  }
+
+  @inline(__always)
+  public func field(_ token: FieldToken, _ value: StaticString) {
+    output.append(token.text)
+    output.append(": ")
+    output.append(value)
+    output.append("\r\n")
+  }
+
+  /// A field with bytes from elsewhere; what could end the line (CR, LF, NUL) is left out.
+  @inline(__always)
+  public func field(_ token: FieldToken, _ value: RawSpan) {
+    output.append(token.text)
+    output.append(": ")
+    appendValue(value)
+    output.append("\r\n")
+  }
+
+  public func field(_ token: FieldToken, text value: String) {
+    field(token, Array(value.utf8).rawBytes)
+  }
+
+  @inline(__always)
+  public func field(_ token: FieldToken, decimal value: Int64) {
+    output.append(token.text)
+    output.append(": ")
+    output.append(decimal: value)
+    output.append("\r\n")
+  }
+
+  /// A field that has no token.
+  public func field(named name: StaticString, _ value: RawSpan) {
+    output.append(name)
+    output.append(": ")
+    appendValue(value)
+    output.append("\r\n")
+  }
+
+  public func field(named name: StaticString, _ value: StaticString) {
+    output.append(name)
+    output.append(": ")
+    output.append(value)
+    output.append("\r\n")
+  }
+
+  public func field(named name: StaticString, text value: String) {
+    field(named: name, Array(value.utf8).rawBytes)
+  }
+
+  /// A field whose name came from elsewhere too, an upstream's for example; must be a token.
+  public func field(bytes name: RawSpan, _ value: RawSpan) {
+    output.append(name)
+    output.append(": ")
+    appendValue(value)
+    output.append("\r\n")
+  }
+
+  /// Whole lines, each with its CR and LF.
+  @inline(__always)
+  public func lines(_ text: StaticString) { output.append(text) }
+
+  /// `Content-Range: bytes */total`, of an answer to a range that does not exist.
+  public func unsatisfiedRange(total: Int64) {
+    output.append("Content-Range: bytes */")
+    output.append(decimal: total)
+    output.append("\r\n")
+  }
+
+  /// `Content-Range: bytes first-last/total` (RFC 9110, section 14.4).
+  public func contentRange(_ range: Range<Int64>, total: Int64) {
+    output.append("Content-Range: bytes ")
+    output.append(decimal: range.lowerBound)
+    output.append("-")
+    output.append(decimal: range.upperBound - 1)
+    output.append("/")
+    output.append(decimal: total)
+    output.append("\r\n")
+  }
+
+  /// A value built piece by piece; the pieces must be free of CR, LF and NUL.
+  public func field(_ token: FieldToken, _ write: (inout ByteBuffer) -> Void) {
+    output.append(token.text)
+    output.append(": ")
+    write(&output)
+    output.append("\r\n")
+  }
+
+  /// Ends the head.
+  ///
+  /// For a HEAD request no body is due, whatever its length.
+  public func endHead(_ body: BodyLength) {
+    precondition(phase == .head)
+    switch body {
+    case .absent: break
+    case .known(let length):
+      field(.contentLength, decimal: length)
+      remaining = length
+    case .unknown:
+      if version == .http10 {
+        connection?.keepAlive = false
+      } else {
+        isChunked = true
+        field(.transferEncoding, "chunked")
+      }
+      remaining = .max
+    }
+    if isHead || body == .absent { remaining = 0 }
+    if connection?.keepAlive != true {
+      output.append("Connection: close\r\n")
+    } else if version == .http10 {
+      // RFC 9112, appendix C.2.2: else such a client waits for the end of the connection.
+      output.append("Connection: keep-alive\r\n")
+    }
+    output.append("\r\n")
+    phase = .body
+  }
+
+  // MARK: Body
+
+  /// How many bytes of body are still due; a large number where the length is unknown.
+  public var bodyDue: Int64 { remaining }
+
+  /// Offers bytes of the body; at most `bodyDue`.
+  public func offer(_ bytes: RawSpan) -> Offer {
+    precondition(phase == .body && Int64(bytes.byteCount) <= remaining)
+    guard let connection else { return .gone }
+    return took(isChunked ? connection.offerChunk(bytes) : connection.offer(bytes))
+  }
+
+  /// Offers a range of a file; the bytes go by `sendfile`.
+  public func offer(file: Int32, offset: Int64, count: Int) -> Offer {
+    precondition(phase == .body && Int64(count) <= remaining && !isChunked)
+    guard let connection else { return .gone }
+    return took(connection.offer(file: file, offset: offset, count: count))
+  }
+
+  /// Whether `fill` may be used now: not while the client takes nothing.
+  public var takesCopies: Bool { connection?.takesCopies ?? false }
+
+  /// Lets `body` write up to `count` bytes right behind the head, for one send of both.
+  ///
+  /// The room is given whatever the connection's state, so `count` must be small. What `body`
+  /// returns is the number of bytes it wrote.
+  @inline(__always)
+  public func fill(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) -> Int) -> Int {
+    precondition(phase == .body && Int64(count) <= remaining && !isChunked)
+    let written = unsafe output.fill(atLeast: count) { tail in
+      unsafe body(UnsafeMutableRawBufferPointer(rebasing: tail[..<count]))
+    }
+    remaining -= Int64(written)
+    bodyBytes += Int64(written)
+    return written
+  }
+
+  /// Asks for `writable` in the next turn: a fast client leaves room for the others.
+  public func yield() { connection?.yield() }
+
+  /// Appends a value less what could end its line.
+  private func appendValue(_ value: RawSpan) {
+    if value.firstControl(from: 0) == value.byteCount {
+      output.append(value)
+      return
+    }
+    for offset in 0..<value.byteCount where value.byte(offset) >= 0x20 {
+      output.append(value.byte(offset))
+    }
+  }
+
+  private func took(_ offer: Offer) -> Offer {
+    if case .taken(let count) = offer {
+      bodyBytes += Int64(count)
+      if remaining != .max { remaining -= Int64(count) }
+    }
+    return offer
+  }
+
+  /// Ends the answer.
+  ///
+  /// Where bytes of the body are missing, the connection breaks instead.
+  public func finish() {
+    guard phase == .body else {
+      abort()
+      return
+    }
+    if remaining != 0 && remaining != .max {
+      abort()
+      return
+    }
+    phase = .finished
+    responder = nil
+    connection?.streamFinished()
+  }
+
+  /// Breaks the connection, so that the client sees that the answer is not complete.
+  public func abort() {
+    guard phase != .idle else { return }
+    phase = .finished
+    responder = nil
+    connection?.breakOff()
+  }
+}

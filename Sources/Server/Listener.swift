@@ -1,0 +1,70 @@
+internal import Base
+internal import EventLoop
+internal import System
+internal import Telemetry
+
+/// A listening socket.
+///
+/// Rests for a while when descriptors run out or the worker is full.
+final class Listener: EventHandler {
+  private unowned let worker: ServerWorker
+  private var socket: Int32 = -1
+  private var handle = Handle.none
+  private(set) var address = SocketAddress.none
+  /// Resting because the worker has all the connections it may have.
+  private(set) var isFull = false
+
+  init(_ worker: ServerWorker) {
+    self.worker = worker
+  }
+
+  func open(_ wanted: SocketAddress) throws(Fault) {
+    (socket, handle) = try worker.loop.listen(on: wanted, self)
+    address = worker.loop.localAddress(socket)
+  }
+
+  override func ready(_ readiness: Readiness) {
+    for _ in 0..<ServerOptions.acceptsPerTurn {
+      guard socket >= 0 else { return }
+      guard worker.hasRoom else {
+        isFull = true
+        worker.counters.add(.acceptPause)
+        worker.loop.pauseListening(socket, handle, true)
+        return
+      }
+      switch worker.loop.accept(socket) {
+      case .success(let (connection, peer)): worker.accepted(connection, from: peer)
+      case .failure(let fault):
+        if fault.kind == .exhausted { rest() }
+        if fault.errno == SystemError.again || fault.kind == .exhausted { return }
+      }
+    }
+    // More may wait; a real listener is told again, a simulated one has to ask.
+    worker.loop.soon(self, tag: 1)
+  }
+
+  override func deadline(_ tag: UInt32) {
+    guard socket >= 0 else { return }
+    if tag == 0 { worker.loop.pauseListening(socket, handle, false) }
+    ready(.readable)
+  }
+
+  private func rest() {
+    worker.counters.add(.acceptPause)
+    worker.loop.pauseListening(socket, handle, true)
+    worker.loop.setTimer(handle, tag: 0, at: worker.loop.now + ServerOptions.acceptPause)
+  }
+
+  /// Listens again after the worker was full.
+  func resume() {
+    isFull = false
+    worker.loop.pauseListening(socket, handle, false)
+    worker.loop.soon(self, tag: 1)
+  }
+
+  func close() {
+    guard socket >= 0 else { return }
+    worker.loop.close(socket, handle)
+    socket = -1
+  }
+}

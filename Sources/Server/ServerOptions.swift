@@ -1,0 +1,34 @@
+public import Base
+public import HTTP1
+
+/// What an operator may set about client connections.
+public struct ServerOptions: Sendable {
+  public var limits = HTTP1Limits()
+  /// From a request's first byte (or the connection's start) to the end of its head.
+  public var headerTimeout = Interval.seconds(10)
+  /// Between two requests.
+  public var idleTimeout = Interval.seconds(75)
+  /// While an answer waits and the client takes no byte.
+  public var sendTimeout = Interval.seconds(60)
+  /// Connections of one worker; more wait in the listener's backlog.
+  public var connections = 10_000
+
+  public init() {}
+
+  /// After the last answer: how long what the client still sends is read and dropped, so that the
+  /// answer is not lost in a reset (RFC 9112, section 9.6).
+  static let lingerTimeout = Interval.seconds(2)
+  static let lingerBytes = 256 * 1024
+  /// After descriptors ran out.
+  static let acceptPause = Interval.milliseconds(250)
+  /// Connections taken in one turn, so that a burst does not starve those that are open.
+  static let acceptsPerTurn = 64
+  /// Pipelined requests answered in one turn.
+  static let requestsPerTurn = 32
+  /// Answers gathered before one send.
+  static let gatheredBytes = 64 * 1024
+  static let inputBytes = 4 * 1024
+  static let outputBytes = 4 * 1024
+  /// A buffer that grew beyond this is not kept for the next connection.
+  static let keptBufferBytes = 64 * 1024
+}

@@ -1,0 +1,98 @@
+public import Base
+public import EventLoop
+internal import HTTP
+internal import HTTP1
+public import System
+public import Telemetry
+
+/// One worker's part of the server: its listening sockets and its clients' connections.
+///
+/// Every worker listens on the same addresses by itself (SO_REUSEPORT), so that nothing is shared.
+public final class ServerWorker {
+  public let loop: Loop
+  public let options: ServerOptions
+  public let handler: any RequestHandler
+  public let counters: CounterPage
+  /// Set once by `drain`: answers say `Connection: close`.
+  public private(set) var isDraining = false
+  private var listeners: [Listener] = []
+  private var connections: [Handle: ClientConnection] = [:]
+  private var date = ByteBuffer(capacity: 64)
+  private var dateSecond: Int64 = -1
+  private var whenEmpty: (() -> Void)?
+
+  public init(
+    loop: Loop, options: ServerOptions, handler: any RequestHandler, counters: CounterPage
+  ) {
+    self.loop = loop
+    self.options = options
+    self.handler = handler
+    self.counters = counters
+  }
+
+  /// Begins to listen; the address as bound.
+  ///
+  /// Throws `Fault` with the error number.
+  @discardableResult
+  public func listen(on address: SocketAddress) throws(Fault) -> SocketAddress {
+    let listener = Listener(self)
+    try listener.open(address)
+    listeners.append(listener)
+    return listener.address
+  }
+
+  public var connectionCount: Int { connections.count }
+  var hasRoom: Bool { connections.count < options.connections }
+
+  /// Stops listening, lets answers under way end, and then calls `done`.
+  public func drain(_ done: @escaping () -> Void) {
+    isDraining = true
+    for listener in listeners { listener.close() }
+    listeners = []
+    whenEmpty = done
+    for connection in connections.values { connection.drain() }
+    if connections.isEmpty { finishDraining() }
+  }
+
+  /// Closes all connections, answered or not.
+  public func closeAll() {
+    for connection in connections.values { connection.close() }
+  }
+
+  private func finishDraining() {
+    let done = whenEmpty
+    whenEmpty = nil
+    done?()
+  }
+
+  func accepted(_ socket: Int32, from peer: SocketAddress) {
+    let connection = ClientConnection(self, socket: socket, peer: peer)
+    do throws(Fault) {
+      let handle = try connection.open()
+      connections[handle] = connection
+      counters.add(.connectionAccepted)
+      counters.set(.clientConnections, connections.count)
+    } catch {
+      loop.close(socket, .none)
+    }
+  }
+
+  func connectionClosed(_ handle: Handle) {
+    connections[handle] = nil
+    counters.set(.clientConnections, connections.count)
+    for listener in listeners where listener.isFull { listener.resume() }
+    if connections.isEmpty && isDraining { finishDraining() }
+  }
+
+  /// The `Date` line of this second, made once for it.
+  func appendDate(to output: inout ByteBuffer) {
+    if loop.wallSeconds != dateSecond {
+      dateSecond = loop.wallSeconds
+      date.clear()
+      date.append("Date: ")
+      HTTPDate.append(dateSecond, to: &date)
+      date.append("\r\n")
+    }
+    date.withReadable { output.append($0) }
+  }
+}
