@@ -70,6 +70,8 @@ let package = Package(
     room("Server", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1"]),
     tests(
       "ServerTests", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Server"]),
+    room("Router", ["Base", "HTTP", "IPFS"]),
+    tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
   ],
   swiftLanguageModes: [.v6]
 )
