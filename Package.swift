@@ -47,6 +47,8 @@ let package = Package(
     // Floor 0: doors to C.
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
     door("COpenSSL", "openssl", "libssl-dev"),
+    door("CLMDB", "lmdb", "liblmdb-dev"),
+    door("CXXHash", "libxxhash", "libxxhash-dev"),
     // Floor 1
     room("Base"),
     tests("BaseTests", ["Base"]),
@@ -72,6 +74,8 @@ let package = Package(
       "ServerTests", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Server"]),
     room("Router", ["Base", "HTTP", "IPFS"]),
     tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
+    room("Cache", ["Base", "System", "EventLoop", "CLMDB", "CXXHash"]),
+    tests("CacheTests", ["Base", "System", "EventLoop", "Cache"]),
   ],
   swiftLanguageModes: [.v6]
 )

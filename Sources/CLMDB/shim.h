@@ -1,0 +1,3 @@
+// Door to LMDB 0.9. No logic.
+#pragma once
+#include <lmdb.h>

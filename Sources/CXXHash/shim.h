@@ -1,0 +1,3 @@
+// Door to libxxhash. No logic.
+#pragma once
+#include <xxhash.h>

@@ -1,0 +1,48 @@
+/// Where the cache lies and how large it may grow.
+public struct CacheOptions: Equatable, Sendable {
+  /// The cache's folder.
+  public var path: String
+  /// Bytes that segments and index may take together; a hard bound.
+  public var maxSize: Int
+  /// Bytes of a slice, the unit that large bodies are fetched and stored in; a power of two.
+  public var sliceSize = 1 << 20
+  /// Bytes that may wait for the writer: some seconds of a busy disk, small beside a machine's memory.
+  public var queueBytes = 64 << 20
+
+  public init(path: String, maxSize: Int) {
+    self.path = path
+    self.maxSize = maxSize
+  }
+
+  public static let sliceSizes = (64 << 10)...(64 << 20)
+
+  /// Bytes of a segment file: large enough that few are open, small enough to evict by.
+  public var segmentSize: Int {
+    max(min(max(maxSize / 64, 4 << 20), 256 << 20), 2 * sliceSize)
+  }
+
+  /// Bytes of the index's map, all of which count.
+  public var indexSize: Int {
+    // LMDB wants whole pages.
+    max(maxSize / 8, 64 << 20) & ~0xffff
+  }
+
+  /// How many segments fit beside the index.
+  public var segmentLimit: Int { max(0, (maxSize - indexSize) / segmentSize) }
+
+  /// Why these options cannot be used, or nil.
+  public var problem: Problem? {
+    if sliceSize.nonzeroBitCount != 1 || !Self.sliceSizes.contains(sliceSize) {
+      return .sliceSize
+    }
+    // Two: one that is written and one that is read.
+    return segmentLimit < 2 ? .maxSizeTooSmall : nil
+  }
+
+  public enum Problem: Equatable, Sendable {
+    /// The slice size is no power of two from 64 KiB to 64 MiB.
+    case sliceSize
+    /// Two segments do not fit beside the index.
+    case maxSizeTooSmall
+  }
+}

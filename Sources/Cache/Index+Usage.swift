@@ -1,0 +1,39 @@
+import Base
+import CLMDB
+
+extension Index {
+  /// Whether more than so many hundredths of the map's pages are used, without those on the free list.
+  func isFuller(than percent: Int) throws(Fault) -> Bool {
+    var info = unsafe MDB_envinfo()
+    try checkedIndex(unsafe mdb_env_info(environment, &info))
+    var stat = MDB_stat()
+    try checkedIndex(unsafe mdb_env_stat(environment, &stat))
+    let limit = mapBytes / Int(stat.ms_psize) * percent / 100
+    let used = unsafe Int(clamping: info.me_last_pgno) + 1
+    // The free list is only walked when it matters.
+    if used <= limit { return false }
+    return try used - freePages() > limit
+  }
+
+  /// Pages on the free list; LMDB shows it to read transactions alone.
+  func freePages() throws(Fault) -> Int {
+    var begun: OpaquePointer?
+    try checkedIndex(unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun))
+    guard let transaction = unsafe begun else { throw Fault(.exhausted, .own) }
+    defer { unsafe mdb_txn_abort(transaction) }
+    var cursor: OpaquePointer?
+    // Database 0 is LMDB's own list: each value starts with how many page numbers follow.
+    try checkedIndex(unsafe mdb_cursor_open(transaction, 0, &cursor))
+    defer { unsafe mdb_cursor_close(cursor) }
+    var total = 0
+    var key = unsafe MDB_val()
+    var value = unsafe MDB_val()
+    while true {
+      let code = unsafe mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+      if code == MDB_NOTFOUND { return total }
+      try checkedIndex(code)
+      let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+      if bytes.count >= 8 { total += unsafe Int(clamping: bytes.bytes.integer(at: 0) as UInt64) }
+    }
+  }
+}

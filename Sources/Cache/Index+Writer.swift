@@ -1,0 +1,224 @@
+import Base
+import CLMDB
+import System
+
+/// The write transaction of the index, with typed values; only the cache writer has one.
+@safe
+struct IndexTransaction: RecordTables {
+  private let transaction: OpaquePointer
+  private(set) var databases: Index.Databases
+
+  /// Begins a transaction, runs `body` and commits; aborts where something throws.
+  static func run<Result>(
+    _ environment: OpaquePointer, _ databases: Index.Databases,
+    _ body: (inout IndexTransaction) throws(Fault) -> Result
+  ) throws(Fault) -> Result {
+    var begun: OpaquePointer?
+    try checkedIndex(unsafe mdb_txn_begin(environment, nil, 0, &begun))
+    guard let transaction = unsafe begun else { throw Fault(.exhausted, .own) }
+    var tables = unsafe IndexTransaction(transaction: transaction, databases: databases)
+    let result: Result
+    do throws(Fault) {
+      result = try body(&tables)
+    } catch {
+      unsafe mdb_txn_abort(transaction)
+      throw error
+    }
+    // A failed commit has ended the transaction too.
+    try checkedIndex(unsafe mdb_txn_commit(transaction))
+    return result
+  }
+
+  private init(transaction: OpaquePointer, databases: Index.Databases) {
+    unsafe self.transaction = transaction
+    self.databases = databases
+  }
+
+  mutating func openDatabases() throws(Fault) {
+    let create = UInt32(MDB_CREATE)
+    try checkedIndex(unsafe mdb_dbi_open(transaction, "meta", create, &databases.meta))
+    try checkedIndex(unsafe mdb_dbi_open(transaction, "objects", create, &databases.objects))
+    try checkedIndex(unsafe mdb_dbi_open(transaction, "slices", create, &databases.slices))
+    try checkedIndex(unsafe mdb_dbi_open(transaction, "segments", create, &databases.segments))
+  }
+
+  // MARK: Numbers of the index itself
+
+  enum Number: String {
+    case format, sequence, life, secretFirst, secretSecond
+    /// The next segment's number.
+    case nextSegment
+    /// Lives that ended without a word soon after they began.
+    case uncleanExits
+    /// 1 after a life that was closed in order, so that its open segment may be appended to.
+    case closed
+  }
+
+  func number(_ name: Number) throws(Fault) -> UInt64? {
+    try value(databases.meta, Array(name.rawValue.utf8)) { bytes in
+      bytes.byteCount == 8 ? bytes.integer(at: 0) : nil
+    } ?? nil
+  }
+
+  func set(_ name: Number, _ number: UInt64) throws(Fault) {
+    var bytes: [UInt8] = []
+    bytes.append(littleEndian: number)
+    try put(databases.meta, Array(name.rawValue.utf8), bytes)
+  }
+
+  /// Checks the format and counts a life; makes what a new index starts with.
+  ///
+  /// Throws `mismatch` for another format, `unavailable` after too many unclean exits.
+  func beginLife() throws(Fault) -> (secret: SipKey, life: UInt64) {
+    guard let format = try number(.format) else {
+      // An environment with content but no format is somebody else's.
+      guard try count(databases.objects) == 0, try count(databases.meta) == 0 else {
+        throw Fault(.mismatch, .disk)
+      }
+      let random = try SystemRandom.bytes(16)
+      try set(.format, Index.format)
+      try set(.secretFirst, random.rawBytes.integer(at: 0))
+      try set(.secretSecond, random.rawBytes.integer(at: 8))
+      try set(.nextSegment, 1)
+      try set(.sequence, 0)
+      return try beginLife()
+    }
+    guard format == Index.format, let first = try number(.secretFirst),
+      let second = try number(.secretSecond)
+    else { throw Fault(.mismatch, .disk) }
+    let unclean = try number(.uncleanExits) ?? 0
+    guard unclean < Index.uncleanLimit else { throw Fault(.unavailable, .disk) }
+    let life = (try number(.life) ?? 0) &+ 1
+    try set(.life, life)
+    // Taken back once this life has lasted a while, or ends in order.
+    try set(.uncleanExits, unclean + 1)
+    return (SipKey(first: first, second: second), life)
+  }
+
+  func advanceSequence() throws(Fault) -> UInt64 {
+    let next = (try number(.sequence) ?? 0) &+ 1
+    try set(.sequence, next)
+    return next
+  }
+
+  // MARK: Records and blocks
+
+  func record(_ key: Digest128) throws(Fault) -> Record? {
+    try value(databases.objects, Self.coded(key)) { Record($0) } ?? nil
+  }
+
+  func put(_ record: Record, _ key: Digest128) throws(Fault) {
+    guard let bytes = record.encoded() else { throw Fault(.malformed, .own) }
+    try put(databases.objects, Self.coded(key), bytes)
+  }
+
+  func removeRecord(_ key: Digest128) throws(Fault) {
+    try remove(databases.objects, Self.coded(key))
+  }
+
+  func block(_ key: Digest128, _ number: UInt32) throws(Fault) -> SliceBlock? {
+    try value(databases.slices, Self.coded(key, number)) { SliceBlock($0) } ?? nil
+  }
+
+  func put(_ block: SliceBlock, _ key: Digest128, _ number: UInt32) throws(Fault) {
+    try put(databases.slices, Self.coded(key, number), block.encoded())
+  }
+
+  func removeBlock(_ key: Digest128, _ number: UInt32) throws(Fault) {
+    try remove(databases.slices, Self.coded(key, number))
+  }
+
+  func anyBlock(of key: Digest128) throws(Fault) -> UInt32? {
+    let prefix = Self.coded(key)
+    guard let found = try keyAtOrAfter(databases.slices, prefix), found.count == 20,
+      found.starts(with: prefix)
+    else { return nil }
+    return Self.bigEndian(found, at: 16)
+  }
+
+  var recordCount: Int {
+    get throws(Fault) { try count(databases.objects) }
+  }
+
+  static func coded(_ key: Digest128) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.append(littleEndian: key.first)
+    bytes.append(littleEndian: key.second)
+    return bytes
+  }
+
+  static func coded(_ key: Digest128, _ number: UInt32) -> [UInt8] {
+    coded(key) + bigEndian(number)
+  }
+
+  static func bigEndian(_ number: UInt32) -> [UInt8] {
+    [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: number >> $0) }
+  }
+
+  static func bigEndian(_ bytes: [UInt8], at offset: Int) -> UInt32 {
+    bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  // MARK: LMDB
+
+  func value<Result>(
+    _ database: MDB_dbi, _ key: [UInt8], _ body: (RawSpan) -> Result
+  ) throws(Fault) -> Result? {
+    var key = key
+    var found = unsafe MDB_val()
+    let code = unsafe key.withUnsafeMutableBytes { bytes in
+      var wanted = unsafe MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+      return unsafe mdb_get(transaction, database, &wanted, &found)
+    }
+    if code == MDB_NOTFOUND { return nil }
+    try checkedIndex(code)
+    let value = unsafe UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size)
+    return unsafe body(value.bytes)
+  }
+
+  func put(_ database: MDB_dbi, _ key: [UInt8], _ value: [UInt8]) throws(Fault) {
+    var key = key
+    var value = value
+    let code = unsafe key.withUnsafeMutableBytes { keyBytes in
+      unsafe value.withUnsafeMutableBytes { valueBytes in
+        var coded = unsafe MDB_val(mv_size: keyBytes.count, mv_data: keyBytes.baseAddress)
+        var data = unsafe MDB_val(mv_size: valueBytes.count, mv_data: valueBytes.baseAddress)
+        return unsafe mdb_put(transaction, database, &coded, &data, 0)
+      }
+    }
+    try checkedIndex(code)
+  }
+
+  func remove(_ database: MDB_dbi, _ key: [UInt8]) throws(Fault) {
+    var key = key
+    let code = unsafe key.withUnsafeMutableBytes { bytes in
+      var coded = unsafe MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+      return unsafe mdb_del(transaction, database, &coded, nil)
+    }
+    if code != MDB_NOTFOUND { try checkedIndex(code) }
+  }
+
+  /// The first key at or after one.
+  func keyAtOrAfter(_ database: MDB_dbi, _ key: [UInt8]) throws(Fault) -> [UInt8]? {
+    var cursor: OpaquePointer?
+    try checkedIndex(unsafe mdb_cursor_open(transaction, database, &cursor))
+    defer { unsafe mdb_cursor_close(cursor) }
+    var key = key
+    // LMDB points the key it is given at the key it found.
+    var found = unsafe MDB_val()
+    let code = unsafe key.withUnsafeMutableBytes { bytes in
+      unsafe found = MDB_val(mv_size: bytes.count, mv_data: bytes.baseAddress)
+      var value = unsafe MDB_val()
+      return unsafe mdb_cursor_get(cursor, &found, &value, MDB_SET_RANGE)
+    }
+    if code == MDB_NOTFOUND { return nil }
+    try checkedIndex(code)
+    return unsafe [UInt8](UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size))
+  }
+
+  func count(_ database: MDB_dbi) throws(Fault) -> Int {
+    var stat = MDB_stat()
+    try checkedIndex(unsafe mdb_stat(transaction, database, &stat))
+    return Int(clamping: stat.ms_entries)
+  }
+}

@@ -1,0 +1,64 @@
+import Base
+import Synchronization
+
+/// The bytes of one slice on their way from an upstream to clients and to the disk.
+///
+/// One worker fills it from the front; readers and the cache writer take what has been published.
+/// That is what makes sharing it safe: bytes below `count` never change, the count only grows, and
+/// only the filler writes above it.
+@safe
+public final class SliceBuffer: @unchecked Sendable {
+  public let capacity: Int
+  private let base: UnsafeMutableRawPointer
+  private let published = Atomic<Int>(0)
+
+  public init(capacity: Int) {
+    self.capacity = max(capacity, 1)
+    unsafe base = SliceMemory.take(self.capacity)
+  }
+
+  public convenience init(_ bytes: [UInt8]) {
+    self.init(capacity: bytes.count)
+    append(bytes.rawBytes)
+  }
+
+  deinit {
+    unsafe SliceMemory.give(base, capacity)
+  }
+
+  public var count: Int { published.load(ordering: .acquiring) }
+  public var free: Int { capacity - count }
+
+  /// The bytes published so far.
+  public var bytes: RawSpan {
+    @_lifetime(borrow self)
+    get {
+      let span = unsafe RawSpan(_unsafeStart: base, byteCount: count)
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// Adds as many of the bytes as fit, and says how many; for the filler only.
+  @discardableResult
+  public func append(_ bytes: RawSpan) -> Int {
+    let taken = min(bytes.byteCount, free)
+    unsafe bytes.withUnsafeBytes { source in
+      if let start = source.baseAddress {
+        unsafe (base + count).copyMemory(from: start, byteCount: taken)
+      }
+    }
+    published.add(taken, ordering: .releasing)
+    return taken
+  }
+
+  /// Lets `body` write into the free end and publishes as many bytes as it says; for the filler only.
+  public func fill<E: Error>(
+    _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+  ) throws(E) -> Int {
+    let tail = unsafe UnsafeMutableRawBufferPointer(start: base + count, count: free)
+    let written = try unsafe body(tail)
+    precondition(written >= 0 && written <= tail.count)
+    published.add(written, ordering: .releasing)
+    return written
+  }
+}

@@ -1,0 +1,47 @@
+public import Synchronization
+
+/// What storage counts; written by its writer, read by anybody.
+public final class StorageCounters: Sendable {
+  /// Bytes that segments and the index's map take, evicted ones until their last pin goes included.
+  public let bytesUsed = Atomic<Int>(0)
+  /// Records in the index.
+  public let entries = Atomic<Int>(0)
+  /// Segments that can be read.
+  public let segments = Atomic<Int>(0)
+  /// Segments evicted since the start.
+  public let evictions = Atomic<Int>(0)
+  /// The last commit's number; grows with every commit of the index's whole life.
+  public let sequence = Atomic<UInt64>(0)
+  /// Writes, syncs and commits that failed since the start.
+  public let writeFaults = Atomic<Int>(0)
+  /// Slices and records that were refused because of such a failure, or for want of room.
+  public let refusals = Atomic<Int>(0)
+  /// Bytes that wait for the writer.
+  public let queuedBytes = Atomic<Int>(0)
+
+  init() {}
+
+  /// All of them at about one moment.
+  public struct Snapshot: Equatable, Sendable {
+    public var bytesUsed: Int
+    public var entries: Int
+    public var segments: Int
+    public var evictions: Int
+    public var sequence: UInt64
+    public var writeFaults: Int
+    public var refusals: Int
+    public var queuedBytes: Int
+  }
+
+  public var snapshot: Snapshot {
+    Snapshot(
+      bytesUsed: bytesUsed.load(ordering: .relaxed),
+      entries: entries.load(ordering: .relaxed),
+      segments: segments.load(ordering: .relaxed),
+      evictions: evictions.load(ordering: .relaxed),
+      sequence: sequence.load(ordering: .acquiring),
+      writeFaults: writeFaults.load(ordering: .relaxed),
+      refusals: refusals.load(ordering: .relaxed),
+      queuedBytes: queuedBytes.load(ordering: .relaxed))
+  }
+}

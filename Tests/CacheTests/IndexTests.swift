@@ -1,0 +1,158 @@
+import Base
+import System
+import Testing
+
+@testable import Cache
+
+@Suite struct IndexTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  func open() throws -> Index.Opening {
+    try Index.open(folder: folder.path, mapBytes: 64 << 20, wallSeconds: 1000)
+  }
+
+  func record(_ text: String) -> Record {
+    Record(
+      key: Array(text.utf8), stamp: 1, status: 200, totalBytes: 10, sliceShift: 20, created: 5)
+  }
+
+  @Test func keepsRecordsSecretAndSequenceOverLives() throws {
+    let key: Digest128
+    let secret: SipKey
+    do {
+      let index = try open().index
+      secret = index.secret
+      key = index.hash([1, 2, 3].rawBytes)
+      try index.write { tables throws(Fault) in
+        try tables.put(record("a"), key)
+        try tables.put(SliceBlock(stamp: 4), key, 2)
+        #expect(try tables.advanceSequence() == 1)
+      }
+      let reader = try index.reader()
+      #expect(try reader.lookUp(key) { Record($0) } == record("a"))
+    }
+    let opening = try open()
+    #expect(opening.setAside == nil)
+    #expect(opening.index.secret == secret)
+    #expect(opening.index.life == 2)
+    let reader = try opening.index.reader()
+    #expect(try reader.lookUp(key) { Record($0) } == record("a"))
+    #expect(try reader.slices(key, block: 2) { SliceBlock($0) } == SliceBlock(stamp: 4))
+    #expect(try reader.slices(key, block: 3) { _ in true } == nil)
+    #expect(try reader.lookUp(Digest128(first: 1, second: 1)) { _ in true } == nil)
+    try opening.index.write { tables throws(Fault) in
+      #expect(try tables.anyBlock(of: key) == 2)
+      #expect(try tables.advanceSequence() == 2)
+    }
+  }
+
+  @Test func aReaderSeesOneStateForATurn() throws {
+    let index = try open().index
+    let key = index.hash([1].rawBytes)
+    let reader = try index.reader()
+    #expect(try reader.lookUp(key) { _ in true } == nil)
+    try index.write { tables throws(Fault) in try tables.put(record("a"), key) }
+    #expect(try reader.lookUp(key) { _ in true } == nil)
+    reader.endTurn()
+    #expect(try reader.lookUp(key) { _ in true } == true)
+  }
+
+  @Test func aFaultLeavesTheIndexAsItWas() throws {
+    let index = try open().index
+    let key = index.hash([1].rawBytes)
+    #expect(throws: Fault(.cancelled, .own)) {
+      try index.write { tables throws(Fault) in
+        try tables.put(record("a"), key)
+        throw Fault(.cancelled, .own)
+      }
+    }
+    let reader = try index.reader()
+    #expect(try reader.lookUp(key) { _ in true } == nil)
+  }
+
+  @Test func garbageIsSetAside() throws {
+    try Folder.create(folder.path + "/index")
+    do {
+      let file = try File(path: folder.path + "/index/data.mdb", .createNew)
+      try file.write(at: 0, [UInt8](repeating: 0x5a, count: 100_000).rawBytes)
+    }
+    let opening = try open()
+    #expect(opening.setAside == .init(name: "index.aside-1000", why: .unreadable))
+    #expect(opening.index.life == 1)
+    #expect(Folder.exists(folder.path + "/index.aside-1000/data.mdb"))
+  }
+
+  @Test func aFileOfItsNameAndATornFileAreSetAside() throws {
+    do { _ = try File(path: folder.path + "/index", .createNew) }
+    do {
+      let opening = try open()
+      #expect(opening.setAside?.why == .unreadable)
+      try opening.index.write { tables throws(Fault) in
+        for number in 0..<2000 {
+          try tables.put(record("x"), Digest128(first: UInt64(number), second: 0))
+        }
+      }
+    }
+    let bytes = [UInt8](repeating: 0, count: 20_000)
+    var head = bytes
+    do {
+      let file = try File(path: folder.path + "/index/data.mdb", .read)
+      _ = try head.withUnsafeMutableBytes { buffer throws in
+        try file.read(at: 0, into: buffer)
+      }
+    }
+    try Folder.remove(file: folder.path + "/index/data.mdb")
+    do {
+      let file = try File(path: folder.path + "/index/data.mdb", .createNew)
+      try file.write(at: 0, head.rawBytes)
+    }
+    // The name of the first is taken at this second.
+    #expect(try open().setAside == .init(name: "index.aside-1000-2", why: .unreadable))
+  }
+
+  @Test func anotherFormatIsSetAside() throws {
+    do {
+      let index = try open().index
+      try index.write { tables throws(Fault) in try tables.set(.format, 99) }
+    }
+    #expect(try open().setAside?.why == .foreign)
+    #expect(try open().setAside == nil)
+  }
+
+  @Test func threeUncleanExitsAreEnough() throws {
+    for _ in 0..<3 { #expect(try open().setAside == nil) }
+    #expect(try open().setAside?.why == .uncleanExits)
+    #expect(try open().setAside == nil)
+  }
+
+  @Test func segmentsHaveRowsAndChunks() throws {
+    let index = try open().index
+    try index.write { tables throws(Fault) in
+      var row = SegmentRow(size: 4 << 20, created: 7)
+      try tables.put(row, 3)
+      row.state = .evicted
+      row.used = 99
+      try tables.put(row, 300)
+      let entries = (0..<10).map {
+        SegmentEntry(key: Digest128(first: $0, second: 2), block: UInt32($0))
+      }
+      try tables.putChunk(entries[..<4], of: 3, 1)
+      try tables.putChunk(entries[4...], of: 3, 2)
+      #expect(try tables.row(300) == row)
+      #expect(try tables.segment(from: 0) == 3)
+      #expect(try tables.segment(from: 4) == 300)
+      #expect(try tables.segment(from: 301) == nil)
+      let found = try tables.chunks(of: 3)
+      #expect(found.entries == entries && found.last == 2)
+      #expect(try tables.chunks(of: 300).entries.isEmpty)
+      try tables.removeChunks(of: 3)
+      #expect(try tables.chunk(of: 3, from: 1) == nil)
+    }
+    #expect(try !index.isFuller(than: 85))
+    #expect(try index.isFuller(than: 0))
+    var random = SeededRandom(seed: 8)
+    for _ in 0..<2000 { _ = SegmentRow(randomBytes(40, &random).rawBytes) }
+  }
+}
