@@ -76,6 +76,10 @@ let package = Package(
     tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
     room("Cache", ["Base", "System", "EventLoop", "CLMDB", "CXXHash"]),
     tests("CacheTests", ["Base", "System", "EventLoop", "Cache"]),
+    room("Upstreams", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1"]),
+    tests(
+      "UpstreamsTests",
+      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Upstreams"]),
   ],
   swiftLanguageModes: [.v6]
 )

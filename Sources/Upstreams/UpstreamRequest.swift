@@ -1,0 +1,67 @@
+internal import Base
+public import HTTP
+internal import HTTP1
+
+/// What to ask an upstream server for; the head is written from this and nothing else.
+public struct UpstreamRequest: Sendable {
+  public var method: Method
+  /// The request target in origin-form, with its query.
+  public var target: [UInt8]
+  /// What Host says; nil stands for the server's own `ip:port`.
+  public var host: [UInt8]?
+  /// The first byte wanted, from 0; nil asks for everything.
+  public var firstByte: Int64?
+  /// The last byte wanted; nil asks up to the end.
+  ///
+  /// Counts only beside `firstByte`.
+  public var lastByte: Int64?
+  public var accept: [UInt8]?
+  /// Other fields, known to be safe to send, X-Forwarded-For for example.
+  public var fields: [(name: StaticString, value: [UInt8])]
+
+  public init(
+    method: Method = .get, target: [UInt8], host: [UInt8]? = nil, firstByte: Int64? = nil,
+    lastByte: Int64? = nil, accept: [UInt8]? = nil,
+    fields: [(name: StaticString, value: [UInt8])] = []
+  ) {
+    self.method = method
+    self.target = target
+    self.host = host
+    self.firstByte = firstByte
+    self.lastByte = lastByte
+    self.accept = accept
+    self.fields = fields
+  }
+
+  /// Appends the head for one server; false where the method, target or a name cannot be sent.
+  func write(
+    for server: UpstreamServer, keepAlive: Bool, to buffer: inout ByteBuffer
+  ) -> Bool {
+    guard HeadWriter.requestLine(method, target.rawBytes, to: &buffer) else { return false }
+    let host = host ?? server.authority
+    HeadWriter.field(.host, host.rawBytes, to: &buffer)
+    HeadWriter.field(.userAgent, "sluice", to: &buffer)
+    if let accept { HeadWriter.field(.accept, accept.rawBytes, to: &buffer) }
+    if let firstByte {
+      buffer.append(FieldToken.range.text)
+      buffer.append(": bytes=")
+      buffer.append(decimal: firstByte)
+      buffer.append("-")
+      if let lastByte { buffer.append(decimal: lastByte) }
+      buffer.append("\r\n")
+    }
+    for field in fields {
+      // A static string's bytes live as long as the process.
+      let bytes = unsafe UnsafeRawBufferPointer(
+        start: field.name.utf8Start, count: field.name.utf8CodeUnitCount)
+      let name = unsafe RawSpan(_unsafeBytes: bytes)
+      let value = field.value
+      guard HeadWriter.field(name: name, value: value.rawBytes, to: &buffer) else {
+        return false
+      }
+    }
+    if !keepAlive { HeadWriter.field(.connection, "close", to: &buffer) }
+    HeadWriter.endHead(to: &buffer)
+    return true
+  }
+}
