@@ -80,6 +80,16 @@ let package = Package(
     tests(
       "UpstreamsTests",
       ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Upstreams"]),
+    // Floor 5
+    room(
+      "Gateway",
+      [
+        "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Router",
+        "Cache", "Upstreams", .product(name: "Logging", package: "swift-log"),
+      ]),
+    tests(
+      "GatewayTests",
+      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Cache", "Gateway"]),
   ],
   swiftLanguageModes: [.v6]
 )

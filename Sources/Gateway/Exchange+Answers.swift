@@ -1,0 +1,90 @@
+internal import Base
+internal import HTTP
+internal import Server
+
+extension Exchange {
+  /// `/health`: whether this process takes requests.
+  func answerHealth() {
+    answer(status: worker.isDraining ? 503 : 200, type: "text/plain; charset=utf-8") { body in
+      body.append(worker.isDraining ? "draining\n" : "ok\n")
+    }
+  }
+
+  /// OPTIONS, for every path: what a browser asks before a request of another site's.
+  func answerOptions() {
+    guard let stream else { return }
+    stream.begin(status: 204)
+    stream.field(.allow, "GET, HEAD, OPTIONS")
+    writeCrossOriginFields(on: stream)
+    writeCacheFields(on: stream)
+    stream.endHead(.absent)
+    finish()
+  }
+
+  /// An error of the gateway's own, as a sentence; as a page for those who ask for HTML.
+  func refuse(status: Int, _ sentence: String) {
+    let type: StaticString = acceptsHTML ? "text/html; charset=utf-8" : "text/plain; charset=utf-8"
+    answer(status: status, type: type) { body in
+      if acceptsHTML {
+        body.append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>")
+        body.append(decimal: status)
+        body.append(" ")
+        body.append(Status.reason(status))
+        body.append("</title></head>\n<body><h1>")
+        body.append(decimal: status)
+        body.append(" ")
+        body.append(Status.reason(status))
+        body.append("</h1><p>")
+        body.append(Self.escaped(sentence))
+        body.append("</p></body></html>\n")
+      } else {
+        body.append(decimal: status)
+        body.append(" ")
+        body.append(Status.reason(status))
+        body.append(": ")
+        body.append(sentence)
+        body.append("\n")
+      }
+    }
+  }
+
+  private func answer(status: Int, type: StaticString, _ write: (inout ByteBuffer) -> Void) {
+    guard let stream, stream.isUntouched else {
+      breakOff()
+      return
+    }
+    var body = ByteBuffer(capacity: 512)
+    write(&body)
+    stream.begin(status: status)
+    stream.field(.contentType, type)
+    stream.field(.cacheControl, "no-store")
+    stream.field(.xContentTypeOptions, "nosniff")
+    if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
+    if status == 503 || status == 504 { stream.field(.retryAfter, "10") }
+    writeContentFields(on: stream)
+    writeCrossOriginFields(on: stream)
+    writeCacheFields(on: stream)
+    stream.endHead(.known(Int64(body.count)))
+    if method != .head {
+      _ = unsafe stream.fill(body.count) { room in
+        unsafe body.readable.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
+        return body.count
+      }
+    }
+    finish()
+  }
+
+  private static func escaped(_ text: String) -> String {
+    var escaped = ""
+    for character in text.unicodeScalars {
+      switch character {
+      case "&": escaped += "&amp;"
+      case "<": escaped += "&lt;"
+      case ">": escaped += "&gt;"
+      case "\"": escaped += "&quot;"
+      default: escaped.unicodeScalars.append(character)
+      }
+    }
+    return escaped
+  }
+}

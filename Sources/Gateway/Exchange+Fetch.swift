@@ -1,0 +1,332 @@
+internal import Base
+internal import Cache
+internal import EventLoop
+internal import HTTP
+internal import IPFS
+internal import Logging
+internal import Server
+internal import Telemetry
+internal import Upstreams
+
+extension Exchange {
+  /// Joins the fill of what is missing, or begins it.
+  func fetch() {
+    if method == .head {
+      if let head = wholeHead {
+        answerHead(head)
+      } else {
+        reason = "head"
+        passThrough(range: nil)
+      }
+      return
+    }
+    guard let isNew = join() else {
+      // Two objects with one hash: the second is never kept.
+      reason = "foreign_answer"
+      passThrough(range: clientRange)
+      return
+    }
+    if isNew {
+      outcome = .miss
+      beginFill()
+    } else {
+      // What is complete is a hit, though its commit is still under way.
+      outcome = reader?.fill.isWhole == true ? .hit : .collapsed
+      worker.counters.add(.fillReaderJoined)
+      fillChanged()
+    }
+  }
+
+  /// The head of what is whole, though its commit is still under way.
+  var wholeHead: AnswerHead? {
+    let canonical = canonicalKey.withReadable { $0.array }
+    guard let fill = worker.gateway.fills.find(key, canonicalKey: canonical), fill.isWhole
+    else { return nil }
+    return fill.head
+  }
+
+  /// Answers HEAD from such a head.
+  private func answerHead(_ head: AnswerHead) {
+    guard let stream, let total = head.totalBytes else { return }
+    outcome = .hit
+    server = head.server
+    let etag = head.etag
+    let wish = text.withReadable { conditions.wish(etag: etag.rawBytes, total: total, in: $0) }
+    writeHead(head, total, wish, on: stream)
+    finish()
+  }
+
+  private func writeHead(
+    _ head: AnswerHead, _ total: Int64, _ wish: Wish, on stream: ClientStream
+  ) {
+    let etag = head.etag
+    let contentType = head.contentType
+    writeKeptHead(
+      KeptHead(
+        etag: etag.rawBytes, contentType: contentType.rawBytes, total: total,
+        age: max(0, worker.loop.wallSeconds - head.created)),
+      wish, on: stream
+    ) { stream in
+      for field in head.fields {
+        stream.field(bytes: field.name.rawBytes, field.value.rawBytes)
+      }
+    }
+  }
+
+  /// Takes part in the key's fill; whether it is a new one, nil where the key is another object's.
+  private func join() -> Bool? {
+    let canonical = canonicalKey.withReadable { $0.array }
+    let from = position
+    let joined = worker.gateway.fills.join(
+      key, canonicalKey: canonical,
+      create: {
+        Fill(
+          key: key, canonicalKey: canonical, owner: worker.port, loop: worker.loop,
+          table: worker.gateway.fills)
+      },
+      reader: { ExchangeReader($0, on: worker.port, from: from, to: .max) })
+    guard let joined else { return nil }
+    joined.reader.exchange = self
+    reader = joined.reader
+    return joined.isNew
+  }
+
+  /// Sets a new fill going, from what the index has of the object by now.
+  private func beginFill() {
+    guard let reader, let content = requestedCID, let stream else { return }
+    // Another worker's fill may have been committed since this turn's first look.
+    worker.index.endTurn()
+    let request = FillRequest(target: contentTarget, root: content)
+    let driver = FillDriver(worker, reader.fill, request)
+    reader.fill.source = driver
+    if let record = currentRecord(), !record.isVerified || isComplete(record) {
+      driver.resume(record)
+      if stream.isUntouched { outcome = begins(in: record) ? .hit : .partial }
+    } else if !conditions.range.isEmpty || !stream.isUntouched {
+      driver.fetchHead()
+    } else {
+      driver.fetchWhole()
+    }
+    if stream.isUntouched { fillChanged() }
+  }
+
+  private func currentRecord() -> Record? {
+    do throws(Fault) {
+      let found = try worker.index.lookUp(key) { bytes -> Record? in
+        guard let record = Record(bytes),
+          canonicalKey.withReadable({ record.key.rawBytes.equals($0) })
+        else { return nil }
+        return record
+      }
+      return found ?? nil
+    } catch {
+      return nil
+    }
+  }
+
+  /// Whether every slice is here.
+  private func isComplete(_ record: Record) -> Bool {
+    (0..<record.sliceCount).allSatisfy { hasSlice($0, of: record) }
+  }
+
+  /// Whether the first byte of what is asked for is here.
+  private func begins(in record: Record) -> Bool {
+    var first: Int64 = 0
+    let wish = text.withReadable {
+      conditions.wish(etag: record.etag.rawBytes, total: Int64(record.totalBytes), in: $0)
+    }
+    if case .part(let part) = wish { first = part.lowerBound }
+    return record.totalBytes == 0 || hasSlice(Int(first >> Int64(record.sliceShift)), of: record)
+  }
+
+  private func hasSlice(_ number: Int, of record: Record) -> Bool {
+    worker.hasSlice(number, of: key, record.sliceShift, Int64(record.totalBytes))
+  }
+
+  private var hasQuery: Bool {
+    text.withReadable { $0.bytes(target).array.contains(UInt8(ascii: "?")) }
+  }
+
+  /// The root CID, read once more: a hit has no use for it.
+  private var requestedCID: CID? {
+    path.withReadable { try? CID.parse($0.bytes(root)) }
+  }
+
+  /// What the upstream is asked for: the path as the client wrote it, without its query, which means
+  /// nothing for a file.
+  private var contentTarget: [UInt8] {
+    text.withReadable { text in
+      let whole = text.bytes(target).array
+      return Array(whole.prefix { $0 != UInt8(ascii: "?") })
+    }
+  }
+
+  /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
+  func rejoin() -> Bool {
+    guard let isNew = join() else {
+      breakOff()
+      return false
+    }
+    outcome = .partial
+    if isNew { beginFill() }
+    guard let reader else { return false }
+    mustAgree = true
+    reader.fill.aim(reader, at: position..<end)
+    return true
+  }
+
+  /// Whether a fill joined in mid-answer brings the same object; nil while its head is not known.
+  func agrees(_ reader: ExchangeReader) -> Bool? {
+    guard let head = reader.fill.head else { return nil }
+    mustAgree = false
+    sliceShift = reader.fill.sliceShift
+    return head.notStored == nil && head.totalBytes == total
+      && etag.withReadable { $0.equals(head.etag.rawBytes) }
+  }
+
+  // MARK: The fill's news
+
+  /// Something has come, or has ended.
+  func fillChanged() {
+    guard let stream, let reader else { return }
+    if !stream.isUntouched {
+      deliver()
+      return
+    }
+    guard let head = awaitedHead(reader) else { return }
+    server = head.server
+    if let why = head.notStored {
+      passHead(head, why, on: stream)
+    } else {
+      keptHead(head, on: stream)
+    }
+  }
+
+  /// The fill's head; nil where it has failed, or has been asked to tell when it comes.
+  private func awaitedHead(_ reader: ExchangeReader) -> AnswerHead? {
+    while true {
+      if let head = reader.fill.head { return head }
+      switch reader.fill.next(reader, at: 0) {
+      case .wait: return nil
+      case .failed(let fault):
+        fillFailed(fault)
+        return nil
+      default: continue  // The head has come in between.
+      }
+    }
+  }
+
+  /// Begins the answer from the head of what is being kept.
+  private func keptHead(_ head: AnswerHead, on stream: ClientStream) {
+    guard let reader, let total = head.totalBytes else { return }
+    let etag = head.etag
+    let wish = text.withReadable { conditions.wish(etag: etag.rawBytes, total: total, in: $0) }
+    if wish == .unsatisfiable && reader.fill.isHeldBack {
+      awaitCheck(reader, total: total)
+      return
+    }
+    writeHead(head, total, wish, on: stream)
+    switch wish {
+    case .whole: begin(0..<total, of: total, etag: etag.rawBytes)
+    case .part(let part): begin(part, of: total, etag: etag.rawBytes)
+    case .notModified, .preconditionFailed, .unsatisfiable:
+      finish()
+      return
+    }
+    sliceShift = reader.fill.sliceShift
+    reader.fill.aim(reader, at: position..<end)
+    deliver()
+  }
+
+  /// Waits for the last byte: until then the length is not checked either.
+  private func awaitCheck(_ reader: ExchangeReader, total: Int64) {
+    switch reader.fill.next(reader, at: total - 1) {
+    case .failed(let fault): fillFailed(fault)
+    case .absent(let index): reader.fill.want(reader, slice: index)
+    case .end, .bytes, .stored: fillChanged()  // Checked in between.
+    case .wait: break
+    }
+  }
+
+  /// Begins an answer that is not kept.
+  private func passHead(_ head: AnswerHead, _ why: NotStored, on stream: ClientStream) {
+    guard let reader else { return }
+    let isPrivate = outcome == .bypass
+    let isOthersWhole = !conditions.range.isEmpty && head.status == 200
+    let isOthersRedirect = 300..<400 ~= head.status && hasQuery
+    if !isPrivate && (isOthersWhole || isOthersRedirect) {
+      // A part was asked for, or a redirect has to carry this client's own query.
+      leaveFill()
+      reason = why.name
+      passThrough(range: clientRange)
+      return
+    }
+    outcome = .bypass
+    if reason.utf8CodeUnitCount == 0 { reason = why.name }
+    let etag = head.etag
+    if !conditions.ifNoneMatch.isEmpty, head.status == 200, !etag.isEmpty,
+      case .notModified = text.withReadable({
+        conditions.wish(etag: etag.rawBytes, total: head.totalBytes ?? 0, in: $0)
+      })
+    {
+      answerNotModified(head, on: stream)
+      return
+    }
+    writePassedHead(head, on: stream)
+    let hasBody = method == .get && head.status != 204 && head.status != 304
+    guard hasBody else {
+      finish()
+      return
+    }
+    position = 0
+    end = head.totalBytes ?? .max
+    sliceShift = Fill.passedShift
+    reader.fill.aim(reader, at: 0..<end)
+    deliver()
+  }
+
+  /// No more bytes will come from the fill.
+  func fillFailed(_ fault: Fault) {
+    guard let stream else { return }
+    let isAlone = outcome == .bypass
+    // What cannot be checked any more must not become complete.
+    let isUnchecked =
+      (reader?.fill.isHeldBack ?? false) || fault == Fault(.mismatch, .upstream)
+    leaveFill()
+    if fault.kind == .cancelled && beginnings < GatewayOptions.newBeginnings && !isAlone {
+      beginnings += 1
+      if stream.isUntouched { fetch() } else { deliver() }
+    } else if stream.isUntouched {
+      // A block outside the client's range may be what the upstream lacks, and an answer that cannot
+      // be shared may still be one for this client.
+      let mayAskAlone = !isAlone && !isUnchecked
+      if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
+        reason = fault.side == .own ? "foreign_answer" : "truncated"
+        passThrough(range: clientRange)
+      } else {
+        refuse(fault)
+      }
+    } else if !isAlone, !isUnchecked, !conditions.range.isEmpty, !hasAskedAlone {
+      askForRest()
+    } else {
+      breakOff()
+    }
+  }
+
+  private func refuse(_ fault: Fault) {
+    outcome = .error
+    worker.log.warning(
+      "no upstream could answer",
+      metadata: ["fault": .string(fault.name), "errno": .stringConvertible(fault.errno)])
+    refuse(status: fault.status, Self.sentence(of: fault))
+  }
+
+  private static func sentence(of fault: Fault) -> String {
+    switch fault.kind {
+    case .connect, .unavailable: "no upstream server could be reached; try again later"
+    case .timeout: "the upstream server did not answer in time; the content may have no provider"
+    case .mismatch: "the upstream server's bytes are not those of the CID; try again later"
+    default: "the upstream server broke off before it answered; try again later"
+    }
+  }
+}

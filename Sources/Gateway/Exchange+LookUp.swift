@@ -1,0 +1,90 @@
+internal import Base
+internal import Cache
+internal import EventLoop
+internal import HTTP
+internal import Logging
+internal import Server
+internal import Telemetry
+
+extension Exchange {
+  private enum Found {
+    /// No record, or one that does not help: a miss.
+    case nothing
+    /// The answer had no body to send, or its head is written and the body is due.
+    case answered, head
+    /// There is a record, but not the slices that are needed first.
+    case incomplete
+  }
+
+  /// Looks into the index, and answers from there as far as it goes.
+  func lookUp() {
+    switch find() {
+    case .answered: finish()
+    case .head: deliver()
+    case .incomplete, .nothing:
+      if onlyIfCached && wholeHead == nil {
+        refuse(status: 412, "this content is not in the cache, and only the cache may answer")
+      } else {
+        fetch()
+      }
+    }
+  }
+
+  private func find() -> Found {
+    guard let stream else { return .nothing }
+    do throws(Fault) {
+      let found = try worker.index.lookUp(key) { bytes -> Found in
+        guard let record = RecordView(bytes),
+          canonicalKey.withReadable({ bytes.bytes(record.key).equals($0) })
+        else { return .nothing }
+        return answer(record, bytes, on: stream)
+      }
+      return found ?? .nothing
+    } catch {
+      worker.log.error("the index cannot be read", metadata: ["fault": .string(error.name)])
+      return .nothing
+    }
+  }
+
+  /// Writes the head of a hit, if its first bytes are here.
+  private func answer(_ record: RecordView, _ bytes: RawSpan, on stream: ClientStream) -> Found {
+    let total = Int64(record.totalBytes)
+    let etag = bytes.bytes(record.etag)
+    let wish = text.withReadable { conditions.wish(etag: etag, total: total, in: $0) }
+    let part: Range<Int64> =
+      switch wish {
+      case .part(let part): part
+      default: 0..<total
+      }
+    let hasBody = method == .get && !part.isEmpty && (wish == .whole || wish == .part(part))
+    sliceShift = record.sliceShift
+    if hasBody {
+      let first = Int(part.lowerBound >> Int64(record.sliceShift))
+      guard let slice = worker.locate(slice: first, of: key, record, bytes) else {
+        return .incomplete
+      }
+      located = (first, slice)
+    }
+    outcome = .hit
+    let head = KeptHead(
+      etag: etag, contentType: bytes.bytes(record.contentType), total: total,
+      age: max(0, worker.loop.wallSeconds - record.created))
+    writeKeptHead(head, wish, on: stream) { stream in
+      record.forEachField(in: bytes) { name, value in
+        stream.field(bytes: bytes.bytes(name), bytes.bytes(value))
+      }
+    }
+    guard hasBody else { return .answered }
+    begin(part, of: total, etag: etag)
+    return .head
+  }
+
+  /// Notes what is to be sent, and of what.
+  func begin(_ part: Range<Int64>, of total: Int64, etag: RawSpan) {
+    position = part.lowerBound
+    end = part.upperBound
+    self.total = total
+    self.etag.clear()
+    self.etag.append(etag)
+  }
+}

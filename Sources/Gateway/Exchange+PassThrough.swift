@@ -1,0 +1,128 @@
+internal import Base
+internal import Cache
+internal import HTTP
+internal import Server
+internal import Upstreams
+
+extension Exchange {
+  /// The client's Range as it wrote it; nil where it sent none, or one with a condition: only who
+  /// knows the Etag may answer that with a part.
+  var clientRange: [UInt8]? {
+    guard !conditions.range.isEmpty, conditions.ifRange.isEmpty else { return nil }
+    return text.withReadable { $0.bytes(conditions.range).array }
+  }
+
+  /// Gives a request on as it is: the answer is not kept and nobody joins it.
+  func passThrough(_ request: RequestHead, _ text: RawSpan, keepsHost: Bool) {
+    var fields: [(name: StaticString, value: [UInt8])] = []
+    for field in request.fields {
+      let value = text.bytes(field.value).array
+      switch field.token {
+      case .accept: fields.append(("Accept", value))
+      case .range where method == .get && conditions.ifRange.isEmpty:
+        fields.append(("Range", value))
+      case .serviceWorker: fields.append(("Service-Worker", value))
+      case .cacheControl where onlyIfCached: fields.append(("Cache-Control", value))
+      default: continue
+      }
+    }
+    let host = text.bytes(request.authority).array
+    if keepsHost {
+      fields.append(("X-Forwarded-Host", host))
+      fields.append(("X-Forwarded-Proto", Array("http".utf8)))
+    }
+    begin(
+      FillRequest(
+        target: text.bytes(target).array, root: nil, method: method,
+        host: keepsHost ? host : nil, fields: fields))
+  }
+
+  /// Asks for the client's own range, or the head, of content that cannot be kept.
+  func passThrough(range: [UInt8]?) {
+    hasAskedAlone = true
+    var fields: [(name: StaticString, value: [UInt8])] = []
+    if let range { fields.append(("Range", range)) }
+    begin(
+      FillRequest(
+        target: text.withReadable { $0.bytes(target).array }, root: nil, method: method,
+        fields: fields))
+  }
+
+  /// Asks for what is left of a client's range after a fill that could not go on.
+  func askForRest() {
+    hasAskedAlone = true
+    readerBase = position
+    restEtag = etag.withReadable { $0.array }
+    let range = "bytes=\(position)-\(end - 1)"
+    begin(
+      FillRequest(
+        target: text.withReadable { $0.bytes(target).array }, root: nil,
+        fields: [("Range", Array(range.utf8))]))
+    if let reader { reader.fill.aim(reader, at: 0..<(end - position)) }
+  }
+
+  /// Whether the answer to `askForRest`, once its head is here, is the part that was asked for, of the
+  /// same object, or all of it: nothing else may stand behind what the client already has.
+  func restFits(_ reader: ExchangeReader) -> Bool {
+    guard let restEtag, let head = reader.fill.head else { return true }
+    self.restEtag = nil
+    guard head.etag == restEtag else { return false }
+    if head.status == 200 && head.totalBytes == total {
+      // A server that knows no ranges: what comes before the part is dropped.
+      readerBase = 0
+      reader.fill.aim(reader, at: position..<end)
+      return true
+    }
+    let place = head.fields.first { $0.name.rawBytes.equalsIgnoringCase("content-range") }
+    guard head.status == 206, head.totalBytes == end - position, let place,
+      let range = ContentRange.parse(place.value.rawBytes), !range.isUnsatisfied
+    else { return false }
+    return range.first == position && range.last == end - 1 && range.total == total
+  }
+
+  private func begin(_ request: FillRequest) {
+    outcome = .bypass
+    let fill = Fill(
+      key: key, canonicalKey: [], owner: worker.port, loop: worker.loop, table: nil)
+    let reader = ExchangeReader(fill, on: worker.port, from: 0, to: .max)
+    fill.admit(reader)
+    reader.exchange = self
+    self.reader = reader
+    let driver = FillDriver(worker, fill, request)
+    fill.source = driver
+    driver.fetchWhole()
+    fillChanged()
+  }
+
+  /// The head of an answer as the upstream gave it, less what is this connection's.
+  func writePassedHead(_ head: AnswerHead, on stream: ClientStream) {
+    stream.begin(status: head.status)
+    if !head.etag.isEmpty { stream.field(.etag, head.etag.rawBytes) }
+    if !head.contentType.isEmpty { stream.field(.contentType, head.contentType.rawBytes) }
+    for field in head.fields { stream.field(bytes: field.name.rawBytes, field.value.rawBytes) }
+    if !path.isEmpty {
+      path.withReadable { stream.field(named: "X-IPFS-Hash", $0.bytes(root)) }
+    }
+    writeCacheFields(on: stream)
+    if head.status == 204 || head.status == 304 {
+      stream.endHead(.absent)
+    } else {
+      stream.endHead(head.totalBytes.map(BodyLength.known) ?? .unknown)
+    }
+  }
+
+  /// A client that has this answer already need not get it again.
+  func answerNotModified(_ head: AnswerHead, on stream: ClientStream) {
+    stream.begin(status: 304)
+    stream.field(.etag, head.etag.rawBytes)
+    for field in head.fields
+    where field.name.rawBytes.hasPrefixIgnoringCase("cache-control")
+      || field.name.rawBytes.hasPrefixIgnoringCase("access-control-")
+    {
+      stream.field(bytes: field.name.rawBytes, field.value.rawBytes)
+    }
+    writeCacheFields(on: stream)
+    stream.endHead(.absent)
+    finish()
+  }
+}

@@ -1,0 +1,34 @@
+internal import Base
+internal import Cache
+internal import HTTP
+internal import HTTP1
+internal import IPFS
+internal import Router
+internal import Server
+internal import Telemetry
+
+extension Exchange {
+  /// Finds out what the request is for.
+  func route(_ request: RequestHead, _ text: RawSpan) {
+    let route = Router.route(request, text: text, path: &path, key: &canonicalKey)
+    switch route {
+    case .content(let place):
+      root = place
+      key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
+      lookUp()
+    case .passThrough(let keepsHost):
+      path.clear()
+      reason = "bypass"
+      passThrough(request, text, keepsHost: keepsHost)
+    case .health: answerHealth()
+    case .options: answerOptions()
+    case .refuse(let status, let reason): refuse(status: status, reason.sentence)
+    }
+  }
+
+  /// Answers a head that could not be understood.
+  func refuse(_ refusal: Refusal, on stream: ClientStream) {
+    begin(on: stream)
+    refuse(status: refusal.status, "\(refusal.sentence)")
+  }
+}

@@ -1,0 +1,190 @@
+internal import Base
+internal import Cache
+internal import EventLoop
+internal import HTTP
+internal import HTTP1
+internal import IPFS
+internal import Router
+internal import Server
+internal import Telemetry
+internal import Upstreams
+
+/// The life of one request, from its head to its line in the log.
+///
+///     route ─► look up ─┬─ hit ──────────────────────► deliver ─► log
+///                       └─ miss ─► fetch (or join) ─► deliver ─► log
+///
+/// Each step is a method of its own file's name; a step ends by calling the next, by waiting for the
+/// stream, the fill or the disk, or by `finish`. A hit that its client takes at once runs through
+/// without waiting and without allocating. Exchanges are used again.
+final class Exchange: Responder {
+  let worker: GatewayWorker
+  /// The client; nil between requests.
+  var stream: ClientStream?
+  /// Which use of this object is running; messages of an earlier one are stale.
+  var life: UInt64 = 0
+
+  // What was asked.
+  /// The request's head, which the places below refer to.
+  var text = ByteBuffer(capacity: 2048)
+  var method = Method.get
+  var target = ByteRange.empty
+  var version = Version.http11
+  var referer = ByteRange.empty
+  var userAgent = ByteRange.empty
+  var conditions = Conditions()
+  var acceptsHTML = false
+  var onlyIfCached = false
+  /// The decoded path, as X-Ipfs-Path repeats it; empty where the request is no content's.
+  var path = ByteBuffer(capacity: 256)
+  var root = ByteRange.empty
+  var key = Digest128(first: 0, second: 0)
+  var canonicalKey = ByteBuffer(capacity: 256)
+
+  // Where it stands.
+  var outcome = Outcome.none
+  var reason: StaticString = ""
+  var server = ""
+  /// The next byte of the object to send, and the end of what is due.
+  var position: Int64 = 0
+  var end: Int64 = 0
+  var sliceShift: UInt8 = 20
+  /// Bytes of the whole object, and its Etag: what every piece of one answer must agree with.
+  var total: Int64 = 0
+  var etag = ByteBuffer(capacity: 128)
+  /// The slice last looked up.
+  var located: (index: Int, slice: Slice)?
+  /// Whether the fill's head has still to be held against the answer that has begun.
+  var mustAgree = false
+  /// Bytes that a disk thread has just read: taken once without asking whether they are in memory.
+  var justRead: (slice: Slice, place: Int, count: Int)?
+  /// A slice that the disk could not give: looked for no further.
+  var unreadable: Slice?
+  var reader: ExchangeReader?
+  /// Where the reader's first byte lies in the object: above 0 for a part asked for by itself.
+  var readerBase: Int64 = 0
+  /// The Etag that the rest of an answer must have, until its head has come; nil for all else.
+  var restEtag: [UInt8]?
+  /// Whether the client's own range has been asked for already, after a fill that could not.
+  var hasAskedAlone = false
+  /// How often it has begun anew, after a fill that was given up or lost what it had.
+  var beginnings = 0
+  var isWaitingForDisk = false
+
+  /// What the cache did for a request; the names are stable, in logs and metrics.
+  enum Outcome {
+    case none, hit, miss, collapsed, partial, bypass, error
+  }
+
+  init(_ worker: GatewayWorker) {
+    self.worker = worker
+  }
+
+  /// Begins a new life and lives it as far as it goes without waiting.
+  func run(_ request: RequestHead, text: RawSpan, on stream: ClientStream) {
+    begin(on: stream)
+    self.text.append(text)
+    method = request.method
+    target = request.target
+    version = request.version
+    conditions = Conditions(request)
+    for field in request.fields {
+      switch field.token {
+      case .referer: referer = field.value
+      case .userAgent: userAgent = field.value
+      case .accept: acceptsHTML = acceptsHTML || text.bytes(field.value).contains("text/html")
+      case .cacheControl:
+        onlyIfCached = onlyIfCached || text.bytes(field.value).equals("only-if-cached")
+      default: continue
+      }
+    }
+    route(request, text)
+  }
+
+  func begin(on stream: ClientStream) {
+    life &+= 1
+    self.stream = stream
+    stream.responder = self
+    text.clear()
+    path.clear()
+    canonicalKey.clear()
+    method = .get
+    target = .empty
+    referer = .empty
+    userAgent = .empty
+    root = .empty
+    conditions = Conditions()
+    acceptsHTML = false
+    onlyIfCached = false
+    outcome = .none
+    reason = ""
+    server = ""
+    position = 0
+    end = 0
+    total = 0
+    located = nil
+    mustAgree = false
+    justRead = nil
+    unreadable = nil
+    readerBase = 0
+    restEtag = nil
+    hasAskedAlone = false
+    beginnings = 0
+    isWaitingForDisk = false
+    sliceShift = worker.sliceShift
+  }
+
+  // MARK: Events
+
+  override func writable() { deliver() }
+
+  override func aborted() {
+    worker.counters.add(.clientAbort)
+    if let stream { log(stream) }
+    conclude()
+  }
+
+  // MARK: The end
+
+  /// Ends the answer and the exchange.
+  func finish() {
+    guard let stream else { return }
+    log(stream)
+    stream.finish()
+    conclude()
+  }
+
+  /// Cuts the answer off, so that the client sees that it is not whole.
+  func breakOff() {
+    guard let stream else { return }
+    outcome = .error
+    log(stream)
+    stream.abort()
+    conclude()
+  }
+
+  private func conclude() {
+    guard stream != nil else { return }
+    stream = nil
+    leaveFill()
+    life &+= 1
+    worker.recycle(self)
+  }
+
+  func leaveFill() {
+    guard let reader else { return }
+    self.reader = nil
+    reader.exchange = nil
+    reader.fill.detach(reader)
+  }
+}
+
+/// An exchange's place in a fill.
+final class ExchangeReader: FillReader, @unchecked Sendable {
+  // Unchecked like its parent: the exchange is touched on the worker's thread only.
+
+  /// Let go by `Exchange.leaveFill`, which every exchange comes to.
+  var exchange: Exchange?
+
+  override func fillChanged() { exchange?.fillChanged() }
+}

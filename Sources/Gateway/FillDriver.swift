@@ -1,0 +1,396 @@
+internal import Base
+internal import Cache
+internal import EventLoop
+internal import HTTP
+internal import IPFS
+internal import Logging
+internal import Telemetry
+internal import Upstreams
+
+/// What a fill fetches: content by its path, for everybody, or one client's request as it is.
+struct FillRequest {
+  /// The request target for the upstream.
+  var target: [UInt8]
+  /// The root CID that the answer must belong to; nil for an answer that is passed through.
+  var root: CID?
+  /// For an answer that is passed through: the method, host and fields that the client may choose.
+  var method = Method.get
+  var host: [UInt8]?
+  var fields: [(name: StaticString, value: [UInt8])] = []
+}
+
+/// Brings a fill its bytes, on the fill's own worker: decides which fetches there are, judges the
+/// answer, checks its bytes, and hands slices to the cache writer.
+///
+/// Everything here runs on one thread; only the fill itself is shared.
+final class FillDriver: FillSource {
+  private enum Tag { static let jobs: UInt32 = 0 }
+
+  let worker: GatewayWorker
+  let fill: Fill
+  let request: FillRequest
+  /// What every fetch must agree with, once the head is known.
+  private(set) var head: AnswerHead?
+  private(set) var sliceShift: UInt8
+  private(set) var isKept = false
+  private var stamp: UInt64 = 0
+  private var verification: Verification?
+  /// Whether all that is kept has been checked: then nothing unchecked may be put beside it.
+  private var isVerified = false
+  private var fetches: [Fetch] = []
+  private var nextFetch = 0
+  /// Jobs for the cache writer, oldest first; more than none wait only while its queue is full.
+  private var jobs: [WriteJob] = []
+  private var retry: JobRetry?
+  private var isOver = false
+
+  init(_ worker: GatewayWorker, _ fill: Fill, _ request: FillRequest) {
+    self.worker = worker
+    self.fill = fill
+    self.request = request
+    sliceShift = worker.sliceShift
+    super.init()
+    worker.counters.adjust(.fillsActive, by: 1)
+    worker.counters.add(.fill)
+  }
+
+  // MARK: Beginnings
+
+  /// Fetches all of it; the head comes with the body.
+  func fetchWhole() {
+    begin(.whole, slices: 0..<Int.max)
+  }
+
+  /// Asks for the head alone, since a part is wanted of something unknown: what a part says of its
+  /// type is not to be trusted.
+  func fetchHead() {
+    begin(.head, slices: 0..<0)
+  }
+
+  /// Goes on from a record of which slices are missing; readers say which.
+  func resume(_ record: Record) {
+    stamp = record.stamp
+    isVerified = record.isVerified
+    sliceShift = record.sliceShift
+    isKept = true
+    let head = AnswerHead(record)
+    self.head = head
+    fill.open(head, kept: true, sliceShift: sliceShift)
+    fill.setFetching(false)
+  }
+
+  private func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
+    let fetch = Fetch(self, number: nextFetch, kind, slices: slices)
+    nextFetch += 1
+    fetches.append(fetch)
+    fill.setFetching(true)
+    if !slices.isEmpty { fill.setFetch(fetch.number, slices) }
+    fetch.start()
+  }
+
+  // MARK: What readers need
+
+  override func wanted(slice: Int, end: Int64) {
+    guard fill.hasReaders else { return }
+    guard !isOver, let head, let total = head.totalBytes, isKept else {
+      fill.fail(Fault(.cancelled, .own))
+      return
+    }
+    if fill.isUnderWay(slice: slice) {
+      // Brought meanwhile, perhaps before the reader began to wait.
+      fill.landed()
+      return
+    }
+    if isVerified || verification != nil {
+      // A slice alone cannot be checked: who waits begins anew, with all of it.
+      fill.fail(Fault(.cancelled, .own))
+      leave()
+      return
+    }
+    let size = Int64(1) << Int64(sliceShift)
+    let last = Int((min(end, total) + size - 1) / size)
+    guard slice < last else {
+      fill.landed()
+      return
+    }
+    var upper = slice + 1
+    while upper < last, upper - slice < GatewayOptions.runSlices,
+      !fill.isTaken(slice: upper, besides: -1),
+      !worker.hasSlice(upper, of: fill.key, sliceShift, total)
+    {
+      upper += 1
+    }
+    begin(.run, slices: slice..<upper)
+  }
+
+  override func roomMade() {
+    for fetch in fetches { fetch.roomMade() }
+  }
+
+  override func abandoned() {
+    guard !fill.hasReaders else { return }
+    for fetch in fetches { fetch.abandoned() }
+  }
+
+  /// Whether bytes must come in order, for their check.
+  var isInOrder: Bool { verification != nil }
+
+  /// Whether nobody waits any more.
+  var isAbandoned: Bool { !fill.hasReaders }
+
+  // MARK: What fetches bring
+
+  /// The head of the whole answer; false where the fetch is of no use.
+  func opened(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    var verdict = AnswerPolicy.Verdict.pass(.bypass)
+    if let root = request.root {
+      verdict = AnswerPolicy.judge(answer, text: text, root: root)
+    }
+    switch verdict {
+    case .pass(let reason):
+      pass(answer, text: text, by: server, reason)
+    case .keep(let subject):
+      let head = AnswerPolicy.answerHead(
+        answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+      keep(head, subject: subject)
+    }
+  }
+
+  private func pass(
+    _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, _ reason: NotStored
+  ) {
+    worker.counters.add(.notStored(reason))
+    var head = AnswerPolicy.answerHead(
+      answer, text: text, keeps: false, created: worker.loop.wallSeconds, server: server.name)
+    head.notStored = reason
+    self.head = head
+    sliceShift = Fill.passedShift
+    fill.open(head, kept: false, sliceShift: sliceShift)
+  }
+
+  private func keep(_ head: AnswerHead, subject: CID?) {
+    self.head = head
+    isKept = true
+    stamp = worker.gateway.storage.newStamp()
+    let total = head.totalBytes ?? 0
+    if let subject, total <= GatewayOptions.verifiedBytes {
+      verification = Verification(subject)
+    }
+    if verification != nil && total == 0 {
+      // Nothing to hold back: checked before anything is said of it.
+      if completedWhole() { fill.open(head, kept: true, sliceShift: sliceShift) }
+    } else if verification != nil {
+      // The last byte waits for the check, so that nothing wrong is ever complete.
+      fill.open(head, kept: true, sliceShift: sliceShift, visibleEnd: max(0, total - 1))
+    } else {
+      putRecord(isVerified: false)
+      fill.open(head, kept: true, sliceShift: sliceShift)
+    }
+  }
+
+  /// The head of a HEAD answer: says whether parts may be fetched and kept.
+  func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    guard let root = request.root,
+      case .keep(let subject) = AnswerPolicy.judge(answer, text: text, root: root)
+    else {
+      // Whoever waits asks for its part by itself.
+      fill.fail(Fault(.mismatch, .own))
+      return
+    }
+    if subject != nil, answer.contentLength ?? 0 <= GatewayOptions.verifiedBytes {
+      // A part could not be checked against the CID: all of it can.
+      fetchWhole()
+      return
+    }
+    let head = AnswerPolicy.answerHead(
+      answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+    self.head = head
+    isKept = true
+    stamp = worker.gateway.storage.newStamp()
+    putRecord(isVerified: false)
+    fill.open(head, kept: true, sliceShift: sliceShift)
+  }
+
+  /// Bytes have been added to a slice's buffer.
+  func landed(_ buffer: SliceBuffer, from offset: Int, count: Int) {
+    worker.counters.add(.fillBytes, count)
+    if verification != nil {
+      verification?.update(buffer.bytes.extracting(offset..<offset + count))
+    }
+    fill.landed()
+  }
+
+  /// A slice is whole.
+  func completed(slice index: Int, _ buffer: SliceBuffer) {
+    guard isKept, fill.isKept else { return }
+    if verification != nil {
+      verification?.slices.append((index, buffer))
+    } else {
+      write(slice: index, buffer)
+    }
+  }
+
+  /// The whole body has come; false where it is not what its CID names.
+  func completedWhole() -> Bool {
+    guard var check = verification.take() else { return true }
+    guard check.matches() else {
+      worker.counters.add(.notStored(.mismatch))
+      worker.counters.add(.upstreamError(.mismatch))
+      worker.log.warning(
+        "an upstream's bytes do not match their CID",
+        metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
+      fill.stopKeeping()
+      fill.fail(Fault(.mismatch, .upstream))
+      return false
+    }
+    isVerified = true
+    worker.counters.add(.verifiedBytes, Int(head?.totalBytes ?? 0))
+    putRecord(isVerified: true)
+    for (index, buffer) in check.slices { write(slice: index, buffer) }
+    fill.releaseAll()
+    return true
+  }
+
+  private var targetText: String { String(decoding: request.target, as: UTF8.self) }
+
+  /// A fetch has ended, well or badly.
+  func ended(_ fetch: Fetch, _ fault: Fault?) {
+    fetches.removeAll { $0 === fetch }
+    if let fault, fetch.isRun {
+      fill.failReaders(at: fetch.slices, fault)
+    } else if let fault {
+      if isKept { worker.counters.add(.notStored(.truncated)) }
+      fill.fail(fault)
+    } else if verification != nil && fetches.isEmpty {
+      // Half of what can only be checked as a whole is of no use.
+      fill.fail(Fault(.cancelled, .own))
+    } else if head == nil && fetches.isEmpty {
+      // Given up before there was an answer; who came meanwhile begins anew.
+      fill.fail(Fault(.cancelled, .own))
+    }
+    fill.removeFetch(fetch.number)
+    if fetches.isEmpty {
+      if jobs.isEmpty { fill.setFetching(false) }
+      leave()
+    }
+  }
+
+  private func leave() {
+    guard !isOver, fetches.isEmpty, jobs.isEmpty else { return }
+    // Kept on: readers may want other slices. What is not kept has nothing more to give.
+    if !isKept || fill.hasFailed { isOver = true }
+  }
+
+  deinit {
+    worker.counters.adjust(.fillsActive, by: -1)
+  }
+
+  // MARK: The cache writer
+
+  /// Whether fetches may bring more; not while the writer is far behind.
+  var hasRoom: Bool { jobs.count < GatewayOptions.waitingJobs }
+
+  private func putRecord(isVerified: Bool) {
+    guard
+      let record = head?.record(
+        key: fill.canonicalKey, stamp: stamp, sliceShift: sliceShift, isVerified: isVerified)
+    else { return }
+    let fill = fill
+    fill.writeBegan()
+    submit(
+      .put(key: fill.key, record: record) { event in
+        if case .failed = event { fill.stopKeeping() }
+        fill.writeEnded()
+      })
+  }
+
+  private func write(slice index: Int, _ buffer: SliceBuffer) {
+    let fill = fill
+    fill.writeBegan()
+    submit(
+      .slice(key: fill.key, stamp: stamp, index: index, buffer) { event in
+        fill.written(slice: index, event)
+      })
+  }
+
+  private func submit(_ job: WriteJob) {
+    if jobs.isEmpty, worker.gateway.storage.submit(job) { return }
+    jobs.append(job)
+    if retry == nil { retry = JobRetry(self, worker.loop) }
+  }
+
+  /// Offers waiting jobs again; true when none is left.
+  func submitWaiting() -> Bool {
+    var taken = 0
+    while taken < jobs.count, worker.gateway.storage.submit(jobs[taken]) { taken += 1 }
+    jobs.removeFirst(taken)
+    guard jobs.isEmpty else { return false }
+    jobsDone()
+    return true
+  }
+
+  /// Goes on without the disk, whose writer has taken nothing for too long.
+  func giveUpKeeping() {
+    worker.counters.add(.notStored(.disk))
+    fill.stopKeeping()
+    let given = jobs.count
+    jobs = []
+    for _ in 0..<given { fill.writeEnded() }
+    jobsDone()
+  }
+
+  private func jobsDone() {
+    retry = nil
+    if fetches.isEmpty {
+      fill.setFetching(false)
+      leave()
+    } else {
+      roomMade()
+    }
+  }
+}
+
+/// The check of a whole body against its CID, as its bytes arrive in order.
+struct Verification: ~Copyable {
+  private var hasher: ContentHasher
+  /// Slices that wait for the outcome.
+  var slices: [(index: Int, buffer: SliceBuffer)] = []
+
+  /// Nil where the CID's hash is not one that can be computed here.
+  init?(_ subject: CID) {
+    guard let hasher = ContentHasher(for: subject) else { return nil }
+    self.hasher = hasher
+  }
+
+  mutating func update(_ bytes: RawSpan) { hasher.update(bytes) }
+
+  mutating func matches() -> Bool { hasher.matches() }
+}
+
+/// Offers a driver's waiting jobs to the cache writer again, until it has taken them.
+private final class JobRetry: EventHandler {
+  private let driver: FillDriver
+  private let loop: Loop
+  private var handle = Handle.none
+  private let givesUp: Instant
+
+  init(_ driver: FillDriver, _ loop: Loop) {
+    self.driver = driver
+    self.loop = loop
+    givesUp = loop.now + GatewayOptions.writerPatience
+    super.init()
+    handle = loop.enrol(self)
+    loop.setTimer(handle, tag: 0, at: loop.now + GatewayOptions.writerPause)
+  }
+
+  override func deadline(_ tag: UInt32) {
+    if driver.submitWaiting() {
+      loop.dismiss(handle)
+    } else if loop.now >= givesUp {
+      loop.dismiss(handle)
+      driver.giveUpKeeping()
+    } else {
+      loop.setTimer(handle, tag: 0, at: loop.now + GatewayOptions.writerPause)
+    }
+  }
+}

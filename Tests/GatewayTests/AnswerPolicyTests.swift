@@ -1,0 +1,182 @@
+import Base
+import HTTP
+import IPFS
+import Testing
+
+@testable import Gateway
+
+@Suite struct AnswerPolicyTests {
+  let root: CID
+  let leaf: CID
+
+  init() throws {
+    root = try cid(rootText)
+    leaf = try raw(root)
+  }
+
+  func verdict(_ fields: String..., status: Int = 200, root: CID? = nil) throws -> String {
+    try UpstreamAnswer(fields, status: status).verdict(root: root ?? self.root)
+  }
+
+  // MARK: Kept
+
+  @Test func whatBelongsIsKept() throws {
+    let etag = "Etag: \"\(root)\""
+    #expect(try verdict(etag, "Content-Length: 5") == "keep")
+    #expect(try verdict(etag, "Content-Length: 0", "X-Ipfs-Roots: \(root)") == "keep")
+    #expect(
+      try verdict("Etag: \"\(leaf)\"", "Content-Length: 5", "X-Ipfs-Roots: \(root),\(leaf)")
+        == "keep \(leaf)")
+    #expect(
+      try verdict("Etag: \"\(leaf)\"", "Content-Length: 5", "X-Ipfs-Roots: \(root) , \(leaf)")
+        == "keep \(leaf)")
+    #expect(
+      try verdict("Etag: \"\(leaf)\"", "Content-Length: 5", root: leaf) == "keep \(leaf)")
+  }
+
+  /// Which spelling the client chose does not matter; the Etag is in the subject's own.
+  @Test func theRootMayBeSpeltOtherwise() throws {
+    let twin = root.version1
+    let roots = "X-Ipfs-Roots: \(twin)"
+    #expect(try verdict("Etag: \"\(twin)\"", "Content-Length: 5", roots) == "keep")
+    #expect(try verdict("Etag: \"\(root)\"", "Content-Length: 5", roots) == "foreign_answer")
+    #expect(try verdict("Etag: \"\(twin)\"", "Content-Length: 5", root: twin) == "keep")
+  }
+
+  // MARK: Not kept
+
+  @Test(arguments: [201, 204, 206, 301, 304, 404, 410, 500, 504])
+  func otherStatuses(status: Int) throws {
+    #expect(
+      try verdict("Etag: \"\(root)\"", "Content-Length: 5", status: status) == "status")
+  }
+
+  @Test func foreignEtags() throws {
+    for etag in [
+      "\"\(leaf)\"", "W/\"\(root)\"", "\(root)", "\"\(root)", "\"\(root)\" ,\"x\"",
+      "\"\(root).raw\"",
+      "\"\(root.version1)\"", "\"\"", "\"abc\"", "\"\(rootText.lowercased())\"", "*",
+    ] {
+      #expect(try verdict("Etag: \(etag)", "Content-Length: 5") == "foreign_answer", "\(etag)")
+    }
+    #expect(try verdict("Content-Length: 5") == "foreign_answer")
+    let etag = "Etag: \"\(root)\""
+    #expect(try verdict(etag, etag, "Content-Length: 5") == "foreign_answer")
+    #expect(
+      try verdict(etag, "Content-Length: 5", "Content-Encoding: gzip") == "foreign_answer")
+  }
+
+  @Test func foreignRoots() throws {
+    let etag = "Etag: \"\(root)\""
+    for roots in ["", "x", ",", "\(root),", ",\(root)", "bafkqaaa", "bafkqaaa,\(root)", "\(leaf)"] {
+      #expect(
+        try verdict(etag, "Content-Length: 5", "X-Ipfs-Roots: \(roots)") == "foreign_answer",
+        "\(roots)")
+    }
+    // The last root is another than the Etag says.
+    #expect(
+      try verdict(etag, "Content-Length: 5", "X-Ipfs-Roots: \(root),\(leaf)") == "foreign_answer")
+  }
+
+  @Test func generatedPages() throws {
+    for kind in ["DirIndex", "DagIndex"] {
+      #expect(
+        try verdict("Etag: \"\(kind)-abc_CID-\(root)\"", "Content-Length: 5") == "generated")
+    }
+    #expect(
+      try verdict("Etag: \"dirIndex-abc_CID-\(root)\"", "Content-Length: 5") == "foreign_answer")
+  }
+
+  @Test func cookies() throws {
+    #expect(
+      try verdict("Etag: \"\(root)\"", "Content-Length: 5", "set-cookie: a=b") == "set_cookie")
+  }
+
+  @Test func withoutALength() throws {
+    let etag = "Etag: \"\(root)\""
+    #expect(try verdict(etag) == "no_length")
+    #expect(try verdict(etag, "Transfer-Encoding: chunked") == "no_length")
+  }
+
+  @Test func tooLarge() throws {
+    let etag = "Etag: \"\(root)\""
+    #expect(try verdict(etag, "Content-Length: \(Int64(1) << 50)") == "keep")
+    #expect(try verdict(etag, "Content-Length: \(Int64(1) << 50 + 1)") == "foreign_answer")
+    #expect(try verdict(etag, "Content-Length: \(Int64.max)") == "foreign_answer")
+  }
+
+  // MARK: The head that readers get
+
+  static let hopByHop = [
+    "Connection: keep-alive, X-Gone", "Keep-Alive: timeout=5", "TE: trailers", "Trailer: X",
+    "Upgrade: h2c", "X-Gone: 1", "x-gone: 2",
+  ]
+  static let own = [
+    "Date: Tue, 14 Nov 2023 22:13:20 GMT", "Age: 5", "Cache-Status: x", "Server: kubo", "Via: x",
+    "Content-Length: 5",
+  ]
+  static let ends = ["Content-Disposition: inline", "X-Kept: a, b"]
+  static let remade = [
+    "Cache-Control: public", "Accept-Ranges: bytes", "X-Ipfs-Path: /ipfs/x",
+    "Last-Modified: Tue, 14 Nov 2023 22:13:20 GMT", "Content-Location: /x",
+    "Access-Control-Allow-Origin: *", "access-control-whatever: x",
+  ]
+
+  @Test func theHeadLeavesOutWhatIsTheConnections() throws {
+    let answer = try UpstreamAnswer(
+      Self.hopByHop + Self.own + Self.remade + Self.ends + [
+        "Etag: \"e\"", "Content-Type: text/plain",
+      ])
+    let passed = answer.answerHead(keeps: false)
+    #expect(passed.lines == Self.remade + Self.ends)
+    let kept = answer.answerHead(keeps: true)
+    #expect(kept.lines == Self.ends)
+    for head in [passed, kept] {
+      #expect(head.status == 200 && head.totalBytes == 5 && head.created == 7)
+      #expect(head.server == "node")
+      #expect(String(decoding: head.etag, as: UTF8.self) == "\"e\"")
+      #expect(String(decoding: head.contentType, as: UTF8.self) == "text/plain")
+    }
+  }
+
+  /// Connection is a list, and a list may stand in several lines (RFC 9110, section 5.3).
+  @Test func everyConnectionFieldCounts() throws {
+    let answer = try UpstreamAnswer([
+      "Connection: keep-alive", "X-One: 1", "Connection: ,x-one ,\tX-TWO", "X-Two: 2", "X-On: 3",
+    ])
+    #expect(answer.answerHead(keeps: false).lines == ["X-On: 3"])
+  }
+
+  @Test func chunkedAnswersHaveNoLength() throws {
+    let answer = try UpstreamAnswer(["Transfer-Encoding: chunked", "X: y"])
+    let head = answer.answerHead(keeps: false)
+    #expect(head.totalBytes == nil)
+    #expect(head.lines == ["X: y"])
+  }
+
+  /// Damaged heads are never kept as something they are not, and never trap.
+  @Test(arguments: 0..<10 as Range<UInt64>) func damagedHeads(seed: UInt64) throws {
+    var random = SeededRandom(seed: seed)
+    let fields = [
+      "Etag: \"\(leaf)\"", "Content-Length: 5", "X-Ipfs-Roots: \(root),\(leaf)",
+      "Connection: close, X-A",
+    ]
+    var judged = 0
+    for _ in 0..<200 {
+      var damaged = fields
+      let at = random.number(in: 0...(fields.count - 1))
+      var bytes = Array(damaged[at].utf8)
+      bytes[random.number(in: 0...(bytes.count - 1))] = UInt8(random.number(in: 0x20...0x7e))
+      damaged[at] = String(decoding: bytes, as: UTF8.self)
+      guard let answer = try? UpstreamAnswer(damaged) else { continue }
+      judged += 1
+      let verdict = answer.verdict(root: root)
+      #expect(["keep \(leaf)", "foreign_answer", "no_length"].contains(verdict), "\(damaged)")
+      if damaged[0] != fields[0] && !damaged[0].hasPrefix("E") && !damaged[0].hasPrefix("e") {
+        #expect(verdict != "keep \(leaf)")
+      }
+      _ = answer.answerHead(keeps: true)
+    }
+    #expect(judged > 50)
+  }
+}

@@ -1,0 +1,57 @@
+import Base
+import Cache
+import HTTP
+import HTTP1
+import IPFS
+
+@testable import Gateway
+
+let rootText = "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR"
+
+func cid(_ text: String) throws -> CID { try CID.parse(Array(text.utf8).rawBytes) }
+
+/// The raw-codec CID with another one's digest.
+func raw(_ other: CID) throws -> CID {
+  try CID(codec: .raw, hash: other.hash, digest: other.digest)
+}
+
+/// An upstream's answer as it is parsed from the wire.
+struct UpstreamAnswer {
+  let head: ResponseHead
+  let text: [UInt8]
+
+  init(_ fields: [String], status: Int = 200) throws {
+    let wire = (["HTTP/1.1 \(status) X"] + fields).map { $0 + "\r\n" }.joined() + "\r\n"
+    let bytes = Array(wire.utf8)
+    var parser = ResponseParser()
+    var parsed = ResponseHead()
+    switch parser.parse(bytes.rawBytes, into: &parsed) {
+    case .complete: break
+    case .needMore: throw Refusal(502, "incomplete")
+    case .refused(let refusal): throw refusal
+    }
+    text = bytes
+    head = parsed
+  }
+
+  /// What the policy says: `keep`, `keep <cid>` where it can be hashed, or why not.
+  func verdict(root: CID) -> String {
+    switch AnswerPolicy.judge(head, text: text.rawBytes, root: root) {
+    case .keep(let subject): subject.map { "keep \($0)" } ?? "keep"
+    case .pass(let why): "\(why.name)"
+    }
+  }
+
+  func answerHead(keeps: Bool) -> AnswerHead {
+    AnswerPolicy.answerHead(
+      head, text: text.rawBytes, keeps: keeps, created: 7, server: "node")
+  }
+}
+
+extension AnswerHead {
+  var lines: [String] {
+    fields.map {
+      "\(String(decoding: $0.name, as: UTF8.self)): \(String(decoding: $0.value, as: UTF8.self))"
+    }
+  }
+}
