@@ -90,6 +90,9 @@ let package = Package(
     tests(
       "GatewayTests",
       ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Cache", "Gateway"]),
+    room(
+      "Origin",
+      ["Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server"]),
   ],
   swiftLanguageModes: [.v6]
 )

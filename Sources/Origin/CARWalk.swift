@@ -1,0 +1,172 @@
+internal import Base
+internal import IPFS
+
+/// Writes the CAR of a path: the blocks that prove the path, then those of what it leads to.
+///
+/// Blocks come depth first, the order in which a client can check each one at once. Identity CIDs carry
+/// their bytes themselves and get no section.
+struct CARWalk {
+  /// Deeper trees are not written (boxo's bound).
+  static let maximumDepth = 1024
+
+  private enum Stage {
+    case header
+    /// The next block of the path.
+    case path(Int)
+    case file(FileWalk)
+    case tree
+    case done
+  }
+
+  /// A node of the tree whose links are being followed.
+  private struct Frame {
+    let block: [UInt8]
+    let links: [PBLink]
+    var next = 0
+  }
+
+  private let reader: BlockReader
+  private let path: [CID]
+  private let target: CID?
+  private let root: CID
+  private let parameters: CARParameters
+  private let range: Range<Int64>?
+  private var stage = Stage.header
+  private var frames: [Frame] = []
+  private var written: Set<Digest128> = []
+
+  /// The CAR of a path that was resolved to the last of these CIDs.
+  ///
+  /// `range` limits a file to some of its bytes.
+  init(
+    _ reader: BlockReader, resolved: [CID], _ parameters: CARParameters, range: Range<Int64>? = nil
+  ) {
+    self.reader = reader
+    path = Array(resolved.dropLast())
+    target = resolved.last
+    root = resolved[resolved.count - 1]
+    self.parameters = parameters
+    self.range = range
+  }
+
+  /// The CAR that proves that the last of these CIDs has no link of the name that was asked for.
+  init(_ reader: BlockReader, absentBelow resolved: [CID], _ parameters: CARParameters) {
+    self.reader = reader
+    path = resolved
+    target = nil
+    root = resolved[0]
+    self.parameters = parameters
+    range = nil
+  }
+
+  /// Appends the header or the next section; false at the end, where nothing was appended.
+  mutating func next(into output: inout ByteBuffer) throws(ResolveFailure) -> Bool {
+    let before = output.count
+    while output.count == before {
+      switch stage {
+      case .header:
+        CARWriter.appendHeader(roots: [root], to: &output)
+        stage = .path(0)
+      case .path(let index):
+        if index < path.count {
+          append(path[index], try block(path[index]), to: &output)
+          stage = .path(index + 1)
+        } else {
+          try enterTarget(&output)
+        }
+      case .file(var walk):
+        try step(&walk, &output)
+        stage = walk.wanted == nil ? .done : .file(walk)
+      case .tree:
+        try step(&output)
+      case .done: return false
+      }
+    }
+    return true
+  }
+
+  private mutating func enterTarget(_ output: inout ByteBuffer) throws(ResolveFailure) {
+    guard let target else {
+      stage = .done
+      return
+    }
+    switch parameters.scope {
+    case .block:
+      append(target, try block(target), to: &output)
+      stage = .done
+    case .all:
+      stage = .tree
+      try visit(target, &output)
+    case .entity:
+      if case .file = try Resolver(reader).entity(target) {
+        stage = .file(FileWalk(root: target, range: range))
+      } else {
+        append(target, try block(target), to: &output)
+        stage = .done
+      }
+    }
+  }
+
+  private mutating func step(
+    _ walk: inout FileWalk, _ output: inout ByteBuffer
+  ) throws(ResolveFailure) {
+    guard let cid = walk.wanted else { return }
+    let block = try block(cid)
+    do throws(DAGError) {
+      _ = try walk.supply(block.rawBytes)
+    } catch {
+      throw .malformed(cid, error)
+    }
+    append(cid, block, to: &output)
+  }
+
+  /// Goes one link further in the tree.
+  private mutating func step(_ output: inout ByteBuffer) throws(ResolveFailure) {
+    guard var frame = frames.popLast() else {
+      stage = .done
+      return
+    }
+    guard frame.next < frame.links.count else { return }
+    let link = frame.links[frame.next]
+    frame.next += 1
+    let block = frame.block
+    frames.append(frame)
+    let cid: CID
+    do throws(DAGError) {
+      cid = try link.cid(in: block.rawBytes)
+    } catch {
+      throw .malformed(root, error)
+    }
+    try visit(cid, &output)
+  }
+
+  private mutating func visit(
+    _ cid: CID, _ output: inout ByteBuffer
+  ) throws(ResolveFailure) {
+    if !parameters.duplicates && written.contains(reader.store.key(cid)) { return }
+    let block = try block(cid)
+    append(cid, block, to: &output)
+    if cid.codec == .raw { return }
+    guard cid.codec == .dagPB else { throw .malformed(cid, .unsupportedCodec(cid.codec)) }
+    guard frames.count < Self.maximumDepth else { throw .malformed(cid, .tooDeep) }
+    do throws(DAGError) {
+      frames.append(Frame(block: block, links: try PBNode.decode(block.rawBytes).links))
+    } catch {
+      throw .malformed(cid, error)
+    }
+  }
+
+  private mutating func append(_ cid: CID, _ block: [UInt8], to output: inout ByteBuffer) {
+    if cid.hash == .identity { return }
+    if !parameters.duplicates && !written.insert(reader.store.key(cid)).inserted { return }
+    CARWriter.appendBlock(cid, block.rawBytes, to: &output)
+  }
+
+  private func block(_ cid: CID) throws(ResolveFailure) -> [UInt8] {
+    do throws(BlockFailure) {
+      return try reader.block(cid)
+    } catch {
+      throw .block(error)
+    }
+  }
+}

@@ -1,0 +1,73 @@
+internal import Base
+public import HTTP
+
+/// What the rules ask of a request, copied out of the connection's buffer.
+public struct OriginRequest: Sendable {
+  public var method: Method
+  /// As sent.
+  public var path: [UInt8]
+  /// As sent, without the question mark.
+  public var query: [UInt8]
+  public var accept: [[UInt8]] = []
+  public var cacheControl: [UInt8]?
+  public var ifMatch: [UInt8]?
+  public var ifNoneMatch: [UInt8]?
+  public var ifRange: [UInt8]?
+  public var range: [UInt8]?
+  public var serviceWorker: [UInt8]?
+
+  /// A request of a target, path and query, and no fields.
+  public init(_ method: Method, target: String) {
+    self.method = method
+    let bytes = Array(target.utf8)
+    let mark = bytes.firstIndex(of: UInt8(ascii: "?"))
+    path = Array(bytes[..<(mark ?? bytes.count)])
+    query = mark.map { Array(bytes[($0 + 1)...]) } ?? []
+  }
+
+  public init(_ head: RequestHead, _ text: RawSpan) {
+    method = head.method
+    path = text.bytes(head.path).array
+    query = text.bytes(head.query).array
+    for field in head.fields { set(field.token, text.bytes(field.value)) }
+  }
+
+  /// Adds a field; of all but Accept the first one counts.
+  public mutating func set(_ token: FieldToken, _ value: RawSpan) {
+    switch token {
+    case .accept: accept.append(value.array)
+    case .cacheControl: cacheControl = cacheControl ?? value.array
+    case .ifMatch: ifMatch = ifMatch ?? value.array
+    case .ifNoneMatch: ifNoneMatch = ifNoneMatch ?? value.array
+    case .ifRange: ifRange = ifRange ?? value.array
+    case .range: range = range ?? value.array
+    case .serviceWorker: serviceWorker = serviceWorker ?? value.array
+    default: break
+    }
+  }
+
+  /// The decoded value of a query parameter; nil where it is absent.
+  func parameter(_ name: StaticString) -> [UInt8]? {
+    QueryParameters.value(named: name, in: query.rawBytes).map {
+      PercentText.decodeQuery(query.rawBytes.bytes($0))
+    }
+  }
+
+  func hasParameter(_ name: StaticString, _ value: String) -> Bool {
+    parameter(name).map { $0.elementsEqual(value.utf8) } ?? false
+  }
+
+  /// Whether the client would show HTML.
+  var acceptsHTML: Bool {
+    accept.contains { value in
+      value.split(separator: UInt8(ascii: ",")).contains { entry in
+        Self.mediaType(entry).elementsEqual("text/html".utf8)
+      }
+    }
+  }
+
+  /// A media type without its parameters and blanks, in lower case.
+  static func mediaType(_ entry: ArraySlice<UInt8>) -> [UInt8] {
+    entry.prefix { $0 != UInt8(ascii: ";") }.filter { !$0.isBlank }.map(\.asciiLowercased)
+  }
+}

@@ -1,0 +1,50 @@
+internal import Base
+
+/// Percent-encoding of URLs (RFC 3986, 2.1).
+enum PercentText {
+  /// Decodes a query's value: `+` is a space; an escape that is none stays as it is.
+  static func decodeQuery(_ text: RawSpan) -> [UInt8] {
+    var decoded: [UInt8] = []
+    decoded.reserveCapacity(text.byteCount)
+    var offset = 0
+    while offset < text.byteCount {
+      let byte = text.byte(offset)
+      offset += 1
+      if byte == UInt8(ascii: "+") {
+        decoded.append(UInt8(ascii: " "))
+      } else if byte == UInt8(ascii: "%"), text.byteCount - offset > 1,
+        let high = text.byte(offset).hexValue, let low = text.byte(offset + 1).hexValue
+      {
+        decoded.append(high << 4 | low)
+        offset += 2
+      } else {
+        decoded.append(byte)
+      }
+    }
+    return decoded
+  }
+
+  /// Encodes a path's segment or a file's name: all but letters, digits and `-._~`.
+  static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    var encoded = ""
+    for byte in bytes {
+      if isUnreserved(byte) {
+        encoded.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        let digits = String(byte, radix: 16, uppercase: true)
+        encoded += byte < 16 ? "%0" + digits : "%" + digits
+      }
+    }
+    return encoded
+  }
+
+  private static func isUnreserved(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+      UInt8(ascii: "_"), UInt8(ascii: "~"):
+      true
+    default: false
+    }
+  }
+}
