@@ -93,6 +93,9 @@ let package = Package(
     room(
       "Origin",
       ["Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server"]),
+    // Floor 6
+    room("Configuration", ["Base", "Yams"]),
+    tests("ConfigurationTests", ["Configuration", "Base", "Yams"]),
   ],
   swiftLanguageModes: [.v6]
 )

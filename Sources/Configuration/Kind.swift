@@ -1,0 +1,124 @@
+import Base
+
+/// What a setting's value may be: how it is read from text, shown again and described.
+struct Kind<Content: Equatable & Sendable>: Sendable {
+  /// What to write, with range and unit, to follow "expected": "a size from 64KB to 16MB".
+  let expected: String
+  /// The value of a scalar's text; nil where it is not what is expected.
+  let read: @Sendable (String) -> Content?
+  let show: @Sendable (Content) -> String
+}
+
+extension Kind<Int> {
+  static func count(_ range: ClosedRange<Int>) -> Kind {
+    Kind(
+      expected: "a whole number from \(range.lowerBound) to \(range.upperBound)",
+      read: { text in Self.whole(text).flatMap { range.contains($0) ? $0 : nil } },
+      show: { "\($0)" })
+  }
+
+  static func size(_ range: ClosedRange<Int>, powerOfTwo: Bool = false) -> Kind {
+    let quantity = Quantity.size
+    let bounds = "\(quantity.show(range.lowerBound)) to \(quantity.show(range.upperBound))"
+    return Kind(
+      expected: "a size from \(bounds)\(powerOfTwo ? " that is a power of two" : ""), such as 1MB",
+      read: { text in
+        guard let bytes = quantity.read(text), range.contains(bytes) else { return nil }
+        return powerOfTwo && bytes.nonzeroBitCount != 1 ? nil : bytes
+      },
+      show: { quantity.show($0) })
+  }
+
+  fileprivate static func whole(_ text: String) -> Int? {
+    text.utf8.allSatisfy { $0.isASCIIDigit } ? Int(text) : nil
+  }
+}
+
+extension Kind<Interval> {
+  static func duration(_ range: ClosedRange<Interval>) -> Kind {
+    let quantity = Quantity.duration
+    let first = quantity.show(Int(range.lowerBound.nanoseconds))
+    let last = quantity.show(Int(range.upperBound.nanoseconds))
+    return Kind(
+      expected: "a duration from \(first) to \(last), such as 500ms or 30s",
+      read: { text in
+        guard let nanoseconds = quantity.read(text) else { return nil }
+        let interval = Interval(nanoseconds: Int64(nanoseconds))
+        return range.contains(interval) ? interval : nil
+      },
+      show: { quantity.show(Int($0.nanoseconds)) })
+  }
+}
+
+extension Kind<HostPort> {
+  /// An address of this machine; port 0 leaves the choice to the system.
+  static let ownAddress = Kind(
+    expected: "an address with a port, such as 127.0.0.1:8080 or \"[::1]:8080\" in quotes",
+    read: { text in HostPort(text).flatMap { $0.isAddress ? $0 : nil } },
+    show: { $0.description })
+
+  /// An address or name of another server.
+  static let peer = Kind(
+    expected:
+      "a host with a port, such as 10.1.0.11:8080, kubo.example:8080 or \"[::1]:8080\" in quotes",
+    read: { text in HostPort(text).flatMap { $0.port > 0 ? $0 : nil } },
+    show: { $0.description })
+}
+
+extension Kind<String> {
+  static let path = Kind(expected: "a path", read: { isPath($0) ? $0 : nil }, show: { $0 })
+
+  fileprivate static func isPath(_ text: String) -> Bool {
+    !text.isEmpty && !text.utf8.contains(0)
+  }
+}
+
+extension Kind<Settings.Workers> {
+  static func workers(_ range: ClosedRange<Int>) -> Kind {
+    Kind(
+      expected: "auto or a whole number from \(range.lowerBound) to \(range.upperBound)",
+      read: { text in
+        if text == "auto" { return .auto }
+        guard let count = Kind<Int>.whole(text), range.contains(count) else { return nil }
+        return .count(count)
+      },
+      show: { workers in
+        switch workers {
+        case .auto: "auto"
+        case .count(let count): "\(count)"
+        }
+      })
+  }
+}
+
+extension Kind<Settings.AccessLog.Target> {
+  static let logTarget = Kind(
+    expected: "\"-\" (standard output, in quotes), a file's path or off",
+    read: { text in
+      switch text {
+      case "off": .off
+      case "-": .standardOutput
+      default: Kind<String>.isPath(text) ? .file(text) : nil
+      }
+    },
+    show: { target in
+      switch target {
+      case .off: "off"
+      case .standardOutput: "-"
+      case .file(let path): path
+      }
+    })
+}
+
+extension Kind
+where Content: CaseIterable & RawRepresentable, Content.RawValue == String {
+  static var choice: Kind {
+    let names = Content.allCases.map(\.rawValue)
+    let last = names.last ?? ""
+    let others = names.dropLast().joined(separator: ", ")
+    return Kind(
+      expected: others.isEmpty ? last : "\(others) or \(last)",
+      read: { Content(rawValue: $0) },
+      show: { $0.rawValue })
+  }
+}

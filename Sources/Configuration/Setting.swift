@@ -1,0 +1,142 @@
+import Yams
+
+/// One row of the table of settings: a name, what its value may be, and where the value belongs.
+///
+/// A row reads a node into its place in `Root` and shows that place again; whoever walks the table
+/// needs to know nothing else of it.
+struct Setting<Root: Sendable>: Sendable {
+  /// The path of keys below `Root`, with dots: `cache.max_size`.
+  let name: String
+  /// One sentence on what the setting does.
+  let help: String
+  /// What may be written, to follow "expected".
+  let expected: String
+  /// Whether an element of a list cannot do without it.
+  let isRequired: Bool
+  let read: @Sendable (Node, inout Root, inout SettingsReader, _ place: String) -> Void
+  let show: @Sendable (Root) -> Shown
+
+  /// A value as it stands in the file.
+  enum Shown {
+    case scalar(String)
+    /// Lines of YAML, to be indented below the key.
+    case block([String])
+  }
+}
+
+extension Setting {
+  /// A setting with one value.
+  init<Content>(
+    _ name: String, _ path: any WritableKeyPath<Root, Content> & Sendable, _ kind: Kind<Content>,
+    required: Bool = false, _ help: String
+  ) {
+    self.name = name
+    self.help = help
+    self.expected = kind.expected
+    self.isRequired = required
+    self.read = { node, root, reader, place in
+      guard let text = reader.scalar(node, at: place, expected: kind.expected) else { return }
+      guard let value = kind.read(text) else {
+        reader.complain("\(place): '\(text)' does not fit; expected \(kind.expected)", at: node)
+        return
+      }
+      root[keyPath: path] = value
+    }
+    self.show = { .scalar(kind.show($0[keyPath: path])) }
+  }
+
+  /// A list of mappings, each read by a table of its own, in which no two may be equal.
+  ///
+  /// - Parameter blank: What an element is before its rows are read; its required rows replace it.
+  init<Element: Hashable & Sendable>(
+    _ name: String, listOf path: any WritableKeyPath<Root, [Element]> & Sendable,
+    _ table: [Setting<Element>], blank: Element, required: Bool = false, _ help: String
+  ) {
+    let keys = table.map { "\($0.name): …" }.joined(separator: ", ")
+    let expected = "a list of at least one { \(keys) }"
+    self.name = name
+    self.help = help
+    self.expected = expected
+    self.isRequired = required
+    self.read = { node, root, reader, place in
+      guard case .sequence(let nodes) = node, !nodes.isEmpty else {
+        reader.complain("\(place) is not such a list; expected \(expected)", at: node)
+        return
+      }
+      var elements: [Element] = []
+      for (index, node) in nodes.enumerated() {
+        var element = blank
+        let before = reader.complaints.count
+        reader.mapping(node, into: &element, by: table, at: "\(place)[\(index)]")
+        guard reader.complaints.count == before else { continue }
+        if elements.contains(element) {
+          reader.complain("\(place)[\(index)] repeats an earlier entry; expected it once", at: node)
+        }
+        elements.append(element)
+      }
+      root[keyPath: path] = elements
+    }
+    self.show = { root in
+      .block(
+        root[keyPath: path].flatMap { element in
+          SettingsPrinter.lines(of: element, by: table).enumerated().map { index, line in
+            (index == 0 ? "- " : "  ") + line
+          }
+        })
+    }
+  }
+}
+
+extension Setting where Root == Settings {
+  /// The mapping of region names to regions.
+  init(
+    _ name: String, regions table: [Setting<Settings.Region>], _ help: String
+  ) {
+    let expected = "one region by name, with its servers"
+    self.name = name
+    self.help = help
+    self.expected = expected
+    self.isRequired = false
+    self.read = { node, root, reader, place in
+      guard case .mapping(let pairs) = node, !pairs.isEmpty else {
+        reader.complain("\(place) is not such a mapping; expected \(expected)", at: node)
+        return
+      }
+      var regions: [Settings.Region] = []
+      for (key, value) in pairs {
+        guard let regionName = reader.key(key) else { continue }
+        guard Settings.Region.isName(regionName) else {
+          let form = "1 to 32 of a-z, 0-9, - and _"
+          reader.complain("\(place): '\(regionName)' is no region name; expected \(form)", at: key)
+          continue
+        }
+        var region = Settings.Region(name: regionName, servers: [])
+        reader.mapping(value, into: &region, by: table, at: "\(place).\(regionName)")
+        regions.append(region)
+        if regions.count > 1 {
+          let first = regions[0].name
+          reader.complain(
+            "\(place): one region for now; '\(regionName)' would be another beside '\(first)'",
+            at: key)
+        }
+      }
+      root.regions = regions
+    }
+    self.show = { root in
+      .block(
+        root.regions.flatMap { region in
+          ["\(region.name):"] + SettingsPrinter.lines(of: region, by: table).map { "  " + $0 }
+        })
+    }
+  }
+}
+
+extension Settings.Region {
+  /// Whether the text can stand in logs and metrics as a region's name.
+  static func isName(_ text: String) -> Bool {
+    (1...32).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || byte == 0x2D || byte == 0x5F
+      }
+  }
+}

@@ -1,0 +1,60 @@
+extension Settings {
+  /// Reads the text of a configuration file.
+  ///
+  /// Nothing is looked up or opened here. Relative paths in the file are relative to the file's own
+  /// folder and are given back with that folder before them.
+  ///
+  /// - Parameters:
+  ///   - text: The whole file.
+  ///   - file: The file's path, for messages and for its folder.
+  public static func read(_ text: String, file: String) throws(Complaints) -> Settings {
+    var reader = SettingsReader(file: file)
+    var settings = Settings()
+    if let root = SettingsText.root(of: text, into: &reader) {
+      reader.mapping(root, into: &settings, by: SettingsTable.all, at: "")
+    }
+    if reader.complaints.isEmpty { settings.check(&reader) }
+    guard reader.complaints.isEmpty else {
+      throw Complaints(
+        list: reader.complaints.sorted { ($0.line, $0.column) < ($1.line, $1.column) })
+    }
+    settings.placePaths(besides: file)
+    return settings
+  }
+
+  /// The effective configuration as an annotated file that reads back as the same settings.
+  public var printed: String {
+    SettingsPrinter.annotated(self, by: SettingsTable.all).map { $0 + "\n" }.joined()
+  }
+
+  /// What no single setting can tell by itself.
+  private func check(_ reader: inout SettingsReader) {
+    let segment = max(cache.maxSize / 64, 4 << 20)
+    if cache.sliceSize > segment {
+      let size = Quantity.size.show(cache.sliceSize)
+      reader.complain(
+        "cache.slice_size: \(size) is too large for cache.max_size; "
+          + "expected at most a 64th of it, or 4MB",
+        atSetting: "cache.slice_size", "cache.max_size")
+    }
+    let own = listen.map(\.address)
+    if own.contains(admin.address), admin.address.port > 0 {
+      reader.complain(
+        "admin.address: \(admin.address) is an address for clients too; expected another one",
+        atSetting: "admin.address", "listen")
+    }
+    for server in regions.flatMap(\.servers) where own.contains(server.address) {
+      reader.complain(
+        "regions: \(server.address) is Sluice's own address; expected another server's",
+        atSetting: "regions", "listen")
+    }
+  }
+
+  private mutating func placePaths(besides file: String) {
+    guard let slash = file.lastIndex(of: "/") else { return }
+    let folder = file[...slash]
+    func placed(_ path: String) -> String { path.hasPrefix("/") ? path : folder + path }
+    cache.path = placed(cache.path)
+    if case .file(let path) = logs.access.target { logs.access.target = .file(placed(path)) }
+  }
+}

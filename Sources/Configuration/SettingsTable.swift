@@ -1,0 +1,102 @@
+import Base
+
+/// The one table of settings: the parser, its messages and the printer all come from these rows.
+///
+/// The defaults are what a fresh `Settings()` holds. Each range keeps a value within what the rest
+/// of the program can do with it; the reason stands beside those that are not plain common sense.
+enum SettingsTable {
+  static let all: [Setting<Settings>] = general + cache + timeouts + limits + outputs
+
+  private static let general: [Setting<Settings>] = [
+    Setting(
+      "workers", \.workers, .workers(1...256),
+      "Threads that serve clients; auto is one for each core."),
+    Setting(
+      "listen", listOf: \.listen, listen,
+      blank: Settings.Listen(address: HostPort(loopback: 0)),
+      "The addresses that clients connect to; port 0 leaves the choice to the system."),
+    Setting(
+      "regions", regions: region,
+      "The Kubo gateways that Sluice asks for what it does not hold: one region for now."),
+  ]
+
+  // 128MB: the index alone counts as 64MB, and segments need room beside it.
+  private static let cache: [Setting<Settings>] = [
+    Setting(
+      "cache.path", \.cache.path, .path,
+      "The cache's folder, made if it is missing."),
+    Setting(
+      "cache.max_size", \.cache.maxSize, .size((128 << 20)...(64 << 40)),
+      "What the cache may take on disk, its index counted in."),
+    Setting(
+      "cache.slice_size", \.cache.sliceSize, .size((64 << 10)...(16 << 20), powerOfTwo: true),
+      "The piece in which content is fetched and kept; objects remember the one they began with."),
+  ]
+
+  private static let timeouts: [Setting<Settings>] = [
+    Setting(
+      "timeouts.connect", \.timeouts.connect, short,
+      "How long a connection to a server may take to open."),
+    Setting(
+      "timeouts.first_byte", \.timeouts.firstByte, short,
+      "How long a server may take from the request to the first byte of its answer."),
+    Setting(
+      "timeouts.between_bytes", \.timeouts.betweenBytes, short,
+      "How long a server may pause within its answer."),
+    Setting(
+      "timeouts.client_header", \.timeouts.clientHeader, short,
+      "How long a client may take to send a request's head."),
+    Setting(
+      "timeouts.client_idle", \.timeouts.clientIdle, long,
+      "How long a client's connection is kept without a request."),
+    Setting(
+      "timeouts.send", \.timeouts.send, short,
+      "How long a client may take no byte of an answer."),
+  ]
+
+  private static let short = Kind.duration(.milliseconds(10) ... .seconds(3_600))
+  private static let long = Kind.duration(.milliseconds(10) ... .seconds(86_400))
+
+  private static let limits: [Setting<Settings>] = [
+    Setting(
+      "limits.connections", \.limits.connections, .count(16...1_000_000),
+      "Client connections at a time, over all workers; more wait to be accepted."),
+    Setting(
+      "limits.header_bytes", \.limits.headerBytes, .size((1 << 10)...(1 << 20)),
+      "The longest head that a request may have."),
+  ]
+
+  private static let outputs: [Setting<Settings>] = [
+    Setting(
+      "admin.address", \.admin.address, .ownAddress,
+      "Where statistics and metrics are served; keep it away from the public."),
+    Setting(
+      "logs.access.path", \.logs.access.target, .logTarget,
+      "Where the access log goes, a line for each request."),
+    Setting(
+      "logs.access.format", \.logs.access.format, .choice,
+      "The form of the access log's lines."),
+    Setting(
+      "logs.level", \.logs.level, .choice,
+      "The least serious message that is written to standard error."),
+  ]
+
+  static let listen: [Setting<Settings.Listen>] = [
+    Setting(
+      "address", \.address, .ownAddress, required: true,
+      "An IPv4 address, or an IPv6 address in brackets, and a port.")
+  ]
+
+  static let region: [Setting<Settings.Region>] = [
+    Setting(
+      "servers", listOf: \.servers, server,
+      blank: Settings.Server(address: HostPort(loopback: 0)), required: true,
+      "The region's servers.")
+  ]
+
+  static let server: [Setting<Settings.Server>] = [
+    Setting(
+      "address", \.address, .peer, required: true,
+      "The server's address or name, and its port.")
+  ]
+}

@@ -1,0 +1,49 @@
+import Base
+import Testing
+import Yams
+
+@testable import Configuration
+
+@Suite struct SettingsPrinterTests {
+  @Test func theDefaultsReadBack() throws {
+    #expect(try Settings.read(Settings().printed, file: "x") == Settings())
+  }
+
+  @Test func anySettingsReadBack() throws {
+    var random = SeededRandom(seed: 5)
+    let paths = ["/a b", "x: y", "- z", "#", "\"q\"\\", "é\u{7}\u{85}", "null", "~", "a:", "./off"]
+    for round in 0..<200 {
+      var settings = Settings()
+      settings.workers = random.chance(0.5) ? .auto : .count(random.number(in: 1...256))
+      settings.cache.path = paths[round % paths.count]
+      settings.cache.maxSize = random.number(in: (1 << 30)...(1 << 45))
+      settings.cache.sliceSize = 1 << random.number(in: 16...24)
+      settings.timeouts.send = .milliseconds(random.number(in: 10...3_600_000))
+      settings.limits.connections = random.number(in: 16...1_000_000)
+      settings.logs.access.target =
+        random.chance(0.5) ? .off : .file(paths[(round / 7) % paths.count])
+      settings.logs.level = Settings.Level.allCases.randomElement(using: &random) ?? .info
+      settings.listen = (1...random.number(in: 1...4)).compactMap { index in
+        HostPort("[::\(index)]:80").map { Settings.Listen(address: $0) }
+      }
+      settings.regions[0].servers = (1...random.number(in: 1...4)).compactMap { index in
+        HostPort("kubo-\(index).example:8080").map { Settings.Server(address: $0) }
+      }
+      #expect(try Settings.read(settings.printed, file: "gateway.conf") == settings)
+    }
+  }
+
+  @Test func eachSettingStandsUnderItsHelp() throws {
+    var settings = Settings()
+    settings.cache.maxSize = 50 << 30
+    let lines = settings.printed.split(separator: "\n").map(String.init)
+    let line = try #require(lines.firstIndex(of: "  max_size: 50GB"))
+    #expect(lines[line - 1] == "  # Default: 10GB")
+    #expect(lines[line - 2] == "  # Expected: a size from 128MB to 64TB, such as 1MB.")
+    #expect(lines[line - 3] == "  # What the cache may take on disk, its index counted in.")
+    #expect(lines.filter { $0 == "cache:" }.count == 1)
+    let path = try #require(lines.firstIndex(of: "    path: \"-\""))
+    #expect(lines[path - 1] == "    # Default: \"-\"")
+    #expect(lines.suffix(1) == ["  level: info"])
+  }
+}
