@@ -96,6 +96,18 @@ let package = Package(
     // Floor 6
     room("Configuration", ["Base", "Yams"]),
     tests("ConfigurationTests", ["Configuration", "Base", "Yams"]),
+    room(
+      "Admin",
+      ["Base", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
+    // Floor 7
+    .executableTarget(
+      name: "sluice",
+      dependencies: [
+        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Cache", "Upstreams",
+        "Gateway", "Origin", "Admin", "Configuration",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,82 @@
+internal import Cache
+internal import Gateway
+internal import Telemetry
+internal import Upstreams
+
+/// The numbers that no worker's page holds: of the cache, the upstreams and the process.
+enum Metrics {
+  static func values(of subject: AdminSubject) -> [MetricValue] {
+    var values = cache(subject.gateway.storage)
+    values.append(
+      MetricValue(
+        "sluice_fills_in_flight", .gauge, help: "Objects being fetched, joined or committed.",
+        .integer(subject.gateway.fills.count)))
+    values += upstreams(subject.gateway.region)
+    values += subject.accessLog?.metrics ?? []
+    values.append(
+      MetricValue(
+        "sluice_build_info", .gauge, help: "1, labelled with the version that runs.",
+        labels: [MetricValue.Label("version", subject.version)], .integer(1)))
+    return values
+  }
+
+  private static func cache(_ storage: Storage) -> [MetricValue] {
+    let now = storage.counters.snapshot
+    return [
+      MetricValue(
+        "sluice_cache_bytes", .gauge, help: "Bytes of the cache on disk, its index included.",
+        .integer(now.bytesUsed)),
+      MetricValue(
+        "sluice_cache_max_bytes", .gauge, help: "The most that the cache may take (max_size).",
+        .integer(storage.options.maxSize)),
+      MetricValue(
+        "sluice_cache_entries", .gauge, help: "Objects in the index.", .integer(now.entries)),
+      MetricValue(
+        "sluice_cache_segments", .gauge, help: "Segment files.", .integer(now.segments)),
+      MetricValue(
+        "sluice_cache_evictions_total", .counter, help: "Segments evicted.",
+        .integer(now.evictions)),
+      MetricValue(
+        "sluice_cache_commit_sequence", .counter,
+        help: "Commits of the index; what had been written when it rose survives a crash.",
+        .integer(Int(truncatingIfNeeded: now.sequence))),
+      MetricValue(
+        "sluice_cache_write_faults_total", .counter, help: "Writes that the disk refused.",
+        .integer(now.writeFaults)),
+      MetricValue(
+        "sluice_cache_refused_jobs_total", .counter,
+        help: "Slices and records that were not kept because of such a fault.",
+        .integer(now.refusals)),
+      MetricValue(
+        "sluice_cache_queued_bytes", .gauge, help: "Bytes waiting for the cache writer.",
+        .integer(now.queuedBytes)),
+    ]
+  }
+
+  private static func upstreams(_ region: UpstreamRegion) -> [MetricValue] {
+    var values: [MetricValue] = []
+    let label = { (server: UpstreamServer) in
+      [MetricValue.Label("region", region.name), MetricValue.Label("server", server.name)]
+    }
+    for server in region.servers {
+      values.append(
+        MetricValue(
+          "sluice_upstream_server_active", .gauge, help: "Requests under way at a server.",
+          labels: label(server), .integer(server.active)))
+    }
+    for server in region.servers {
+      values.append(
+        MetricValue(
+          "sluice_upstream_server_requests_total", .counter, help: "Requests sent to a server.",
+          labels: label(server), .integer(server.requests)))
+    }
+    for server in region.servers {
+      values.append(
+        MetricValue(
+          "sluice_upstream_server_errors_total", .counter,
+          help: "Requests that failed by a server's fault.",
+          labels: label(server), .integer(server.errors)))
+    }
+    return values
+  }
+}

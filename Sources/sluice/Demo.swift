@@ -1,0 +1,67 @@
+import ArgumentParser
+import Base
+import Configuration
+import Origin
+import System
+
+/// `sluice demo`: the gateway in front of an embedded origin with a sample site, to try it out.
+struct Demo: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run the gateway in front of an embedded origin with a small sample site.")
+
+  @Option(name: .shortAndLong, help: "The settings; the origin listens where the first server is.")
+  var config = "gateway.conf"
+
+  func run() throws {
+    let settings = try SettingsLoader.load(config)
+    let signals = try Program.signals()
+    guard let upstream = settings.regions.first?.servers.first else {
+      throw Program.fail("regions: there is no server to stand in for")
+    }
+    let site: SampleSite
+    do throws(UnixFSBuilder.BuildError) {
+      site = try SampleSite()
+    } catch {
+      throw Program.fail("the sample site cannot be made")
+    }
+    let origin = try Self.start(site, at: upstream.address)
+    let service = try Service.start(settings)
+    Program.say(Self.welcome(site, service, origin))
+    service.runUntilStopped(signals)
+    origin.stop()
+  }
+
+  private static func start(_ site: SampleSite, at place: HostPort) throws -> OriginServer {
+    let address = try Service.socketAddress(place)
+    let store: CARStore
+    do throws(CARStoreError) {
+      store = try CARStore(car: site.car, name: "the sample site")
+    } catch {
+      throw Program.fail("the sample site cannot be read: \(error.sentence)")
+    }
+    return try Program.origin { () throws(OriginServer.StartError) in
+      try OriginServer(store, listen: address, workers: 1)
+    }
+  }
+
+  private static func welcome(
+    _ site: SampleSite, _ service: Service, _ origin: OriginServer
+  ) -> String {
+    let gateway = service.addresses.first?.description ?? ""
+    return """
+
+      Sluice listens on http://\(gateway), its metrics are at \
+      http://\(service.adminAddress.description)/metrics,
+      and behind it an embedded origin on http://\(origin.address.description) serves a sample site.
+      Try:
+
+        curl -i http://\(gateway)/ipfs/\(site.root)/hello.txt
+        curl -i http://\(gateway)/ipfs/\(site.root)/hello.txt        # again: X-Cache-Status: HIT
+        curl -i -r 0-99 http://\(gateway)/ipfs/\(site.root)/large.bin --output /dev/null
+        curl http://\(service.adminAddress.description)/metrics
+
+      or look at http://\(gateway)/ipfs/\(site.root)/ in a browser. Ctrl-C ends all of it.
+
+      """
+  }
+}

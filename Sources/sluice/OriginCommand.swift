@@ -1,0 +1,33 @@
+import ArgumentParser
+import Origin
+import System
+
+/// `sluice origin`: CAR files, served as a Kubo gateway would.
+struct OriginCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "origin",
+    abstract: "Serve CAR files as an IPFS gateway would, without a node.")
+
+  @Option(name: .customLong("car"), help: "A CAR file, or a folder of them; may be repeated.")
+  var cars: [String] = []
+
+  @Option(help: "Where to listen.")
+  var listen = "127.0.0.1:8081"
+
+  @Option(help: "Threads.")
+  var workers = 1
+
+  func run() throws {
+    guard !cars.isEmpty else { throw ValidationError("--car FILE is needed at least once") }
+    let signals = try Program.signals()
+    let address = try Program.address(listen)
+    let (cars, workers) = (cars, workers)
+    let origin = try Program.origin { () throws(OriginServer.StartError) in
+      try OriginServer(cars: cars, listen: address, workers: workers, log: Program.tell)
+    }
+    while true {
+      if signals.next() == .stop { break }
+    }
+    origin.stop()
+  }
+}

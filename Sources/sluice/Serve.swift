@@ -1,0 +1,106 @@
+import ArgumentParser
+import Base
+import Configuration
+import Origin
+import System
+
+/// `sluice serve`: the gateway itself, until it is told to stop.
+struct Serve: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run the gateway.",
+    discussion: """
+      SIGTERM and SIGINT stop it in order: no new connections, answers under way go to their end. A \
+      second one ends it at once. SIGUSR1 reopens the access log.
+      """)
+
+  @Option(name: .shortAndLong, help: "The settings.")
+  var config = "gateway.conf"
+
+  func run() throws {
+    let settings = try SettingsLoader.load(config)
+    // First of all, so that every thread inherits the mask.
+    let signals = try Program.signals()
+    let service = try Service.start(settings)
+    service.runUntilStopped(signals)
+  }
+}
+
+/// `sluice check`: whether the settings are right, without starting anything.
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check a settings file and say what is wrong with it, by line and column.")
+
+  @Option(name: .shortAndLong, help: "The settings.")
+  var config = "gateway.conf"
+
+  @Flag(help: "Print all settings as they are in force.")
+  var print = false
+
+  func run() throws {
+    let settings = try SettingsLoader.load(config)
+    Swift.print(print ? settings.printed : "\(config): all is well")
+  }
+}
+
+/// What the commands have in common.
+enum Program {
+  static func signals() throws -> Signals {
+    do throws(Fault) {
+      return try Signals()
+    } catch {
+      throw ValidationError("no signals can be received: \(SystemError.text(error.errno))")
+    }
+  }
+
+  /// Ends the command with a sentence on the standard error and status 1.
+  static func fail(_ sentence: String) -> any Error {
+    Failure(sentence: sentence)
+  }
+
+  /// An address from its text, `127.0.0.1:8081` or `[::1]:8081`.
+  static func address(_ text: String) throws -> SocketAddress {
+    guard let place = HostPort(text) else {
+      throw ValidationError("\(text) is not an address; write 127.0.0.1:8081 or [::1]:8081")
+    }
+    return try Service.socketAddress(place)
+  }
+
+  /// Makes and starts an origin, or throws with a sentence.
+  static func origin(
+    _ make: () throws(OriginServer.StartError) -> OriginServer
+  ) throws -> OriginServer {
+    let origin: OriginServer
+    do throws(OriginServer.StartError) {
+      origin = try make()
+    } catch {
+      throw fail("origin: \(error.sentence)")
+    }
+    do throws(Fault) {
+      try origin.start()
+    } catch {
+      throw fail("origin: cannot start: \(SystemError.text(error.errno))")
+    }
+    return origin
+  }
+
+  /// Writes a line to the standard output at once, also where that is a pipe.
+  static func say(_ line: String) {
+    do throws(Fault) {
+      let stream = try LogFile.standardOutput()
+      try stream.write(Array("\(line)\n".utf8).rawBytes)
+    } catch {}
+  }
+
+  /// Writes a line to the standard error; lost where that is closed.
+  static func tell(_ line: String) {
+    do throws(Fault) {
+      let stream = try LogFile.standardError()
+      try stream.write(Array("\(line)\n".utf8).rawBytes)
+    } catch {}
+  }
+
+  private struct Failure: Error, CustomStringConvertible {
+    let sentence: String
+    var description: String { sentence }
+  }
+}

@@ -1,0 +1,108 @@
+import Admin
+import Base
+import Cache
+import Configuration
+import EventLoop
+import Gateway
+import Logging
+import Server
+import System
+import Telemetry
+import Upstreams
+
+/// The parts of a service, made from settings; each failure is a sentence that names the setting.
+extension Service {
+  static func logger(_ level: Settings.Level) throws -> Logger {
+    let threshold: Logger.Level =
+      switch level {
+      case .debug: .debug
+      case .info: .info
+      case .warning: .warning
+      case .error: .error
+      }
+    do throws(Fault) {
+      return try OperationalLog.logger(level: threshold) {
+        let (seconds, milliseconds) = Clock.wall()
+        return WallTime(seconds: seconds, milliseconds: milliseconds)
+      }
+    } catch {
+      throw Program.fail("the standard error cannot be written to")
+    }
+  }
+
+  static func openStorage(_ cache: Settings.Cache, _ log: Logger) throws -> DiskStorage {
+    var options = CacheOptions(path: cache.path, maxSize: cache.maxSize)
+    options.sliceSize = cache.sliceSize
+    do throws(Fault) {
+      let storage = try DiskStorage(options, wallSeconds: Clock.wallSeconds)
+      if let aside = storage.setAside {
+        log.warning(
+          "the index could not be used and was set aside; the cache begins anew",
+          metadata: ["why": .string(aside.why.rawValue), "name": .string(aside.name)])
+      }
+      return storage
+    } catch  where error.errno == SystemError.again {
+      throw Program.fail("cache.path \(cache.path): another process uses this cache")
+    } catch {
+      throw Program.fail("cache.path \(cache.path): \(SystemError.text(error.errno))")
+    }
+  }
+
+  static func region(_ regions: [Settings.Region]) throws -> UpstreamRegion {
+    guard let region = regions.first else { throw Program.fail("regions: there is none") }
+    var servers: [UpstreamServer] = []
+    for server in region.servers {
+      let address = server.address
+      switch SocketAddress.resolve(host: address.host, port: address.port) {
+      case .failure(let error):
+        throw Program.fail(
+          "regions.\(region.name): the name \(address.host) cannot be resolved: \(error.sentence)")
+      case .success(let found):
+        guard let first = found.first else {
+          throw Program.fail("regions.\(region.name): the name \(address.host) has no address")
+        }
+        servers.append(UpstreamServer(address: first, name: address.description))
+      }
+    }
+    return UpstreamRegion(name: region.name, servers: servers)
+  }
+
+  /// The client connections that the system's limit on descriptors leaves room for.
+  static func connections(_ settings: Settings, _ descriptors: Int, _ log: Logger) -> Int {
+    let room = max(16, descriptors - otherDescriptors)
+    if settings.limits.connections > room {
+      log.notice(
+        "the system allows fewer descriptors than limits.connections wants; raise LimitNOFILE",
+        metadata: ["connections": .stringConvertible(room)])
+    }
+    return min(settings.limits.connections, room)
+  }
+
+  /// Upstream connections, segments, logs.
+  private static let otherDescriptors = 2_048
+
+  static func destination(_ log: Settings.AccessLog) -> AccessLogDestination {
+    switch log.target {
+    case .off: .off
+    case .standardOutput: .standardOutput
+    case .file(let path): .file(path: path)
+    }
+  }
+
+  static func socketAddress(_ place: HostPort) throws -> SocketAddress {
+    guard let address = SocketAddress(host: place.host, port: place.port) else {
+      throw Program.fail("\(place) is not an address to listen on")
+    }
+    return address
+  }
+}
+
+extension Settings.Workers {
+  /// How many threads that is on this machine.
+  var number: Int {
+    switch self {
+    case .auto: ProcessLimits.cores
+    case .count(let count): count
+    }
+  }
+}
