@@ -108,6 +108,13 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),
+    // The whole gateway in simulated time
+    tests(
+      "SimulationTests",
+      [
+        "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Router",
+        "Cache", "Upstreams", "Gateway", .product(name: "Logging", package: "swift-log"),
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
