@@ -115,6 +115,11 @@ let package = Package(
         "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Router",
         "Cache", "Upstreams", "Gateway", .product(name: "Logging", package: "swift-log"),
       ]),
+    // Floor 8: the whole program from outside; its tests run the binary built beside them.
+    .target(
+      name: "TestKit", dependencies: ["Base", "IPFS", "Origin"], path: "Tests/TestKit",
+      swiftSettings: testSettings),
+    tests("EndToEndTests", ["Base", "IPFS", "TestKit", "sluice"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,197 @@
+import Foundation
+
+/// The gateway as a process, with a folder of its own for its settings and its cache.
+public final class SluiceProcess {
+  /// What differs from one test's gateway.conf to another's.
+  public struct Settings: Sendable {
+    /// Ports on 127.0.0.1.
+    public var upstreams: [UInt16]
+    public var workers = 2
+    public var sliceSize = "1MB"
+    public var maxSize = "1GB"
+    /// Lines of the `timeouts` section, `client_idle: 300ms` for example.
+    public var timeouts: [String] = []
+    /// Lines of the `limits` section.
+    public var limits: [String] = []
+    /// 0 lets the system choose.
+    public var port: UInt16 = 0
+
+    public init(upstreams: [UInt16]) { self.upstreams = upstreams }
+
+    public var text: String {
+      var lines = ["workers: \(workers)", "listen:", "  - address: 127.0.0.1:\(port)", "cache:"]
+      lines += ["  path: cache", "  max_size: \(maxSize)", "  slice_size: \(sliceSize)"]
+      lines += ["regions:", "  test:", "    servers:"]
+      lines += upstreams.map { "      - address: 127.0.0.1:\($0)" }
+      if !timeouts.isEmpty { lines += ["timeouts:"] + timeouts.map { "  " + $0 } }
+      if !limits.isEmpty { lines += ["limits:"] + limits.map { "  " + $0 } }
+      lines += ["admin:", "  address: 127.0.0.1:0", "logs:", "  access:", "    path: access.log"]
+      return lines.joined(separator: "\n") + "\n"
+    }
+  }
+
+  public let folder: TemporaryFolder
+  public let settings: Settings
+  public private(set) var port: UInt16 = 0
+  public private(set) var adminPort: UInt16 = 0
+  private var child: ChildProcess
+  private var run = 0
+
+  public convenience init(upstream: UInt16) throws {
+    try self.init(Settings(upstreams: [upstream]))
+  }
+
+  public init(_ settings: Settings) throws {
+    Program.raiseDescriptors()
+    folder = try TemporaryFolder()
+    self.settings = settings
+    try folder.write(settings.text, to: "gateway.conf")
+    child = try Self.start(in: folder, run: run)
+    try findPorts()
+  }
+
+  deinit {
+    guard !child.isRunning, case .killed(let signal) = child.ending, signal != SIGKILL else {
+      return
+    }
+    FileHandle.standardError.write(Data("the gateway died by signal \(signal): \(errors)\n".utf8))
+  }
+
+  private static func start(in folder: TemporaryFolder, run: Int) throws -> ChildProcess {
+    try ChildProcess(
+      Program.path, ["serve", "--config", "gateway.conf"], in: folder.path,
+      output: folder.file("output-\(run)"), errors: folder.file("errors-\(run)"))
+  }
+
+  private func findPorts() throws {
+    let started = eventually(within: 30) { errors.contains(" started ") || !child.isRunning }
+    guard started, child.isRunning, let port = address(after: " listening address=127.0.0.1:"),
+      let adminPort = address(after: " serving metrics address=127.0.0.1:")
+    else { throw TestFailure("the gateway does not start: \(errors)") }
+    (self.port, self.adminPort) = (port, adminPort)
+  }
+
+  private func address(after words: String) -> UInt16? {
+    errors.range(of: words).flatMap { UInt16(errors[$0.upperBound...].prefix { $0.isNumber }) }
+  }
+
+  public var pid: pid_t { child.pid }
+  public var isRunning: Bool { child.isRunning }
+  /// What this run has written to its standard error.
+  public var errors: String { folder.text(of: "errors-\(run)") }
+  public var accessLog: String { folder.text(of: "access.log") }
+
+  // MARK: Its life
+
+  /// Asks it to stop in order.
+  public func askToStop() { child.send(SIGTERM) }
+
+  /// Waits for its end, after `askToStop`.
+  public func waitForEnd(seconds: Double = 40) throws -> ChildProcess.Ending {
+    try child.wait(seconds: seconds)
+  }
+
+  /// Stops it in order.
+  @discardableResult
+  public func stop() throws -> ChildProcess.Ending {
+    askToStop()
+    return try waitForEnd()
+  }
+
+  /// Ends it as a power cut would end the process.
+  public func kill() { child.kill() }
+
+  /// Starts it again on the same folder, after it has ended.
+  public func startAgain(_ changed: Settings? = nil) throws {
+    child.kill()
+    if let changed { try folder.write(changed.text, to: "gateway.conf") }
+    run += 1
+    child = try Self.start(in: folder, run: run)
+    try findPorts()
+  }
+
+  // MARK: Talking to it
+
+  public func connect() throws -> RawClient { try RawClient(port: port) }
+
+  /// One request on a connection of its own.
+  public func request(
+    _ path: String, method: String = "GET", _ fields: [(String, String)] = []
+  ) throws -> Response {
+    try connect().request(path, method: method, fields)
+  }
+
+  /// The numbers of /metrics, by name and labels as they stand there.
+  public func metrics() throws -> [String: Double] {
+    let response = try RawClient(port: adminPort).request("/metrics")
+    guard response.status == 200 else { throw TestFailure("/metrics: \(response.status)") }
+    return Metrics.parse(response.text)
+  }
+
+  public func metric(_ name: String) throws -> Double {
+    guard let value = try metrics()[name] else { throw TestFailure("no metric \(name)") }
+    return value
+  }
+
+  /// Waits until everything that has been fetched is committed.
+  public func settle() throws {
+    let isDone = try eventually {
+      let numbers = try metrics()
+      return numbers["sluice_fills_in_flight"] == 0 && numbers["sluice_cache_queued_bytes"] == 0
+    }
+    guard isDone else { throw TestFailure("fills do not end") }
+  }
+}
+
+/// The text format of Prometheus.
+public enum Metrics {
+  /// Samples by name and labels; lines that are none are left out.
+  public static func parse(_ text: String) -> [String: Double] {
+    var values: [String: Double] = [:]
+    for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+      guard let space = line.lastIndex(of: " "),
+        let value = Double(line[line.index(after: space)...])
+      else { continue }
+      values[String(line[..<space])] = value
+    }
+    return values
+  }
+
+  /// Lines that the format does not allow.
+  public static func malformed(_ text: String) -> [String] {
+    let sample = /^[a-zA-Z_:][a-zA-Z0-9_:]*(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.e+-]+$/
+    let comment =
+      /^# (HELP [a-zA-Z_:][a-zA-Z0-9_:]* .+|TYPE [a-zA-Z_:][a-zA-Z0-9_:]* (counter|gauge|histogram))$/
+    return text.split(separator: "\n").map(String.init)
+      .filter { $0.wholeMatch(of: sample) == nil && $0.wholeMatch(of: comment) == nil }
+  }
+}
+
+/// `sluice origin` as a process, serving CAR files.
+public final class OriginProcess {
+  public let port: UInt16
+  private let folder: TemporaryFolder
+  private let child: ChildProcess
+
+  public init(car: [UInt8], workers: Int = 1) throws {
+    let folder = try TemporaryFolder()
+    try folder.write(car, to: "content.car")
+    let child = try ChildProcess(
+      Program.path,
+      [
+        "origin", "--car", "content.car", "--listen", "127.0.0.1:0", "--workers", "\(workers)",
+      ], in: folder.path, output: folder.file("output"), errors: folder.file("errors"))
+    let words = "listens on 127.0.0.1:"
+    let isUp = eventually(within: 30) {
+      folder.text(of: "errors").contains(words) || !child.isRunning
+    }
+    let log = folder.text(of: "errors")
+    guard isUp, let place = log.range(of: words),
+      let port = UInt16(log[place.upperBound...].prefix { $0.isNumber })
+    else { throw TestFailure("the origin does not start: \(log)") }
+    (self.folder, self.child, self.port) = (folder, child, port)
+  }
+
+  /// Ends it; whoever asks it from then on is refused.
+  public func stop() { child.kill() }
+}
