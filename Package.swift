@@ -120,6 +120,8 @@ let package = Package(
       name: "TestKit", dependencies: ["Base", "IPFS", "Origin"], path: "Tests/TestKit",
       swiftSettings: testSettings),
     tests("EndToEndTests", ["Base", "IPFS", "TestKit", "sluice"]),
+    // The house's own rules
+    tests("TidyTests", []),
   ],
   swiftLanguageModes: [.v6]
 )
