@@ -1,0 +1,146 @@
+"""The table's lines: what is asked for in each, and how one round of it is measured."""
+
+import json
+import math
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import client
+import processes
+from client import Ask
+from data import Group
+from servers import Server
+
+CONNECTIONS = 64
+RANGE = 64 << 10
+HEAD_LIMIT = 2 << 10  # no answer's head is longer, so a larger average is a wrong answer
+REQUEST_LIMIT = 2_000_000  # a round's bound by count; its time is the bound that counts
+WALK = Path(__file__).resolve().parent / "walk.lua"
+
+TITLES = {
+    "hit-1k": "hit 1 KiB",
+    "hit-16k": "hit 16 KiB",
+    "hit-64k": "hit 64 KiB",
+    "hit-1m": "hit 1 MiB",
+    "range-64k": "range of 64 KiB in 64 MiB",
+    "miss-16k": "miss 16 KiB",
+    "miss-8m": "miss 8 MiB",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One server's figures of one round."""
+
+    cpu: float  # µs a request
+    user_share: float  # of the CPU time
+    rate: float  # requests a second
+    p99: float  # µs
+
+
+class Failure(Exception):
+    """The load met something that makes its figures worthless."""
+
+
+class Line:
+    """One line of the table over one group of the test set."""
+
+    def __init__(self, group: Group, data: Path, scratch: Path):
+        self.name = group.name
+        self.title = TITLES[group.name]
+        self.is_miss = group.name.startswith("miss-")
+        self.group = group
+        self.plain = data / "plain"
+        self.urls = (data / "lists" / f"{group.name}.txt").read_text().split()
+        self.list = scratch / f"{group.name}.requests"
+
+    def bodies(self) -> list[tuple[str, Path]]:
+        """Each URL with the file that has its bytes."""
+        return [(url, self.plain / url.lstrip("/")) for url in self.urls]
+
+    def asks(self) -> list[Ask]:
+        """Every distinct request of a hit line, with its bytes to compare."""
+        if self.name != "range-64k":
+            return [Ask(url, self.group.size, body=body) for url, body in self.bodies()]
+        return [
+            Ask(url, RANGE, first, body)
+            for url, body in self.bodies()
+            for first in range(0, self.group.size, RANGE)
+        ]
+
+    def warm(self, server: Server) -> None:
+        """Asks for every object, then for every request of the line, and compares each byte."""
+        whole = [Ask(url, self.group.size, body=body) for url, body in self.bodies()]
+        expect_clean(server, client.fetch(server.port, whole, CONNECTIONS))
+        processes.settle(server.child.pid)
+        expect_clean(server, client.fetch(server.port, self.asks(), CONNECTIONS))
+
+    def write_list(self) -> None:
+        with self.list.open("w") as out:
+            for ask in self.asks():
+                span = "" if ask.first is None else f"\t{ask.first}-{ask.first + ask.length - 1}"
+                out.write(f"{ask.path}{span}\n")
+
+    def hits(self, server: Server, origin: Server, seed: int, seconds: int) -> Sample:
+        """One round of hits, by wrk."""
+        length = self.asks()[0].length
+        before, behind = server.cpu(), origin.cpu()
+        walked = walk(server.port, self.list, seed, seconds)
+        used, fetched = server.cpu() - before, origin.cpu() - behind
+        requests = walked["requests"]
+        for kind in ("connect", "read", "write", "status", "timeout"):
+            if walked[kind] != 0:
+                raise Failure(f"{server.name}: {walked[kind]} {kind} errors in {requests} requests")
+        # Answers that the end cut short count in the bytes, at most one a connection.
+        most = (requests + CONNECTIONS) * (length + HEAD_LIMIT)
+        if requests == 0 or not requests * length <= walked["bytes"] <= most:
+            raise Failure(f"{server.name}: {walked['bytes']} bytes in {requests} requests")
+        if requests >= REQUEST_LIMIT:
+            raise Failure(f"{server.name}: {REQUEST_LIMIT} requests before the time was over")
+        if fetched.total > 0.02 * used.total + 5_000_000:
+            raise Failure(f"{server.name}: the origin was busy, so these are not all hits")
+        return Sample(
+            used.total / requests / 1000,
+            used.user_share,
+            requests / walked["microseconds"] * 1_000_000,
+            walked["p99"],
+        )
+
+    def misses(self, server: Server, share: int, shares: int) -> Sample:
+        """One round of misses: each URL of one share of the list, once, until all is written."""
+        size = len(self.urls) // shares
+        if size == 0:
+            raise Failure(f"{len(self.urls)} URLs do not do for {shares} rounds; ask for fewer")
+        urls = self.urls[share * size : (share + 1) * size]
+        before = server.cpu()
+        asks = [Ask(url, self.group.size) for url in urls]
+        outcome = client.fetch(server.port, asks, CONNECTIONS)
+        processes.settle(server.child.pid)
+        used = server.cpu() - before
+        expect_clean(server, outcome)
+        ordered = sorted(outcome.latencies)
+        return Sample(
+            used.total / outcome.requests / 1000,
+            used.user_share,
+            outcome.requests / outcome.seconds,
+            ordered[math.ceil(0.99 * len(ordered)) - 1] * 1_000_000,
+        )
+
+
+def expect_clean(server: Server, outcome: client.Outcome) -> None:
+    if outcome.errors:
+        raise Failure(f"{server.name}: {'; '.join(outcome.errors[:3])}")
+
+
+def walk(port: int, requests: Path, seed: int, seconds: int) -> dict[str, int]:
+    """Runs wrk over the requests in an order of its own for each seed."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
+    command += ["-s", str(WALK), f"http://127.0.0.1:{port}", "--"]
+    command += [str(requests), str(seed), str(REQUEST_LIMIT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
+    found = re.search(r"^walked (.*)$", done.stdout, re.MULTILINE)
+    if found is None:
+        raise Failure(f"wrk ended with {done.returncode}: {done.stderr or done.stdout}")
+    return json.loads(found[1])

@@ -1,0 +1,176 @@
+"""The servers that are measured, and the origin behind them."""
+
+import os
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+import processes
+
+BENCH = Path(__file__).resolve().parent
+REPOSITORY = BENCH.parent
+
+
+def descriptors() -> int:
+    """How many descriptors a process may have here."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
+
+
+class Server:
+    """A child that listens on a loopback port, with a folder of its own that goes with it."""
+
+    name = ""
+    is_cache = True  # has an origin, so it can be measured on misses
+    patience = 20.0  # seconds to wait for it to listen
+
+    def __init__(self, folder: Path, core: int):
+        self.folder = folder
+        self.core = core
+        self.port = processes.free_port()
+        self.child: subprocess.Popen | None = None
+
+    @property
+    def log(self) -> Path:
+        return self.folder.with_name(self.folder.name + ".log")
+
+    def command(self) -> list[str | Path]:
+        """Prepares the folder and says what to run."""
+        raise NotImplementedError
+
+    def start(self, wrapper: list[str] | None = None) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.log.unlink(missing_ok=True)
+        self.child = processes.start([*(wrapper or []), *self.command()], self.core, self.log)
+        processes.wait_for(self.port, self.child, self.patience)
+
+    def stop(self) -> None:
+        if self.child is not None:
+            processes.end(self.child)
+            self.child = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def cpu(self) -> processes.Cpu:
+        return processes.cpu(self.child.pid)
+
+
+class Floor(Server):
+    name = "floor"
+    is_cache = False
+
+    def __init__(self, folder: Path, core: int, binary: Path, bodies: list[tuple[str, Path]]):
+        super().__init__(folder, core)
+        self.binary = binary
+        self.bodies = bodies
+
+    def command(self) -> list[str | Path]:
+        store = self.folder / "store"
+        lines = "".join(f"{url}\t{body}\n" for url, body in self.bodies)
+        subprocess.run(
+            [self.binary, "load", store], input=lines, text=True, check=True, capture_output=True
+        )
+        return [self.binary, "serve", store, str(self.port)]
+
+
+class Nginx(Server):
+    """nginx from a filled-in configuration, in a folder of its own."""
+
+    template = ""
+
+    def settings(self) -> dict[str, str]:
+        return {}
+
+    def command(self) -> list[str | Path]:
+        limit = descriptors()
+        settings = {
+            # Started as root it would drop to a user who may not enter the folder.
+            "USER": "user root;" if os.geteuid() == 0 else "",
+            "FOLDER": str(self.folder),
+            "PORT": str(self.port),
+            "DESCRIPTORS": str(limit),
+            "OPEN_FILES": str(max(limit - 1024, 512)),
+            **self.settings(),
+        }
+        text = (BENCH / self.template).read_text()
+        for name, value in settings.items():
+            text = text.replace(f"@{name}@", value)
+        configuration = self.folder / "nginx.conf"
+        configuration.write_text(text)
+        return ["nginx", "-p", self.folder, "-c", configuration, "-e", self.folder / "error.log"]
+
+
+class NginxCache(Nginx):
+    template = "nginx.conf.in"
+
+    def __init__(self, folder: Path, core: int, origin: int, nopush: bool):
+        super().__init__(folder, core)
+        self.origin = origin
+        self.nopush = "on" if nopush else "off"
+        self.name = f"nginx, tcp_nopush {self.nopush}"
+
+    def settings(self) -> dict[str, str]:
+        return {"ORIGIN": str(self.origin), "NOPUSH": self.nopush}
+
+
+class StandIn(Nginx):
+    """An origin from nginx and the plain bodies, for as long as or wherever there is no Sluice."""
+
+    template = "origin.conf.in"
+    name = "stand-in origin"
+
+    def __init__(self, folder: Path, core: int, plain: Path):
+        super().__init__(folder, core)
+        self.plain = plain
+
+    def settings(self) -> dict[str, str]:
+        return {"PLAIN": str(self.plain)}
+
+
+class SluiceOrigin(Server):
+    name = "sluice origin"
+
+    def __init__(self, folder: Path, core: int, binary: Path, cars: Path):
+        super().__init__(folder, core)
+        self.binary = binary
+        self.cars = cars
+
+    def command(self) -> list[str | Path]:
+        return [self.binary, "origin", "--car", self.cars, "--listen", f"127.0.0.1:{self.port}"]
+
+
+class Sluice(Server):
+    name = "Sluice"
+
+    configuration = """\
+workers: 1
+listen:
+  - address: 127.0.0.1:{port}
+cache:
+  path: {folder}/cache
+  max_size: 8GB
+regions:
+  local:
+    servers: [{{ address: 127.0.0.1:{origin} }}]
+admin:
+  address: 127.0.0.1:{admin}
+logs:
+  access: {{ path: "off" }}
+"""
+
+    def __init__(self, folder: Path, core: int, binary: Path, origin: int):
+        super().__init__(folder, core)
+        self.binary = binary
+        self.origin = origin
+
+    def command(self) -> list[str | Path]:
+        path = self.folder / "gateway.conf"
+        path.write_text(
+            self.configuration.format(
+                port=self.port,
+                folder=self.folder,
+                origin=self.origin,
+                admin=processes.free_port(),
+            )
+        )
+        return [self.binary, "serve", "--config", path]
