@@ -293,7 +293,10 @@ extension Exchange {
     let isUnchecked =
       (reader?.fill.isHeldBack ?? false) || fault == Fault(.mismatch, .upstream)
     leaveFill()
-    if fault.kind == .cancelled && beginnings < GatewayOptions.newBeginnings && !isAlone {
+    // What another client's part could not be kept for says nothing of the whole, which can be checked.
+    let wasAnothers = fault == Fault(.mismatch, .own) && conditions.range.isEmpty
+    if fault.kind == .cancelled || wasAnothers, beginnings < GatewayOptions.newBeginnings, !isAlone
+    {
       beginnings += 1
       if stream.isUntouched { fetch() } else { deliver() }
     } else if stream.isUntouched {

@@ -295,20 +295,24 @@ final class FillDriver: FillSource {
       let record = head?.record(
         key: fill.canonicalKey, stamp: stamp, sliceShift: sliceShift, isVerified: isVerified)
     else { return }
-    let fill = fill
+    let (fill, gateway) = (fill, worker.gateway)
     fill.writeBegan()
     submit(
       .put(key: fill.key, record: record) { event in
-        if case .failed = event { fill.stopKeeping() }
+        if case .failed(let fault) = event {
+          gateway.diskRefused(fault)
+          fill.stopKeeping()
+        }
         fill.writeEnded()
       })
   }
 
   private func write(slice index: Int, _ buffer: SliceBuffer) {
-    let fill = fill
+    let (fill, gateway) = (fill, worker.gateway)
     fill.writeBegan()
     submit(
       .slice(key: fill.key, stamp: stamp, index: index, buffer) { event in
+        if case .failed(let fault) = event { gateway.diskRefused(fault) }
         fill.written(slice: index, event)
       })
   }

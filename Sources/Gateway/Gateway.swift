@@ -5,6 +5,8 @@ public import HTTP
 public import HTTP1
 public import Logging
 public import Server
+internal import Synchronization
+internal import System
 public import Telemetry
 public import Upstreams
 
@@ -17,6 +19,8 @@ public final class Gateway: Sendable {
   /// Reads what is not in memory; nil on a simulated loop, whose storage never waits.
   let disk: DiskQueue?
   let log: Logger
+  /// When the log last told of a disk that takes nothing, in nanoseconds; 0 before.
+  private let lastDiskWarning = Atomic<Int64>(0)
 
   public init(
     options: GatewayOptions, storage: Storage, region: UpstreamRegion, disk: DiskQueue?, log: Logger
@@ -26,6 +30,19 @@ public final class Gateway: Sendable {
     self.region = region
     self.disk = disk
     self.log = log
+  }
+
+  /// Tells the log that the cache's disk took nothing, at most every ten seconds.
+  ///
+  /// Called on the cache writer's thread, whose clock this is; each refusal is counted by the storage.
+  func diskRefused(_ fault: Fault) {
+    let now = Clock.now.nanoseconds
+    let last = lastDiskWarning.load(ordering: .relaxed)
+    guard last == 0 || now - last > Interval.seconds(10).nanoseconds else { return }
+    lastDiskWarning.store(now, ordering: .relaxed)
+    log.warning(
+      "the cache's disk takes nothing: answers are given without being kept",
+      metadata: ["fault": .string(fault.name), "why": .string(SystemError.text(fault.errno))])
   }
 }
 

@@ -57,7 +57,7 @@ struct Demo: ParsableCommand {
 
         curl -i http://\(gateway)/ipfs/\(site.root)/hello.txt
         curl -i http://\(gateway)/ipfs/\(site.root)/hello.txt        # again: X-Cache-Status: HIT
-        curl -i -r 0-99 http://\(gateway)/ipfs/\(site.root)/large.bin --output /dev/null
+        curl -s -D - -o /dev/null -r 0-99 http://\(gateway)/ipfs/\(site.root)/large.bin
         curl http://\(service.adminAddress.description)/metrics
 
       or look at http://\(gateway)/ipfs/\(site.root)/ in a browser. Ctrl-C ends all of it.
