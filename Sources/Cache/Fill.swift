@@ -13,8 +13,8 @@ internal import Synchronization
 /// a fill leaves the table only when nobody can need it there: after its last commit, or as soon as
 /// it is known not to be kept.
 public final class Fill: @unchecked Sendable {
-  // Unchecked: `state` is guarded by its Mutex; `source` is set before the fill is shared and called on
-  // the owner's thread only; the rest is constant.
+  // Unchecked: `state` is guarded by its Mutex; `source` is touched on the owner's thread only; the rest
+  // is constant.
 
   /// How far a fetch may run ahead of the furthest reader of what is kept.
   public static let keptWindow: Int64 = 32 << 20
@@ -212,7 +212,7 @@ public final class Fill: @unchecked Sendable {
   ///
   /// `kept` says whether bytes go to the disk, in slices of `sliceShift`.
   ///
-  /// Bytes from `visibleEnd` on are held back until `release(upTo:)`.
+  /// Bytes from `visibleEnd` on are held back until `releaseAll`.
   public func open(
     _ head: AnswerHead, kept: Bool, sliceShift: UInt8, visibleEnd: Int64 = .max
   ) {
