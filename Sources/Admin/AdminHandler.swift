@@ -79,12 +79,7 @@ public final class AdminHandler: RequestHandler {
     stream.field(.cacheControl, "no-store")
     if status == 405 { stream.field(.allow, "GET, HEAD") }
     stream.endHead(.known(Int64(body.count)))
-    if stream.bodyDue > 0 {
-      _ = unsafe stream.fill(body.count) { room in
-        unsafe body.readable.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
-        return body.count
-      }
-    }
+    if stream.bodyDue > 0 { stream.fill(body.readable) }
     stream.finish()
   }
 }

@@ -55,6 +55,17 @@ extension RawSpan {
     }
   }
 
+  /// Whether the bytes begin with a text, as it is written.
+  public func hasPrefix(_ text: StaticString) -> Bool {
+    byteCount >= text.utf8CodeUnitCount && extracting(0..<text.utf8CodeUnitCount).equals(text)
+  }
+
+  /// The same but for the case of ASCII letters; `text` is lower-case.
+  public func hasPrefixIgnoringCase(_ text: StaticString) -> Bool {
+    byteCount >= text.utf8CodeUnitCount
+      && extracting(0..<text.utf8CodeUnitCount).equalsIgnoringCase(text)
+  }
+
   /// Whether a text occurs in the bytes, as it is written; for short bytes.
   public func contains(_ text: StaticString) -> Bool {
     let count = text.utf8CodeUnitCount

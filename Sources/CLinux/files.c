@@ -117,8 +117,6 @@ const char *linux_folder_next(struct linux_folder *folder) {
 
 void linux_folder_close(struct linux_folder *folder) { closedir((DIR *)folder); }
 
-int64_t linux_gettid(void) { return gettid(); }
-
 int64_t linux_getrandom(void *into, size_t count) {
   ssize_t got;
   do got = getrandom(into, count, 0);

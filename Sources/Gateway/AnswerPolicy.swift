@@ -135,15 +135,3 @@ extension CID {
     codec == other.codec && hash == other.hash && digest.equals(other.digest)
   }
 }
-
-extension RawSpan {
-  func hasPrefix(_ text: StaticString) -> Bool {
-    byteCount >= text.utf8CodeUnitCount && extracting(0..<text.utf8CodeUnitCount).equals(text)
-  }
-
-  /// The same but for the case of ASCII letters; `text` is lower-case.
-  func hasPrefixIgnoringCase(_ text: StaticString) -> Bool {
-    byteCount >= text.utf8CodeUnitCount
-      && extracting(0..<text.utf8CodeUnitCount).equalsIgnoringCase(text)
-  }
-}

@@ -65,12 +65,7 @@ extension Exchange {
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)
     stream.endHead(.known(Int64(body.count)))
-    if method != .head {
-      _ = unsafe stream.fill(body.count) { room in
-        unsafe body.readable.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
-        return body.count
-      }
-    }
+    if method != .head { stream.fill(body.readable) }
     finish()
   }
 

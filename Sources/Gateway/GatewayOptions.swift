@@ -7,8 +7,6 @@ public struct GatewayOptions: Sendable {
 
   public init() {}
 
-  /// The name in `Cache-Status` (RFC 9211) and in the operational log.
-  static let cacheName: StaticString = "sluice"
   /// Bodies below this many bytes follow their head in one send, by copy.
   static let copiedBytes = 16 * 1024
   /// What one exchange sends in a turn before others get theirs.

@@ -61,9 +61,9 @@ enum RequestTarget {
   ) -> Result<TargetAuthority?, Refusal> {
     let target = bytes.extracting(start..<end)
     let scheme: (length: Int, port: Int64)
-    if target.hasPrefix("http://") {
+    if target.hasPrefixIgnoringCase("http://") {
       scheme = (7, 80)
-    } else if target.hasPrefix("https://") {
+    } else if target.hasPrefixIgnoringCase("https://") {
       scheme = (8, 443)
     } else {
       return .failure(Refusal(400, "The request target is malformed."))
@@ -91,13 +91,5 @@ enum RequestTarget {
     }
     let range = ByteRange(start: hostStart, count: hostEnd - hostStart)
     return .success(TargetAuthority(range: range, defaultPort: scheme.port))
-  }
-}
-
-extension RawSpan {
-  /// Whether the bytes begin with a lower-case text, in any case of letters.
-  func hasPrefix(_ text: StaticString) -> Bool {
-    byteCount >= text.utf8CodeUnitCount
-      && extracting(0..<text.utf8CodeUnitCount).equalsIgnoringCase(text)
   }
 }

@@ -162,11 +162,3 @@ public enum Router {
     return false
   }
 }
-
-extension RawSpan {
-  /// Whether the bytes begin with a lower-case text, but for the case of ASCII letters.
-  fileprivate func hasPrefixIgnoringCase(_ text: StaticString) -> Bool {
-    byteCount >= text.utf8CodeUnitCount
-      && extracting(0..<text.utf8CodeUnitCount).equalsIgnoringCase(text)
-  }
-}

@@ -241,6 +241,14 @@ public final class ClientStream {
     return written
   }
 
+  /// Gives a small body that is at hand as a whole, right behind the head.
+  public func fill(_ bytes: RawSpan) {
+    _ = unsafe fill(bytes.byteCount) { room in
+      unsafe bytes.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
+      return bytes.byteCount
+    }
+  }
+
   /// Asks for `writable` in the next turn: a fast client leaves room for the others.
   public func yield() { connection?.yield() }
 

@@ -29,6 +29,4 @@ public struct ServerOptions: Sendable {
   static let gatheredBytes = 64 * 1024
   static let inputBytes = 4 * 1024
   static let outputBytes = 4 * 1024
-  /// A buffer that grew beyond this is not kept for the next connection.
-  static let keptBufferBytes = 64 * 1024
 }

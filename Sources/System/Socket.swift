@@ -35,7 +35,6 @@ public enum SystemError {
   public static let tooManyFiles: Int32 = 24
   public static let noBuffers: Int32 = 105
   public static let noMemory: Int32 = 12
-  public static let addressInUse: Int32 = 98
   public static let connectionReset: Int32 = 104
 
   /// The system's word for an error number, for messages.

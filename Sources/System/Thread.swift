@@ -36,9 +36,6 @@ public struct Thread: ~Copyable, Sendable {
   /// Waits for the thread's end.
   public consuming func join() {}
 
-  /// The kernel's number of the calling thread.
-  public static var currentNumber: Int { Int(linux_gettid()) }
-
   private final class Body: Sendable {
     let run: @Sendable () -> Void
 

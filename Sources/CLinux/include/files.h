@@ -35,5 +35,4 @@ struct linux_folder *linux_folder_open(const char *path, int64_t *error);
 const char *linux_folder_next(struct linux_folder *folder);
 void linux_folder_close(struct linux_folder *folder);
 
-int64_t linux_gettid(void);
 int64_t linux_getrandom(void *into, size_t count);
