@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -20,6 +21,7 @@ int64_t linux_open(const char *path, int32_t how) {
   if (how & LINUX_CREATE) flags |= O_CREAT;
   if (how & LINUX_EXCLUSIVE) flags |= O_EXCL;
   if (how & LINUX_FOLDER) flags |= O_DIRECTORY;
+  if (how & LINUX_DIRECT) flags |= O_DIRECT;
   int descriptor;
   do descriptor = open(path, flags, 0640);
   while (descriptor < 0 && errno == EINTR);
@@ -57,11 +59,27 @@ int64_t linux_pwrite(int32_t descriptor, const void *from, size_t count, uint64_
   return 0;
 }
 
-int64_t linux_fallocate(int32_t descriptor, uint64_t bytes) {
+static int64_t allocate(int32_t descriptor, int mode, uint64_t offset, uint64_t bytes) {
   int result;
-  do result = fallocate(descriptor, 0, 0, (off_t)bytes);
+  do result = fallocate(descriptor, mode, (off_t)offset, (off_t)bytes);
   while (result < 0 && errno == EINTR);
   return checked(result);
+}
+
+int64_t linux_fallocate(int32_t descriptor, uint64_t bytes) {
+  return allocate(descriptor, 0, 0, bytes);
+}
+
+int64_t linux_reserve(int32_t descriptor, uint64_t bytes) {
+  return allocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, bytes);
+}
+
+int64_t linux_punch(int32_t descriptor, uint64_t offset, uint64_t bytes) {
+  return allocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+}
+
+int64_t linux_truncate(int32_t descriptor, uint64_t bytes) {
+  return checked(ftruncate(descriptor, (off_t)bytes));
 }
 
 int64_t linux_lock(int32_t descriptor) { return checked(flock(descriptor, LOCK_EX | LOCK_NB)); }
@@ -85,13 +103,81 @@ int64_t linux_resident_pages(int32_t descriptor, uint64_t offset, uint64_t count
   return (int64_t)found.cached;
 }
 
+int64_t linux_bring_in(int32_t descriptor, uint64_t offset, uint64_t count) {
+  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  uint64_t first = offset & ~(page - 1);
+  uint64_t length = offset + count - first;
+  posix_fadvise(descriptor, (off_t)first, (off_t)length, POSIX_FADV_WILLNEED);
+  void *map = mmap(NULL, length, PROT_READ, MAP_SHARED, descriptor, (off_t)first);
+  if (map == MAP_FAILED) return -errno;
+  // Pages that are only looked at through such a map do not count as used.
+  madvise(map, length, MADV_RANDOM);
+  // MADV_POPULATE_READ, Linux 5.14, not in all headers that are built with.
+  int64_t result = checked(madvise(map, length, 22));
+  munmap(map, length);
+  return result;
+}
+
+int64_t linux_read_at_random(int32_t descriptor) {
+  return -posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
+}
+
+int64_t linux_will_need(int32_t descriptor, uint64_t offset, uint64_t count) {
+  return -posix_fadvise(descriptor, (off_t)offset, (off_t)count, POSIX_FADV_WILLNEED);
+}
+
+int64_t linux_let_go(int32_t descriptor, uint64_t offset, uint64_t count) {
+  return -posix_fadvise(descriptor, (off_t)offset, (off_t)count, POSIX_FADV_DONTNEED);
+}
+
+int64_t linux_keep_mapped(uint64_t inode) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  if (!maps) return -errno;
+  int64_t found = 0;
+  char line[512];
+  while (fgets(line, sizeof line, maps)) {
+    unsigned long start, end, number;
+    if (sscanf(line, "%lx-%lx %*s %*s %*s %lu", &start, &end, &number) != 3) continue;
+    if (number != inode || end <= start) continue;
+    if (madvise((void *)start, end - start, MADV_NORMAL) == 0) found++;
+  }
+  fclose(maps);
+  return found;
+}
+
+int64_t linux_inode(int32_t descriptor) {
+  struct stat found;
+  return fstat(descriptor, &found) < 0 ? -errno : (int64_t)found.st_ino;
+}
+
 int64_t linux_page_size(void) { return sysconf(_SC_PAGESIZE); }
 
 int64_t linux_unlink(const char *path) { return checked(unlink(path)); }
 
+int64_t linux_is_at(int32_t descriptor, const char *path) {
+  struct stat ours, found;
+  if (fstat(descriptor, &ours) < 0) return -errno;
+  if (stat(path, &found) < 0) return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+  return ours.st_dev == found.st_dev && ours.st_ino == found.st_ino;
+}
+
+int64_t linux_symlink(const char *target, const char *path) {
+  if (unlink(path) < 0 && errno != ENOENT) return -errno;
+  return checked(symlink(target, path));
+}
+
+int64_t linux_memory_file(const char *label) { return checked(memfd_create(label, MFD_CLOEXEC)); }
+
 int64_t linux_rename(const char *from, const char *to) { return checked(rename(from, to)); }
 
 int64_t linux_mkdir(const char *path) { return checked(mkdir(path, 0750)); }
+
+int64_t linux_remove_folder(const char *path) { return checked(rmdir(path)); }
+
+int64_t linux_used_bytes(const char *path) {
+  struct stat found;
+  return stat(path, &found) < 0 ? -errno : (int64_t)found.st_blocks * 512;
+}
 
 int64_t linux_free_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes) {
   struct statvfs found;

@@ -20,6 +20,10 @@ public struct File: ~Copyable, Sendable {
     case create = 3
     /// Read and written, and made; a fault (EEXIST) where it exists.
     case createNew = 7
+    /// Written past the page cache (O_DIRECT): offset, count and memory must be whole pages.
+    ///
+    /// A fault (EINVAL) where the file system has no such thing.
+    case direct = 17
   }
 
   public let descriptor: Int32
@@ -33,6 +37,11 @@ public struct File: ~Copyable, Sendable {
     self.descriptor = descriptor
   }
 
+  /// A file in memory, without a name (memfd_create, 2).
+  public init(inMemory label: String) throws(Fault) {
+    descriptor = Int32(try checked(unsafe linux_memory_file(label)))
+  }
+
   deinit {
     linux_close(descriptor)
   }
@@ -42,6 +51,11 @@ public struct File: ~Copyable, Sendable {
     let given = descriptor
     discard self
     return given
+  }
+
+  /// Makes a path lead to this file, for as long as it is open, in the place of what is there.
+  public func link(at path: String) throws(Fault) {
+    try checked(unsafe linux_symlink("/proc/self/fd/\(descriptor)", path))
   }
 
   /// The same file for somebody who does not own it.
@@ -76,8 +90,16 @@ public struct File: ~Copyable, Sendable {
     try checked(linux_fallocate(descriptor, UInt64(max(bytes, 0))))
   }
 
-  public func size() throws(Fault) -> Int {
-    Int(try checked(linux_file_size(descriptor)))
+  /// Takes space for so many bytes, and leaves the file's size as it is (fallocate, 2).
+  public func reserve(bytes: Int) throws(Fault) {
+    try checked(linux_reserve(descriptor, UInt64(max(bytes, 0))))
+  }
+
+  public func size() throws(Fault) -> Int { try reference.size() }
+
+  /// Makes the file end there, and gives all space behind it back (ftruncate, 2).
+  public func truncate(bytes: Int) throws(Fault) {
+    try checked(linux_truncate(descriptor, UInt64(max(bytes, 0))))
   }
 
   public func isResident(offset: Int, count: Int) -> Bool? {
@@ -136,6 +158,23 @@ public struct FileReference: Equatable, Sendable {
   /// Waits until the bytes are on the disk (fdatasync, 2).
   public func sync() throws(Fault) {
     try checked(linux_fdatasync(descriptor))
+  }
+
+  /// Bytes of the file now.
+  public func size() throws(Fault) -> Int {
+    Int(try checked(linux_file_size(descriptor)))
+  }
+
+  /// Gives the pages that lie wholly in a range back to the file system (fallocate, 2).
+  ///
+  /// They read as zeros from then on.
+  public func punch(offset: Int, count: Int) throws(Fault) {
+    try checked(linux_punch(descriptor, UInt64(max(offset, 0)), UInt64(max(count, 0))))
+  }
+
+  /// Whether a path leads to this file; a fault (of looking) where nobody can tell.
+  public func isAt(_ path: String) throws(Fault) -> Bool {
+    try checked(unsafe linux_is_at(descriptor, path)) == 1
   }
 
   /// Whether every page of a range is in memory (cachestat, 2), or nil where the kernel cannot tell.

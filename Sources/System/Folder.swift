@@ -45,6 +45,20 @@ public enum Folder {
     try checked(result)
   }
 
+  /// Removes a file, or a folder with the files in it; folders deeper down are a fault.
+  public static func removeAll(_ path: String) throws(Fault) {
+    let result = unsafe linux_unlink(path)
+    if result == 0 || result == -missing { return }
+    guard result == -isAFolder else { throw Fault(.io, .disk, errno: Int32(clamping: -result)) }
+    for name in try names(in: path) { try remove(file: path + "/" + name) }
+    try checked(unsafe linux_remove_folder(path))
+  }
+
+  /// Bytes that a file takes on its disk: fewer than its size where it has holes.
+  public static func usedBytes(_ path: String) throws(Fault) -> Int {
+    Int(try checked(unsafe linux_used_bytes(path)))
+  }
+
   public static func rename(_ from: String, to target: String) throws(Fault) {
     try checked(unsafe linux_rename(from, target))
   }
@@ -75,3 +89,4 @@ public enum Folder {
 private let missing: Int64 = 2
 private let alreadyThere: Int64 = 17
 private let notAFolder: Int64 = 20
+private let isAFolder: Int64 = 21

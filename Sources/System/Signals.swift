@@ -39,6 +39,9 @@ public enum ProcessLimits {
   /// The cores that this process may use.
   public static var cores: Int { max(1, Int(linux_cores())) }
 
+  /// Bytes of the machine's memory.
+  public static var memory: Int { Int(linux_memory_bytes()) }
+
   /// Raises the limit of open descriptors as far as allowed; the limit in force.
   public static func raiseDescriptors() -> Int { Int(linux_raise_descriptor_limit()) }
 }

@@ -52,6 +52,41 @@ final class TemporaryFolder: Sendable {
     #expect(negative == .fault(Fault(.io, .disk, errno: EINVAL)))
   }
 
+  @Test func bringsIntoMemory() throws {
+    let folder = try TemporaryFolder()
+    let file = try File(path: folder.path + "/a", .createNew)
+    try file.write(at: 0, [UInt8](repeating: 7, count: 3 * 4096).rawBytes)
+    let reference = FileReference(descriptor: file.descriptor)
+    #expect(reference.bringIn(offset: 0, count: 0))
+    #expect(!reference.bringIn(offset: -1, count: 1) && !reference.bringIn(offset: 0, count: -1))
+    // Beyond the file's last page there is nothing to bring.
+    #expect(!reference.bringIn(offset: 4096, count: 4 * 4096))
+    if reference.bringIn(offset: 5000, count: 7000) {
+      #expect(file.residentPrefix(offset: 5000, count: 7000) == 7000)
+    }
+    try file.keepMapped()
+  }
+
+  @Test func letsGoOfMemory() throws {
+    let folder = try TemporaryFolder()
+    let file = try File(path: folder.path + "/a", .createNew)
+    try file.write(at: 0, [UInt8](repeating: 7, count: 4 * 4096).rawBytes)
+    try file.sync()
+    let reference = file.reference
+    reference.readAtRandom()
+    reference.letGo(offset: -1, count: 4096)
+    reference.letGo(offset: 0, count: -1)
+    reference.willNeed(offset: -1, count: 4096)
+    // A hint, which file systems in memory do not follow: but never a byte less.
+    reference.letGo(offset: 0, count: 4 * 4096)
+    reference.willNeed(offset: 4096, count: 4096)
+    var bytes = [UInt8](repeating: 0, count: 4 * 4096)
+    let got = try bytes.withUnsafeMutableBytes { room throws(Fault) in
+      try reference.read(at: 0, into: room)
+    }
+    #expect(got == 4 * 4096 && bytes.allSatisfy { $0 == 7 })
+  }
+
   @Test func knowsWhatIsInMemory() throws {
     let folder = try TemporaryFolder()
     let file = try File(path: folder.path + "/a", .createNew)

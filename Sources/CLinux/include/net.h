@@ -61,6 +61,7 @@ void linux_ignore_sigpipe(void);
 int linux_signal_descriptor(void);
 // Waits for a signal and takes it; 0 where `until` (a descriptor, or -1) became readable first.
 int linux_signal_next(int fd, int until);
-// linux_cores: the cores that this process may run on. Then: raises the soft limit on descriptors to the hard one; the limit in force.
+// linux_cores: the cores that this process may run on; linux_memory_bytes: what the machine has. Then: raises the soft limit on descriptors to the hard one; the limit in force.
 int linux_cores(void);
+int64_t linux_memory_bytes(void);
 long linux_raise_descriptor_limit(void);
