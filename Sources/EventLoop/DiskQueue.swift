@@ -17,6 +17,7 @@ public final class DiskQueue: Sendable {
   static let bound = 4096
 
   private let waiting = Monitor(Waiting())
+  private let simulated: SimulatedDisk?
   private let threads: [Runner]
 
   private final class Runner: Sendable {
@@ -37,12 +38,20 @@ public final class DiskQueue: Sendable {
       started.append(Runner(try Thread(name: "disk-\(number)") { Self.serve(queue) }))
     }
     threads = started
+    simulated = nil
+  }
+
+  /// A queue without threads, whose items run in simulated time.
+  public init(in network: SimulatedNetwork) {
+    simulated = SimulatedDisk(network)
+    threads = []
   }
 
   deinit { stop() }
 
   /// Runs `item` on one of the threads; false where too much waits already.
   public func submit(_ item: @escaping Item) -> Bool {
+    if let simulated { return simulated.submit(item) }
     let isTaken = waiting.with { waiting in
       guard waiting.items.count - waiting.next < Self.bound, !waiting.isStopping else {
         return false

@@ -221,7 +221,7 @@ public final class Loop {
         throw error
       }
     case .simulated(let simulated):
-      let socket = simulated.network.connect(to: address)
+      let socket = simulated.network.connect(to: address, isCutOff: simulated.isCutOff)
       return (socket, try watch(socket, handler))
     }
   }
@@ -260,14 +260,16 @@ public final class Loop {
     }
   }
 
-  /// Sends from a file without copying.
-  ///
-  /// Only on epoll: a simulated store gives bytes.
+  /// Sends from a file without copying; `.end` where the file ends before the offset.
   @inline(__always)
   public func sendFile(
     _ socket: Int32, from file: Int32, offset: Int64, count: Int
   ) -> IOResult {
-    SocketCalls.sendFile(socket, from: file, offset: offset, count: count)
+    switch backend {
+    case .epoll: SocketCalls.sendFile(socket, from: file, offset: offset, count: count)
+    case .simulated(let simulated):
+      simulated.network.sendFile(socket, from: file, offset: offset, count: count)
+    }
   }
 
   /// Says that nothing more will be sent; the peer may still be read.

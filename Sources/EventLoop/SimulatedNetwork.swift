@@ -14,6 +14,9 @@ public final class SimulatedNetwork {
     public var shortTransfers = 0.3
     /// How many bytes may be on their way in one direction.
     public var window = 64 * 1024
+    /// How likely an item of a disk queue takes long, and is not taken at all.
+    public var slowReads = 0.0
+    public var refusedReads = 0.0
 
     public init() {}
   }
@@ -136,15 +139,16 @@ public final class SimulatedNetwork {
   }
 
   /// Begins a connection; a listener of the address (one of several, by chance) gets its other end.
-  func connect(to address: SocketAddress) -> Int32 {
+  func connect(to address: SocketAddress, isCutOff: Bool = false) -> Int32 {
     let near = newSocket()
     let far = newSocket()
     let client = SocketAddress(simulated: Int(near), port: 1024)
     let end = End(peer: far, local: client, remote: address)
     ends[near] = end
     after(delay()) { [self] in
-      guard !end.isClosed else { return }
-      let open = listeners.filter { $0.value.address == address }.sorted { $0.key < $1.key }
+      guard !end.isClosed, end.broken == 0 else { return }
+      let open = listeners.filter { !isCutOff && $0.value.address == address }
+        .sorted { $0.key < $1.key }
       guard let listener = open.randomElement(using: &random)?.value else {
         end.broken = 111
         tell(end, [.readable, .writable, .hungUp])
@@ -196,6 +200,25 @@ public final class SimulatedNetwork {
   }
 
   func send(_ socket: Int32, _ bytes: RawSpan) -> IOResult {
+    send(socket, count: bytes.byteCount) { count in bytes.extracting(0..<count).array }
+  }
+
+  func sendFile(_ socket: Int32, from file: Int32, offset: Int64, count: Int) -> IOResult {
+    send(socket, count: count) { count throws(Fault) in
+      var piece = ByteBuffer(capacity: count)
+      _ = try unsafe piece.fill(atLeast: count) { room throws(Fault) in
+        try unsafe FileReference(descriptor: file).read(
+          at: Int(offset), into: UnsafeMutableRawBufferPointer(rebasing: room[..<count]))
+      }
+      return piece.withReadable { $0.array }
+    }
+  }
+
+  /// Sends as many of `count` bytes as there is room for; `take` gives their first so many, or fewer
+  /// where they end.
+  private func send(
+    _ socket: Int32, count total: Int, _ take: (Int) throws(Fault) -> [UInt8]
+  ) -> IOResult {
     guard let end = ends[socket] else { return .broken(9) }
     if end.broken != 0 { return .broken(end.broken) }
     guard end.isConnected else { return .wouldBlock }
@@ -205,8 +228,14 @@ public final class SimulatedNetwork {
       end.writerBlocked = true
       return .wouldBlock
     }
-    let count = portion(of: min(room, bytes.byteCount))
-    let piece = bytes.extracting(0..<count).array
+    let piece: [UInt8]
+    do throws(Fault) {
+      piece = try take(portion(of: min(room, total)))
+    } catch {
+      return .broken(error.errno)
+    }
+    if piece.isEmpty && total > 0 { return .end }
+    let count = piece.count
     peer.onTheWay += count
     arrive(at: peer) { [self] in
       peer.onTheWay -= count
@@ -220,8 +249,8 @@ public final class SimulatedNetwork {
     }
     if count == room {
       // As with a full socket buffer: told when the peer has read, not before.
-      end.writerBlocked = count < bytes.byteCount
-    } else if count < bytes.byteCount {
+      end.writerBlocked = count < total
+    } else if count < total {
       tell(end, .writable)
     }
     return .bytes(count)
@@ -271,6 +300,20 @@ public final class SimulatedNetwork {
     finish(peerOf: end, reset: true)
   }
 
+  /// Parts a loop from the network for good, as when its machine dies: its connections break, nobody
+  /// reaches its listeners, and it reaches nobody.
+  public func cutOff(_ loop: Loop) {
+    guard let backend = members.first(where: { $0.loop === loop })?.backend else { return }
+    backend.isCutOff = true
+    for (id, listener) in listeners.sorted(by: { $0.key < $1.key })
+    where listener.backend === backend {
+      close(id)
+    }
+    for (id, end) in ends.sorted(by: { $0.key < $1.key }) where end.backend === backend {
+      breakConnection(id)
+    }
+  }
+
   private func finish(peerOf end: End, reset: Bool) {
     guard let peer = ends[end.peer], !peer.isClosed else { return }
     arrive(at: peer) { [self] in
@@ -313,6 +356,7 @@ public final class SimulatedNetwork {
 /// A loop's view of the simulated network: the events that wait for it.
 final class SimulatedBackend {
   let network: SimulatedNetwork
+  var isCutOff = false
   private var pending: [(handle: Handle, readiness: Readiness)] = []
 
   init(_ network: SimulatedNetwork) {

@@ -50,13 +50,18 @@ public final class ServerWorker {
     for listener in listeners { listener.close() }
     listeners = []
     whenEmpty = done
-    for connection in connections.values { connection.drain() }
+    for connection in inOrder { connection.drain() }
     if connections.isEmpty { finishDraining() }
   }
 
   /// Closes all connections, answered or not.
   public func closeAll() {
-    for connection in connections.values { connection.close() }
+    for connection in inOrder { connection.close() }
+  }
+
+  /// The connections, in an order that follows from what happened.
+  private var inOrder: [ClientConnection] {
+    connections.sorted { $0.key.index < $1.key.index }.map(\.value)
   }
 
   private func finishDraining() {

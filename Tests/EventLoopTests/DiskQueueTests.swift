@@ -120,4 +120,18 @@ import Testing
     gates[1].open()
     #expect(ran.wait(for: 3) == [0, 1, 2])
   }
+
+  @Test func aSimulatedOneRunsItemsLaterAndRefusesSome() {
+    let network = SimulatedNetwork(seed: 3)
+    network.weather.slowReads = 0.5
+    network.weather.refusedReads = 0.2
+    let queue = DiskQueue(in: network)
+    let ran = Ran()
+    let taken = (0..<200).filter { number in queue.submit { ran.note(number) } }
+    #expect(ran.all.isEmpty && taken.count < 200 && taken.count > 100)
+    let begun = network.now
+    while network.step() {}
+    #expect(ran.all.sorted() == taken && ran.all != taken)
+    #expect(network.now - begun > .milliseconds(50))
+  }
 }

@@ -1,5 +1,6 @@
 import Base
 import EventLoop
+import Foundation
 import System
 import Testing
 
@@ -128,6 +129,55 @@ import Testing
     try pair.connect()
     #expect(pair.settle())
     #expect(pair.near.failure == 111)
+  }
+
+  /// A file's bytes go the way of others, in pieces where the network has less room.
+  @Test(arguments: 0..<5 as Range<UInt64>) func filesAreSent(seed: UInt64) throws {
+    let path = FileManager.default.temporaryDirectory.path + "/sluice-test-" + UUID().uuidString
+    let file = try File(path: path, .createNew)
+    try Folder.remove(file: path)
+    let bytes = pattern(150_000)
+    try file.write(at: 0, bytes.rawBytes)
+    let pair = try Pair(seed: seed)
+    try pair.connect()
+    #expect(pair.settle())
+    #expect(
+      pair.near.loop.sendFile(pair.near.socket, from: file.descriptor, offset: 150_000, count: 1)
+        == .end)
+    #expect(pair.near.loop.sendFile(pair.near.socket, from: -1, offset: 0, count: 1) == .broken(9))
+    var sent = 7
+    var turns = 0
+    while sent < bytes.count, turns < 1_000_000 {
+      turns += 1
+      switch pair.near.loop.sendFile(
+        pair.near.socket, from: file.descriptor, offset: Int64(sent), count: bytes.count - sent)
+      {
+      case .bytes(let count): sent += count
+      default: _ = pair.network.step()
+      }
+    }
+    #expect(pair.settle())
+    #expect(pair.far?.received == Array(bytes[7...]))
+  }
+
+  @Test func aLoopThatIsCutOffReachesNobody() throws {
+    let pair = try Pair(seed: 10)
+    try pair.connect()
+    #expect(pair.settle())
+    pair.network.cutOff(pair.door.loop)
+    try pair.connect()
+    #expect(pair.settle())
+    #expect(pair.near.failure == 111)
+    #expect(pair.far?.failure == SystemError.connectionReset)
+    // A new listener at its place is found; what was cut off is not, and finds nobody.
+    let other = try Door(Loop(in: pair.network), at: address)
+    let lost = End(pair.door.loop)
+    (lost.socket, lost.handle) = try lost.loop.connect(to: address, lost)
+    let found = End(pair.near.loop)
+    (found.socket, found.handle) = try found.loop.connect(to: address, found)
+    #expect(pair.settle())
+    #expect(lost.failure == 111 && found.failure == nil)
+    #expect(other.ends.count == 1)
   }
 
   @Test func laterThingsHappenInTheirOrder() {
