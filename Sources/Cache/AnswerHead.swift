@@ -17,6 +17,8 @@ public enum NotStored: UInt8, Sendable, CaseIterable {
   case truncated
   /// The disk took nothing.
   case disk
+  /// The memory for slices on their way to the disk was in use for too long.
+  case memory
 
   public var name: StaticString {
     switch self {
@@ -29,6 +31,7 @@ public enum NotStored: UInt8, Sendable, CaseIterable {
     case .mismatch: "mismatch"
     case .truncated: "truncated"
     case .disk: "disk"
+    case .memory: "memory"
     }
   }
 }

@@ -35,6 +35,17 @@ public final class Fill: @unchecked Sendable {
   struct FetchPlace {
     var slices: Range<Int>
     var reach: Int
+
+    func promises(_ slice: Int) -> Bool {
+      slices.contains(slice) && slice - slices.lowerBound <= reach
+    }
+  }
+
+  /// Readers of one worker that wait, and whether it has been told and has not looked yet.
+  struct WaitingReaders {
+    let port: WorkerPort
+    var readers: [FillReader] = []
+    var isTold = false
   }
 
   struct State {
@@ -48,13 +59,19 @@ public final class Fill: @unchecked Sendable {
     var failure: Fault?
     /// In an order that follows from what happened alone; each knows its own place.
     var readers: [FillReader] = []
-    /// Workers that have been told and have not looked yet.
-    var told: Set<Int> = []
+    /// Those of them that wait, by worker: thousands that are busy cost a wake-up nothing.
+    var waiting: [WaitingReaders] = []
+    /// The furthest reader's place; nil where it has to be found out again.
+    var furthest: Int64?
     /// Fetches under way.
     var fetches: [Int: FetchPlace] = [:]
     var isFetching = true
     /// Where a fetch stopped because the window was full.
     var pausedAt: Int64?
+    /// What a fetch stopped for want of, in bytes of the budget; 0 where it was not for that.
+    var lacking = 0
+    /// Bytes of the budget that have been taken for slices still to come.
+    var reserved = 0
     var pendingWrites = 0
     var isWhole = false
     var isListed = true
@@ -65,22 +82,29 @@ public final class Fill: @unchecked Sendable {
   /// The canonical key; compared by those who join.
   public let canonicalKey: [UInt8]
   let owner: WorkerPort
-  private let ownerLoop: Loop
+  let ownerLoop: Loop
+  let budget: SliceBudget
   private let table: FillTable?
-  private let state = Mutex(State())
+  let state = Mutex(State())
   public var source: FillSource?
 
   /// A fill of the calling worker.
   ///
   /// `table` is nil for an answer that nobody may join.
   public init(
-    key: Digest128, canonicalKey: [UInt8], owner: WorkerPort, loop: Loop, table: FillTable?
+    key: Digest128, canonicalKey: [UInt8], owner: WorkerPort, loop: Loop, table: FillTable?,
+    budget: SliceBudget
   ) {
     self.key = key
     self.canonicalKey = canonicalKey
     self.owner = owner
     ownerLoop = loop
     self.table = table
+    self.budget = budget
+  }
+
+  deinit {
+    state.withLock { giveReserve(&$0) }
   }
 
   // MARK: For readers, on any worker
@@ -102,13 +126,14 @@ public final class Fill: @unchecked Sendable {
     state.withLock { state in
       reader.slot = state.readers.count
       state.readers.append(reader)
+      if let furthest = state.furthest { state.furthest = max(furthest, reader.position) }
     }
   }
 
   /// Tells which bytes a reader is after, once the head has said what its range means.
   public func aim(_ reader: FillReader, at range: Range<Int64>) {
-    state.withLock { _ in
-      reader.position = range.lowerBound
+    state.withLock { state in
+      state.move(reader, to: range.lowerBound)
       reader.end = range.upperBound
     }
   }
@@ -118,7 +143,7 @@ public final class Fill: @unchecked Sendable {
     var makesRoom = false
     let step: FillStep = state.withLock { state in
       let passed = reader.position >> Int64(state.sliceShift)
-      reader.position = position
+      state.move(reader, to: position)
       if let fault = reader.fault {
         reader.fault = nil
         return .failed(fault)
@@ -126,7 +151,7 @@ public final class Fill: @unchecked Sendable {
       let step = Self.step(&state, at: position, end: reader.end)
       if !state.isKept && position >> Int64(state.sliceShift) != passed { Self.release(&state) }
       makesRoom = Self.makesRoom(&state, reader)
-      if case .wait = step { reader.isWaiting = true }
+      if case .wait = step { state.wait(reader) }
       return step
     }
     if makesRoom { tellOwner { $0.roomMade() } }
@@ -160,8 +185,8 @@ public final class Fill: @unchecked Sendable {
 
   /// Says that a slice is neither here nor in the index; waits for it.
   public func want(_ reader: FillReader, slice: Int) {
-    let end = state.withLock { _ in
-      reader.isWaiting = true
+    let end = state.withLock { state in
+      state.wait(reader)
       return reader.end
     }
     tellOwner { $0.wanted(slice: slice, end: end) }
@@ -182,7 +207,7 @@ public final class Fill: @unchecked Sendable {
     let isLast = state.withLock { state in
       guard let slot = reader.slot else { return false }
       reader.slot = nil
-      reader.isWaiting = false
+      state.forget(reader)
       let last = state.readers.removeLast()
       if last !== reader {
         state.readers[slot] = last
@@ -248,46 +273,46 @@ public final class Fill: @unchecked Sendable {
     state.withLock { $0.places[slice] != nil || Self.isPromised($0, slice) }
   }
 
-  /// Whether a fetch need not bring a slice: it is here, or another fetch is at it.
-  public func isTaken(slice: Int, besides number: Int) -> Bool {
+  /// Whether a fetch that is at slice `first` need not bring another one: it is here, or a fetch
+  /// further on will bring it.
+  ///
+  /// One further back will not: it is to stop where this one began.
+  public func isTaken(slice: Int, from first: Int) -> Bool {
     state.withLock { state in
       state.places[slice] != nil
-        || state.fetches.contains { $0.key != number && $0.value.slices.contains(slice) }
+        || state.fetches.values.contains {
+          $0.slices.lowerBound > first && $0.slices.contains(slice)
+        }
     }
   }
 
   private static func isPromised(_ state: State, _ slice: Int) -> Bool {
-    state.fetches.values.contains { fetch in
-      fetch.slices.contains(slice) && slice - fetch.slices.lowerBound <= fetch.reach
-    }
+    state.fetches.values.contains { $0.promises(slice) }
   }
 
-  /// A buffer for the bytes of a slice from its start; nil while the window is full.
+  /// A buffer for the bytes of a slice from its start; nil while the window is full, or all memory
+  /// is in use.
   ///
-  /// After nil the source is told `roomMade` when a reader has moved on.
+  /// After the one the source is told `roomMade` when a reader has moved on; after the other
+  /// (`lackingBytes`) it is to ask again.
   public func buffer(slice index: Int) -> SliceBuffer? {
     state.withLock { state in
+      state.lacking = 0
       if case .memory(let buffer)? = state.places[index] { return buffer }
       if !state.isKept { Self.release(&state) }
       let size = Int64(1) << Int64(state.sliceShift)
       let start = Int64(index) << Int64(state.sliceShift)
-      if !state.readers.isEmpty && start > Self.windowEnd(state) {
+      if !state.readers.isEmpty && start > state.windowEnd {
         // Of several fetches the one that is furthest behind goes on first; the others ask again.
         state.pausedAt = min(state.pausedAt ?? .max, start)
         return nil
       }
-      let capacity = min(size, (state.totalBytes ?? .max) - start)
-      let buffer = SliceBuffer(capacity: Int(max(capacity, 1)))
+      let capacity = Int(max(1, min(size, (state.totalBytes ?? .max) - start)))
+      guard let use = takeMemory(&state, start, capacity) else { return nil }
+      let buffer = SliceBuffer(capacity: capacity, of: budget, use)
       state.places[index] = .memory(buffer)
       return buffer
     }
-  }
-
-  private static func windowEnd(_ state: State) -> Int64 {
-    if state.isKept {
-      return (state.readers.lazy.map(\.position).max() ?? 0) + keptWindow
-    }
-    return (state.readers.lazy.map(\.position).min() ?? 0) + passedWindow
   }
 
   /// Forgets a slice that was begun and will not be finished.
@@ -301,7 +326,7 @@ public final class Fill: @unchecked Sendable {
   private static func makesRoom(_ state: inout State, _ reader: FillReader) -> Bool {
     guard let pausedAt = state.pausedAt else { return false }
     // Of what is kept the furthest reader counts, and a step can only carry this one further.
-    let end = state.isKept ? reader.position + keptWindow : windowEnd(state)
+    let end = state.isKept ? reader.position + keptWindow : state.windowEnd
     guard end >= pausedAt else { return false }
     state.pausedAt = nil
     return true
@@ -331,16 +356,20 @@ public final class Fill: @unchecked Sendable {
   public func fail(_ fault: Fault) {
     // First out of the table: who begins anew must not find this one again.
     leaveTable()
-    state.withLock { $0.failure = $0.failure ?? fault }
+    state.withLock { state in
+      state.failure = state.failure ?? fault
+      giveReserve(&state)
+    }
     wakeReaders()
   }
 
-  /// Some slices could not be fetched: those who wait for them are told so, and nobody else.
-  public func failReaders(at slices: Range<Int>, _ fault: Fault) {
+  /// A fetch has failed: those who wait for it alone are told so, and nobody else.
+  public func failFetch(_ number: Int, _ fault: Fault) {
     state.withLock { state in
-      for reader in state.readers {
+      guard let failed = state.fetches.removeValue(forKey: number) else { return }
+      for reader in state.readers where reader.isWaiting {
         let index = Int(reader.position >> Int64(state.sliceShift))
-        if reader.isWaiting && slices.contains(index) { reader.fault = fault }
+        if failed.promises(index) && !Self.isPromised(state, index) { reader.fault = fault }
       }
     }
     wakeReaders()
@@ -376,7 +405,7 @@ public final class Fill: @unchecked Sendable {
   public func written(slice index: Int, _ event: WriteEvent) {
     switch event {
     case .written(let slice): state.withLock { $0.places[index] = .disk(slice) }
-    case .committed: writeEnded()
+    case .committed, .unlisted: writeEnded()
     case .failed:
       // The disk took nothing: from here on the answer is given, not kept.
       stopKeeping()
@@ -439,38 +468,6 @@ public final class Fill: @unchecked Sendable {
         state.isListed && !state.isFetching && state.pendingWrites == 0 && state.readers.isEmpty
       if isDone { state.isListed = false }
       return isDone
-    }
-  }
-
-  private func wakeReaders() {
-    var own: [FillReader] = []
-    var others: [WorkerPort] = []
-    state.withLock { state in
-      for reader in state.readers where reader.isWaiting {
-        if reader.port.number == owner.number {
-          reader.isWaiting = false
-          own.append(reader)
-        } else if state.told.insert(reader.port.number).inserted {
-          others.append(reader.port)
-        }
-      }
-    }
-    for reader in own { ownerLoop.soon(reader, tag: 0) }
-    for port in others { port.mailbox.post { [self] in wake(worker: port.number) } }
-  }
-
-  /// Wakes the readers of one worker, on its thread.
-  private func wake(worker: Int) {
-    let waiting = state.withLock { state in
-      state.told.remove(worker)
-      return state.readers.filter { $0.isWaiting && $0.port.number == worker }
-    }
-    for reader in waiting {
-      let still = state.withLock { _ in
-        defer { reader.isWaiting = false }
-        return reader.isWaiting
-      }
-      if still { reader.fillChanged() }
     }
   }
 }

@@ -41,13 +41,40 @@ public struct Slice: Equatable, Hashable, Sendable {
   }
 }
 
+/// The checksum of bytes that come piece by piece; the same as `Slice.checksum` of them all.
+@safe
+struct SliceChecksum: ~Copyable {
+  private let state: OpaquePointer
+
+  /// Throws where there is no memory.
+  init() throws(Fault) {
+    guard let state = unsafe XXH3_createState() else { throw Fault(.exhausted, .own) }
+    unsafe self.state = state
+    // Fails only without a state.
+    _ = unsafe XXH3_64bits_reset(state)
+  }
+
+  deinit {
+    _ = unsafe XXH3_freeState(state)
+  }
+
+  mutating func update(_ bytes: RawSpan) {
+    _ = unsafe bytes.withUnsafeBytes { unsafe XXH3_64bits_update(state, $0.baseAddress, $0.count) }
+  }
+
+  /// The checksum of everything so far.
+  var value: UInt64 { unsafe XXH3_64bits_digest(state) }
+}
+
 /// The slices 64 `number` to 64 `number` + 63 of an object with more than 16: a value of the index.
 ///
-/// Layout, little endian: version (1 byte), count (1), 6 zeros, stamp (8), then 16 bytes a slice.
+/// Layout, little endian: version (1 byte), count (1), 2 zeros, `Seal` (4), stamp (8), then 16 bytes a
+/// slice. The seal counts the block's number too, which is in its key alone.
 public struct SliceBlock: Equatable, Sendable {
   public static let slices = 64
   static let version: UInt8 = 1
   static let headBytes = 16
+  private static let sealOffset = 4
 
   /// The stamp of the record that the block belongs to.
   public var stamp: UInt64
@@ -58,35 +85,40 @@ public struct SliceBlock: Equatable, Sendable {
     slices = Array(repeating: .absent, count: Self.slices)
   }
 
-  /// Nil for what is no block.
-  public init?(_ bytes: RawSpan) {
-    guard Self.isBlock(bytes) else { return nil }
+  /// Nil for what is not the block of this number.
+  init?(_ bytes: RawSpan, number: UInt32) {
+    guard Self.isBlock(bytes, number: number) else { return nil }
     stamp = bytes.integer(at: 8)
     slices = (0..<Self.slices).map {
       Slice(bytes, at: Self.headBytes + $0 * Slice.codedBytes)
     }
   }
 
-  /// One slice of a coded block; absent where the block belongs to another record or is none.
+  /// One slice of a block that an `IndexReader` gave; absent where it belongs to another record.
   public static func slice(_ place: Int, stamp: UInt64, in bytes: RawSpan) -> Slice {
-    guard isBlock(bytes), place >= 0, place < slices, bytes.integer(at: 8) == stamp else {
-      return .absent
-    }
+    guard bytes.byteCount == codedBytes, place >= 0, place < slices,
+      bytes.integer(at: 8) == stamp
+    else { return .absent }
     return Slice(bytes, at: headBytes + place * Slice.codedBytes)
   }
 
-  public func encoded() -> [UInt8] {
+  func encoded(number: UInt32) -> [UInt8] {
     var bytes: [UInt8] = [Self.version, UInt8(Self.slices), 0, 0, 0, 0, 0, 0]
-    bytes.reserveCapacity(Self.headBytes + Self.slices * Slice.codedBytes)
+    bytes.reserveCapacity(Self.codedBytes)
     bytes.append(littleEndian: stamp)
     for slice in slices { slice.encode(into: &bytes) }
+    Seal.put(in: &bytes, at: Self.sealOffset, salt: UInt64(number))
     return bytes
   }
 
-  private static func isBlock(_ bytes: RawSpan) -> Bool {
-    bytes.byteCount == headBytes + slices * Slice.codedBytes && bytes.byte(0) == version
+  /// Whether bytes are the block of this number, as it was written.
+  static func isBlock(_ bytes: RawSpan, number: UInt32) -> Bool {
+    bytes.byteCount == codedBytes && bytes.byte(0) == version
       && bytes.byte(1) == UInt8(slices)
+      && Seal.fits(bytes, at: sealOffset, salt: UInt64(number))
   }
+
+  private static let codedBytes = headBytes + slices * Slice.codedBytes
 }
 
 extension Array where Element == UInt8 {

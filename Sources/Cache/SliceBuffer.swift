@@ -11,10 +11,19 @@ public final class SliceBuffer: @unchecked Sendable {
   public let capacity: Int
   private let base: UnsafeMutableRawPointer
   private let published = Atomic<Int>(0)
+  private let budget: SliceBudget?
+  private let use: SliceBudget.Use
 
-  public init(capacity: Int) {
-    self.capacity = max(capacity, 1)
-    unsafe base = SliceMemory.take(self.capacity)
+  /// A buffer whose capacity has been taken from a budget, to which it goes back at the end.
+  init(capacity: Int, of budget: SliceBudget?, _ use: SliceBudget.Use) {
+    self.capacity = capacity
+    self.budget = budget
+    self.use = use
+    unsafe base = SliceMemory.take(capacity)
+  }
+
+  public convenience init(capacity: Int) {
+    self.init(capacity: max(capacity, 1), of: nil, .kept)
   }
 
   public convenience init(_ bytes: [UInt8]) {
@@ -24,6 +33,7 @@ public final class SliceBuffer: @unchecked Sendable {
 
   deinit {
     unsafe SliceMemory.give(base, capacity)
+    budget?.give(capacity, use)
   }
 
   public var count: Int { published.load(ordering: .acquiring) }

@@ -183,7 +183,7 @@ final class FillHistory {
     let slice = slices.lowerBound
     if mayFail && random.chance(0.02) {
       world.fill.discard(slice: slice)
-      world.fill.failReaders(at: slices, Fault(.closed, .upstream))
+      world.fill.failFetch(number, Fault(.closed, .upstream))
       return finish(number)
     }
     guard let buffer = world.fill.buffer(slice: slice) else {
@@ -201,7 +201,7 @@ final class FillHistory {
     write(slice)
     let next = slice + 1
     // The next may be another's, or here already.
-    if next == slices.upperBound || world.fill.isTaken(slice: next, besides: number) {
+    if next == slices.upperBound || world.fill.isTaken(slice: next, from: slice) {
       finish(number)
     } else {
       goOn(number, next..<slices.upperBound)

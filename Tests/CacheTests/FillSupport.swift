@@ -15,14 +15,16 @@ final class FillWorld {
   let source = ScriptedSource()
 
   /// A fill that is in the table, or one that nobody may join.
-  init(seed: UInt64 = 1, listed: Bool = true) {
+  init(
+    seed: UInt64 = 1, listed: Bool = true, budget: SliceBudget = SliceBudget(limit: 1 << 30)
+  ) {
     network = SimulatedNetwork(seed: seed)
     let loops = [Loop(in: network), Loop(in: network)]
     self.loops = loops
     ports = loops.enumerated().map { WorkerPort(number: $0, mailbox: $1.mailbox) }
     fill = Fill(
       key: key, canonicalKey: name, owner: ports[0], loop: loops[0],
-      table: listed ? table : nil)
+      table: listed ? table : nil, budget: budget)
     fill.source = source
   }
 

@@ -97,23 +97,25 @@ import Testing
     let world = FillWorld()
     _ = world.reader()
     world.open(100_000)
-    world.fill.setFetch(1, 0..<5)
+    // The first brings everything, but for what one that began further on is at.
+    world.fill.setFetch(1, 0..<Int.max)
     world.fill.setFetch(2, 5..<9)
-    #expect(!world.fill.isTaken(slice: 3, besides: 1))
-    #expect(world.fill.isTaken(slice: 5, besides: 1))
-    #expect(world.fill.isTaken(slice: 3, besides: 2))
+    #expect(!world.fill.isTaken(slice: 3, from: 0))
+    #expect(world.fill.isTaken(slice: 5, from: 0))
+    #expect(!world.fill.isTaken(slice: 9, from: 0))
+    #expect(!world.fill.isTaken(slice: 6, from: 5), "the first is far behind and will stop at 5")
     world.land(3, 10)
-    #expect(world.fill.isTaken(slice: 3, besides: 1))
+    #expect(world.fill.isTaken(slice: 3, from: 0))
     world.fill.discard(slice: 3)
-    #expect(!world.fill.isTaken(slice: 3, besides: 1))
+    #expect(!world.fill.isTaken(slice: 3, from: 0))
     // What is on the disk is not discarded, only lost, and only as the one it was.
     world.fill.written(slice: 4, .written(place))
     world.fill.discard(slice: 4)
-    #expect(world.fill.isTaken(slice: 4, besides: 1))
+    #expect(world.fill.isTaken(slice: 4, from: 0))
     world.fill.lost(slice: 4, at: Slice(segment: 9, offset: 0, checksum: 0))
-    #expect(world.fill.isTaken(slice: 4, besides: 1))
+    #expect(world.fill.isTaken(slice: 4, from: 0))
     world.fill.lost(slice: 4, at: place)
-    #expect(!world.fill.isTaken(slice: 4, besides: 1))
+    #expect(!world.fill.isTaken(slice: 4, from: 0))
   }
 
   @Test func heldBackBytesReachNobodyUntilTheyAreReleased() {
@@ -191,22 +193,68 @@ import Testing
     #expect(!world.fill.isUnderWay(slice: 4) && world.fill.isUnderWay(slice: 5))
   }
 
+  @Test func theSlowestReaderOfWhatIsPassedDoesNotWaitForItsOwnMemory() {
+    let budget = SliceBudget(limit: 4 << 16)
+    let world = FillWorld(listed: false, budget: budget)
+    let (slow, fast) = (world.alone(), world.alone())
+    world.open(nil, kept: false)
+    _ = fast.step(at: 2 << 16)
+    #expect(world.land(2, 1 << 16) && world.land(3, 1 << 16))
+    #expect(!world.land(4, 1 << 16), "no more than half of the budget")
+    // What lies there comes free only when the slow one has passed it.
+    #expect(world.land(0, 1 << 16))
+    #expect(!world.land(1, 1 << 16))
+    _ = slow.step(at: 1 << 16)
+    #expect(world.land(1, 1 << 16))
+    world.fill.detach(slow)
+    world.fill.detach(fast)
+  }
+
+  @Test func theFurthestReaderIsKnownWhoeverMovesOrLeaves() {
+    let world = FillWorld()
+    let (near, far) = (world.reader(), world.reader())
+    world.open(1 << 40, shift: 20)
+    world.fill.setFetch(0, 0..<1_000)
+    _ = near.step(at: 3 << 20)
+    _ = far.step(at: 10 << 20)
+    #expect(world.fill.buffer(slice: 42) != nil)
+    #expect(world.fill.buffer(slice: 43) == nil)
+    // One that joins further on, one that turns out to want another part.
+    let third = world.reader(from: 20 << 20)
+    #expect(world.fill.buffer(slice: 52) != nil)
+    world.fill.aim(third, at: 0..<1 << 20)
+    #expect(world.fill.buffer(slice: 43) == nil)
+    #expect(world.fill.buffer(slice: 41) != nil)
+    world.fill.detach(far)
+    #expect(world.fill.buffer(slice: 36) == nil)
+    #expect(world.fill.buffer(slice: 35) != nil)
+    world.fill.detach(near)
+    world.fill.detach(third)
+    #expect(world.fill.buffer(slice: 500) != nil, "what nobody waits for has no window")
+  }
+
   // MARK: Failing
 
   @Test func onlyThoseWhoWaitForASliceAreToldOfItsFailure() {
     let world = FillWorld()
     let (waiting, elsewhere, busy) = (world.reader(), world.reader(), world.reader())
+    let (served, beyond) = (world.reader(), world.reader())
     world.open(100_000)
-    world.fill.setFetch(1, 2..<3)
-    world.fill.setFetch(2, 9..<10)
+    world.fill.setFetch(1, 2..<20)
+    world.fill.setFetch(2, 4..<10)
     #expect(waiting.step(at: 2 << 12) == "wait")
-    #expect(elsewhere.step(at: 9 << 12) == "wait")
-    world.fill.failReaders(at: 2..<5, Fault(.timeout, .upstream))
+    #expect(served.step(at: 5 << 12) == "wait")
+    #expect(elsewhere.step(at: 8 << 12) == "wait")
+    #expect(beyond.step(at: 15 << 12) == "absent 15")
+    world.fill.want(beyond, slice: 15)
+    world.fill.failFetch(1, Fault(.timeout, .upstream))
     world.settle()
     #expect(waiting.step(at: 2 << 12) == "failed timeout")
-    #expect(elsewhere.step(at: 9 << 12) == "wait")
-    #expect(busy.step(at: 2 << 12) == "wait", "who had not waited may try anew")
-    #expect(waiting.step(at: 2 << 12) == "wait", "told once")
+    #expect(served.step(at: 5 << 12) == "wait", "another fetch brings it")
+    #expect(elsewhere.step(at: 8 << 12) == "wait")
+    #expect(beyond.step(at: 15 << 12) == "absent 15", "it was to have a fetch of its own")
+    #expect(busy.step(at: 2 << 12) == "absent 2", "who had not waited may try anew")
+    #expect(waiting.step(at: 2 << 12) == "absent 2", "told once")
     #expect(!world.fill.hasFailed && world.table.count == 1)
   }
 
@@ -342,5 +390,24 @@ import Testing
     world.fill.detach(readers[1])
     world.settle()
     #expect(readers.map(\.changes) == [2, 1, 2])
+  }
+
+  @Test func onlyThoseWhoWaitAreWoken() {
+    let world = FillWorld()
+    let readers = (0..<6).map { world.reader(on: $0 % 2) }
+    world.open(100_000)
+    world.fill.setFetch(0, 0..<20)
+    world.land(0, 10)
+    for reader in readers { #expect(reader.step(at: 0) == "bytes 0 10") }
+    for reader in readers[..<2] { #expect(reader.step(at: 10) == "wait") }
+    world.land(0, 20)
+    world.settle()
+    #expect(readers.map(\.changes) == [1, 1, 0, 0, 0, 0])
+    // One that waits twice is called once; one that another wakes out of its wait, not at all.
+    for _ in 0..<2 { for reader in readers[..<4] { #expect(reader.step(at: 20) == "wait") } }
+    readers[1].onChange = { world.fill.detach(readers[3]) }
+    world.land(0, 30)
+    world.settle()
+    #expect(readers.map(\.changes) == [2, 2, 1, 0, 0, 0])
   }
 }
