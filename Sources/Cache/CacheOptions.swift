@@ -1,9 +1,13 @@
+public import Base
+
 /// Where the cache lies and how large it may grow.
 public struct CacheOptions: Equatable, Sendable {
   /// The cache's folder.
   public var path: String
   /// Bytes that segments and index may take together; a hard bound.
   public var maxSize: Int
+  /// How long anything stays at most; nil for as long as there is room.
+  public var maxAge: Interval?
   /// Bytes of a slice, the unit that large bodies are fetched and stored in; a power of two.
   public var sliceSize = 1 << 20
   /// Bytes that may wait for the writer: some seconds of a busy disk, small beside a machine's memory.
@@ -13,6 +17,9 @@ public struct CacheOptions: Equatable, Sendable {
     self.path = path
     self.maxSize = maxSize
   }
+
+  /// `maxAge` in whole seconds.
+  var maxAgeSeconds: Int64? { maxAge.map { max(1, $0.nanoseconds / 1_000_000_000) } }
 
   public static let sliceSizes = (64 << 10)...(64 << 20)
 
@@ -29,6 +36,11 @@ public struct CacheOptions: Equatable, Sendable {
 
   /// How many segments fit beside the index.
   public var segmentLimit: Int { max(0, (maxSize - indexSize) / segmentSize) }
+
+  /// The file that counts deaths of the process soon after it opened the cache (see `CrashMarks`).
+  public var crashMarks: String { path + "/crashes" }
+  /// How long after opening a death may be the index's fault.
+  public static let crashTime = DiskWriter.provenTime
 
   /// Why these options cannot be used, or nil.
   public var problem: Problem? {

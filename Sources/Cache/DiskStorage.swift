@@ -5,20 +5,26 @@ import System
 /// Records and bodies on this machine's disk: the index, the segments and their writer.
 ///
 /// Workers read through an `IndexReader` each and pin segments; whatever changes goes to the writer as a
-/// job. Sharing is safe because the writer is touched by its thread alone once that is started, and
-/// before and after by the owner alone.
+/// job. Where the index breaks, or the folder goes, storage closes the one and opens another by itself
+/// (see `StorageKeeper`); meanwhile every look-up is a miss and every job fails. Sharing is safe
+/// because the keeper is touched by its thread alone once that is started, and before and after
+/// by the owner alone.
 public final class DiskStorage: @unchecked Sendable {
   public let options: CacheOptions
-  public let index: Index
   public let segments: SegmentTable
   public let counters: StorageCounters
   /// The index that could not be used and was set aside at opening, if any.
   public let setAside: Index.SetAside?
+  /// The secret that keys are hashed with.
+  private let secret: SipKey
+  /// Part of every stamp.
+  private let stampLife: UInt64
+  /// What the disk's operations meet, in tests.
+  let faults: DiskFaults?
 
-  /// Locked for as long as the cache is open: two writers would delete each other's segments.
-  private let lock: File
+  let shelf: IndexShelf
   private let queue: WriteQueue
-  private let writer: DiskWriter
+  private let keeper: StorageKeeper
   private let stamps = Atomic<UInt64>(0)
   private let life = Mutex(Life())
 
@@ -31,40 +37,64 @@ public final class DiskStorage: @unchecked Sendable {
   ///
   /// Throws where the folder cannot be used, with EAGAIN where another process uses it, or the options
   /// cannot (`malformed`).
-  public init(_ options: CacheOptions, wallSeconds: Int64) throws(Fault) {
+  public convenience init(_ options: CacheOptions, wallSeconds: Int64) throws(Fault) {
+    try self.init(options, wallSeconds: wallSeconds, secret: nil, faults: nil)
+  }
+
+  /// The same for tests: with a given secret for a new index, and a disk that fails when it is told to.
+  init(
+    _ options: CacheOptions, wallSeconds: Int64, secret: SipKey?, faults: DiskFaults?
+  ) throws(Fault) {
     guard options.problem == nil else { throw Fault(.malformed, .own) }
-    try Folder.create(options.path)
-    lock = try File(path: options.path + "/lock", .create)
-    try lock.lock()
-    let opening = try Index.open(
-      folder: options.path, mapBytes: options.indexSize, wallSeconds: wallSeconds)
+    counters = StorageCounters()
+    shelf = IndexShelf(nil)
+    keeper = try StorageKeeper(
+      options, shelf, counters, faults, lineage: secret.map { Index.Lineage(secret: $0) },
+      wallSeconds: wallSeconds)
+    guard let index = shelf.index else { throw Fault(.unavailable, .disk) }
     self.options = options
-    index = opening.index
-    setAside = opening.setAside
-    writer = try DiskWriter(options: options, index: index, wallSeconds: wallSeconds)
-    segments = writer.table
-    counters = writer.counters
+    self.secret = index.secret
+    stampLife = index.life
+    setAside = keeper.setAside
+    segments = keeper.table
+    self.faults = faults
     queue = WriteQueue(limit: options.queueBytes, counters: counters)
   }
 
-  /// A reader for one thread.
-  public func reader() throws(Fault) -> IndexReader {
-    try index.reader()
+  /// Has `tell` called at each event, on the writer's thread; before `start`.
+  public func onEvent(_ tell: @escaping @Sendable (StorageEvent) -> Void) {
+    keeper.tell = tell
+    if shelf.index?.isReserved == false { tell(.unreserved) }
+  }
+
+  /// A reader for one thread, which has `wake` called (on any thread) when its turn should end soon.
+  public func reader(wake: (@Sendable () -> Void)? = nil) throws(Fault) -> IndexReader {
+    if let wake { shelf.onChange(wake) }
+    return try IndexReader(shelf)
   }
 
   /// The key of canonical key bytes.
-  public func hash(_ canonicalKey: RawSpan) -> Digest128 { index.hash(canonicalKey) }
+  public func hash(_ canonicalKey: RawSpan) -> Digest128 {
+    SipHash.hash128(canonicalKey, key: secret)
+  }
 
   /// A number that no other record of this index has had.
   public func newStamp() -> UInt64 {
     let number = stamps.add(1, ordering: .relaxed).newValue
-    return index.life << 40 | number & 0xff_ffff_ffff
+    return stampLife << 40 | number & 0xff_ffff_ffff
   }
 
   /// Hands a job to the writer; false where the queue is full or the writer has ended.
   ///
   /// A job that is not taken is not done, and its completion is never called.
-  public func submit(_ job: WriteJob) -> Bool { queue.submit(job) }
+  ///
+  /// With `isAnnounced` the caller calls `announce` soon: one wake-up of the writer for many jobs.
+  public func submit(_ job: WriteJob, isAnnounced: Bool = false) -> Bool {
+    queue.submit(faults?.taking(job) ?? job, isAnnounced: isAnnounced)
+  }
+
+  /// Tells the writer of the jobs that it has not been woken for.
+  public func announce() { queue.announce() }
 
   /// Starts the writer's thread; once.
   public func start() throws(Fault) {
@@ -98,12 +128,19 @@ public final class DiskStorage: @unchecked Sendable {
       perform(job, now: now, wallSeconds: wallSeconds)
       return true
     }
-    guard writer.nextTurn <= now else { return false }
-    writer.turn(now: now, wallSeconds: wallSeconds)
+    guard keeper.nextTurn <= now else { return false }
+    keeper.turn(now: now, wallSeconds: wallSeconds)
     return true
   }
 
+  /// The upkeep that is due by the clock alone, for storage that was not started.
+  func upkeep(now: Instant, wallSeconds: Int64) {
+    keeper.turn(now: now, wallSeconds: wallSeconds)
+  }
+
   /// Reads the index's file through once, so that look-ups find it in memory; takes as long as it takes.
+  ///
+  /// From then on an index that fits well stays there like everything else that is in use.
   public func warmIndex() throws(Fault) {
     let file = try File(path: options.path + "/" + Index.folderName + "/data.mdb", .read)
     var buffer = ByteBuffer(capacity: 1 << 20)
@@ -112,36 +149,48 @@ public final class DiskStorage: @unchecked Sendable {
       let got = try unsafe buffer.fill { tail throws(Fault) in
         try unsafe file.read(at: offset, into: tail)
       }
-      if got == 0 { return }
+      if got == 0 { break }
+      if life.withLock({ $0.isEnded }) { return }
       offset += got
       buffer.clear()
     }
+    // Larger ones go on being read page by page: what is read around one page would drive out others.
+    if offset <= MemoryLimit.bytes / 4 { try file.keepMapped() }
   }
 
   private func perform(_ job: WriteJob, now: Instant, wallSeconds: Int64) {
-    writer.perform(job, now: now, wallSeconds: wallSeconds)
+    keeper.perform(job, now: now, wallSeconds: wallSeconds)
     queue.finish(job)
-    writer.commitIfFull(now: now, wallSeconds: wallSeconds)
+    keeper.commitIfFull(now: now, wallSeconds: wallSeconds)
   }
 
   private func run() {
     var isStopping = false
+    var trimmed = Clock.now
     while !isStopping {
       let now = Clock.now
-      let (jobs, stop) = queue.take(until: min(writer.nextTurn, now + Self.idleTurn))
+      if now - trimmed >= Self.trimPeriod {
+        trimmed = now
+        SliceMemory.trim()
+      }
+      var (jobs, stop) = queue.take(until: min(keeper.nextTurn, now + Self.idleTurn))
       isStopping = stop
-      for job in jobs {
+      // From the end, so that each is let go when it is done: its memory is wanted.
+      jobs.reverse()
+      while let job = jobs.popLast() {
         let now = Clock.now
         // A disk that failed is given time; jobs pile up to the queue's bound and no further.
-        if writer.pausedUntil > now { queue.pause(until: writer.pausedUntil) }
+        if keeper.pausedUntil > now { queue.pause(until: keeper.pausedUntil) }
         perform(job, now: Clock.now, wallSeconds: Clock.wallSeconds)
       }
-      if writer.pausedUntil > Clock.now { queue.pause(until: writer.pausedUntil) }
-      writer.turn(now: Clock.now, wallSeconds: Clock.wallSeconds)
+      if keeper.pausedUntil > Clock.now { queue.pause(until: keeper.pausedUntil) }
+      keeper.turn(now: Clock.now, wallSeconds: Clock.wallSeconds)
     }
-    writer.close(now: Clock.now, wallSeconds: Clock.wallSeconds)
+    keeper.close(now: Clock.now, wallSeconds: Clock.wallSeconds)
   }
 
   /// How often the writer looks after pins and dead readers when nothing happens.
   private static let idleTurn = Interval.seconds(1)
+  /// How long memory lies idle before half of it goes back to the system.
+  private static let trimPeriod = Interval.seconds(60)
 }

@@ -3,37 +3,45 @@ import Synchronization
 import System
 
 extension DiskWriter {
-  /// Evicts the oldest segment: no new reader finds it, its file is unlinked, its keys go later.
+  /// Evicts the oldest segment at once: no new reader finds it, its file is unlinked, its keys go later.
   func evictOldest(_ wallSeconds: Int64) throws(Fault) {
     guard let oldest = live.first else { return }
     if open?.layout.number == oldest.number { abandonOpenSegment(wallSeconds) }
-    let entries = try names(in: oldest)
-    let sorted = Set(entries).sorted()
-    try index.write { tables throws(Fault) in
+    // Of a segment that is leaving already some names have gone.
+    let known = leaving?.segment == oldest ? leaving?.unsettled : nil
+    let sorted = if let known { known } else { SegmentEntry.distinct(try names(in: oldest)) }
+    leaving = nil
+    try change { tables throws(Fault) in
       var row = try tables.row(oldest.number) ?? SegmentRow(size: oldest.size, created: 0)
       row.state = .evicted
       try tables.put(row, oldest.number)
       try tables.removeChunks(of: oldest.number)
       var chunk: UInt32 = 0
-      for start in stride(from: 0, to: sorted.count, by: Self.forgetBatch) {
+      for start in stride(from: sorted.startIndex, to: sorted.endIndex, by: Self.forgetBatch) {
         chunk += 1
-        let end = min(start + Self.forgetBatch, sorted.count)
+        let end = min(start + Self.forgetBatch, sorted.endIndex)
         try tables.putChunk(sorted[start..<end], of: oldest.number, chunk)
       }
     }
+    forgetting.append(oldest.number)
+    try unlink(oldest)
+  }
+
+  /// Takes the oldest segment out of use, whose names are no business of its any more.
+  func unlink(_ oldest: LiveSegment) throws(Fault) {
     table.retire(oldest.number)
-    live.removeFirst()
+    live.removeAll { $0.number == oldest.number }
     retired.append(oldest)
     rows[oldest.number] = nil
     sealed.removeAll { $0 == oldest.number }
-    forgetting.append(oldest.number)
     counters.evictions.add(1, ordering: .relaxed)
+    try faults?.before(.remove(segment: oldest.number))
     try Folder.remove(file: table.path(oldest.number))
   }
 
   /// Who names bytes of a segment: its footer says, or the chunks of one that has none.
-  private func names(in segment: LiveSegment) throws(Fault) -> [SegmentEntry] {
-    let chunks = try index.write { tables throws(Fault) in
+  func names(in segment: LiveSegment) throws(Fault) -> [SegmentEntry] {
+    let chunks = try change { tables throws(Fault) in
       try tables.chunks(of: segment.number).entries
     }
     // A segment whose file cannot be read any more is evicted all the same; a name that is lost
@@ -51,45 +59,34 @@ extension DiskWriter {
     let trailer = try bytes(of: file, at: trailerStart, SegmentLayout.trailerBytes)
     guard
       let count = SegmentLayout.footerEntryBytes(
-        trailer: trailer.rawBytes, number: segment.number, size: segment.size)
+        trailer: trailer.bytes, number: segment.number, size: segment.size)
     else { return [] }
     let entries = try bytes(of: file, at: trailerStart - count, count)
-    return SegmentLayout.footerEntries(entries.rawBytes, trailer: trailer.rawBytes) ?? []
+    return SegmentLayout.footerEntries(entries.bytes, trailer: trailer.bytes) ?? []
   }
 
-  private static func bytes(
+  /// Bytes of a file, all of them or a fault; may wait for the disk.
+  static func bytes(
     of file: FileReference, at offset: Int, _ count: Int
-  ) throws(Fault) -> [UInt8] {
+  ) throws(Fault) -> SliceBuffer {
     let buffer = SliceBuffer(capacity: count)
     let got = try unsafe buffer.fill { tail throws(Fault) in
       try unsafe file.read(at: offset, into: .init(rebasing: tail[..<count]))
     }
     guard got == count else { throw Fault(.corrupt, .disk) }
-    return buffer.bytes.array
+    return buffer
   }
 
-  /// Deletes one batch of an evicted segment's keys from the index.
-  func forgetBatch() throws(Fault) {
-    guard let segment = forgetting.first else { return }
-    let (isLast, count, sequence) = try index.write { tables throws(Fault) in
-      if let chunk = try tables.chunk(of: segment, from: 1) {
-        for entry in chunk.entries { try tables.forget(entry, segment: segment) }
-        try tables.removeChunk(of: segment, chunk.number)
-      }
-      let isLast = try tables.chunk(of: segment, from: 1) == nil
-      if isLast { try tables.removeRow(segment) }
-      return (isLast, try tables.recordCount, try tables.advanceSequence())
-    }
-    if isLast { forgetting.removeFirst() }
-    counters.entries.store(count, ordering: .relaxed)
-    counters.sequence.store(sequence, ordering: .releasing)
-    isIndexFull = try index.isFuller(than: Self.fullPercent)
-  }
+  /// Whether a segment cannot be read any more: what a record has there it has lost.
+  func isGone(_ segment: UInt32) -> Bool { !table.isLive(segment) }
 
   /// Closes evicted segments whose last pin has gone; only then is their space free.
   func sweep() {
     retired.removeAll { segment in
-      guard table.close(segment.number) else { return false }
+      // As long as its name is there its space is taken.
+      guard table.close(segment.number),
+        (try? Folder.remove(file: table.path(segment.number))) != nil
+      else { return false }
       segmentBytes -= segment.size
       return true
     }

@@ -1,4 +1,5 @@
 import Base
+import Synchronization
 import System
 
 extension DiskWriter {
@@ -16,7 +17,7 @@ extension DiskWriter {
   ///
   /// Files that the index does not know are deleted; segments without a file are evicted. The open
   /// segment is appended to only after a life that was closed in order: else bytes beyond its last
-  /// commit may still be on their way to a client.
+  /// commit may still be on their way to a client. Those are nobody's, and noted for erasing.
   static func settle(
     _ index: Index, folder: String, wallSeconds: Int64
   ) throws(Fault) -> Found {
@@ -33,10 +34,15 @@ extension DiskWriter {
         let row = try tables.row(number)
         if let row, row.state != .evicted, names.contains(name) {
           known.insert(name)
-          found.live.append(LiveSegment(number: number, size: row.size))
+          found.live.append(
+            LiveSegment(number: number, size: row.size, created: row.created))
           if row.state == .open {
-            let open = try reopen(number, row, wasClosed, wallSeconds, tables)
-            found.open = open
+            found.open = try reopen(number, row, wasClosed, wallSeconds, tables)
+            if !wasClosed && row.used < row.size {
+              try tables.noteErasure(
+                StoredBytes(
+                  segment: number, offset: UInt32(clamping: row.used), count: row.size - row.used))
+            }
           }
         } else {
           if var row {
@@ -45,15 +51,17 @@ extension DiskWriter {
           }
           found.evicted.append(number)
         }
-        found.nextSegment = max(found.nextSegment, number == .max ? number : number + 1)
-        if number == .max { break }
+        // No writer of ours has come so far.
+        guard number < .max else { throw Fault(.corrupt, .disk) }
+        found.nextSegment = max(found.nextSegment, number + 1)
         next = number + 1
       }
       found.sequence = try tables.advanceSequence()
       found.entries = try tables.recordCount
     }
     for name in names where !known.contains(name) {
-      try Folder.remove(file: folder + "/" + name)
+      // A folder among them is nobody's business here.
+      try? Folder.remove(file: folder + "/" + name)
     }
     return found
   }
@@ -73,5 +81,20 @@ extension DiskWriter {
     return OpenSegment(
       layout: SegmentLayout(number: number, size: row.size, used: row.used, entries: entries),
       row: row, committedEntries: entries.count, chunks: last)
+  }
+}
+
+extension DiskWriter {
+  /// Takes bytes off the disk that an earlier life did not come to: what it was asked to erase, and
+  /// what it wrote and never committed.
+  ///
+  /// Only at the start of a process, when nobody can be sending them. What cannot be erased stays noted.
+  func eraseLeftovers() {
+    do throws(Fault) {
+      let asked = try change { tables throws(Fault) in try tables.erasures() }
+      for place in asked { try erase([place]) }
+    } catch {
+      counters.writeFaults.add(1, ordering: .relaxed)
+    }
   }
 }

@@ -38,41 +38,51 @@ struct GatheredBytes {
 }
 
 extension DiskWriter {
-  /// Bytes of segments and index over the bound, by pins that outlive evictions or smaller options.
-  var isOverBudget: Bool {
-    segmentBytes + index.mapBytes > options.maxSize && live.count > 1
-  }
-
   /// Stores one slice's bytes and enters it in the group.
   func write(
     _ buffer: SliceBuffer, key: Digest128, stamp: UInt64, index: Int,
     _ completion: WriteJob.Completion?, now: Instant, wallSeconds: Int64
   ) throws(Fault) {
-    let count = buffer.count
-    guard count > 0, index >= 0, let block = UInt32(exactly: index / SliceBlock.slices) else {
-      throw Fault(.malformed, .own)
-    }
+    guard buffer.count > 0, index >= 0,
+      let block = UInt32(exactly: index / SliceBlock.slices)
+    else { throw Fault(.malformed, .own) }
     // Whether the record is large is not known here; a name too many costs eviction one look-up.
     var names = [SegmentEntry(key: key, block: SegmentEntry.inRecord)]
     if group.isLarge(key) ?? true { names.append(SegmentEntry(key: key, block: block)) }
+    let slice = try append(
+      buffer, named: names, completion,
+      isDirect: Self.isDirect(index: index, count: buffer.count), now: now,
+      wallSeconds: wallSeconds)
+    group.add(.set(slice, bytes: buffer.count), key, stamp: stamp, index: index)
+    group.wait(completion, for: slice)
+    if gathered.isFull { flushGathered(now: now) }
+  }
+
+  /// Puts bytes at the end of the open segment: at once, or with others of their size.
+  func append(
+    _ buffer: SliceBuffer, named names: [SegmentEntry], _ completion: WriteJob.Completion?,
+    isDirect: Bool = false, now: Instant, wallSeconds: Int64
+  ) throws(Fault) -> Slice {
+    let count = buffer.count
     let (segment, offset) = try place(count, for: names, now: now, wallSeconds: wallSeconds)
     let slice = Slice(
       segment: segment, offset: UInt32(offset), checksum: Slice.checksum(of: buffer.bytes))
     if count < GatheredBytes.limit {
       gathered.add(buffer.bytes, slice, completion)
-      group.add(.set(slice), key, stamp: stamp, index: index)
-      group.wait(completion, for: slice)
-      if gathered.isFull { flushGathered(now: now) }
-      return
+      return slice
     }
     flushGathered(now: now)
+    try faults?.before(.write(segment: segment, offset: offset, count: count))
     try withFile(segment) { file throws(Fault) in
-      try file.write(at: offset, buffer.bytes)
+      if isDirect {
+        try writeDirect(buffer.bytes, to: file, at: offset)
+      } else {
+        try file.write(at: offset, buffer.bytes)
+      }
     }
     open?.isDirty = true
-    group.add(.set(slice), key, stamp: stamp, index: index)
-    group.wait(completion, for: slice)
     completion?(.written(slice))
+    return slice
   }
 
   /// Writes the small bodies that wait, and tells their owners.
@@ -80,6 +90,8 @@ extension DiskWriter {
     guard !gathered.isEmpty else { return }
     defer { gathered.clear() }
     do throws(Fault) {
+      try faults?.before(
+        .write(segment: gathered.segment, offset: gathered.start, count: gathered.bytes.count))
       try withFile(gathered.segment) { file throws(Fault) in
         try gathered.write(to: file)
       }
@@ -89,7 +101,8 @@ extension DiskWriter {
       refuse(error, now: now)
       // Their places in the group go too: those slices would hold nothing.
       for (slice, completion) in gathered.waiting {
-        group.forget(slice)
+        let staying = group.forget(slice)
+        leaving?.leaveBehind(staying)
         completion?(.failed(error))
       }
     }
@@ -117,17 +130,24 @@ extension DiskWriter {
     let number = segment.layout.number
     do throws(Fault) {
       let (offset, bytes) = segment.layout.footer
-      try withFile(number) { file throws(Fault) in
-        try file.write(at: offset, bytes.rawBytes)
-        try file.sync()
-      }
-      abandonOpenSegment(wallSeconds)
-      sealed.append(number)
+      try faults?.before(.write(segment: number, offset: offset, count: bytes.count))
+      try withFile(number) { file throws(Fault) in try file.write(at: offset, bytes.rawBytes) }
     } catch {
       commit(now: now, wallSeconds: wallSeconds)
       abandonOpenSegment(wallSeconds)
       throw error
     }
+    do throws(Fault) {
+      try faults?.before(.sync(segment: number))
+      try withFile(number) { file throws(Fault) in try file.sync() }
+    } catch {
+      // The kernel tells of lost bytes once: another sync would say that all is well.
+      abandonOpenSegment(wallSeconds)
+      lose(error, now: now)
+      throw error
+    }
+    abandonOpenSegment(wallSeconds)
+    sealed.append(number)
   }
 
   /// Ends the open segment without a footer: its entries stay in the index's chunks.
@@ -147,9 +167,20 @@ extension DiskWriter {
     do throws(Fault) {
       try beginNow(now: now, wallSeconds: wallSeconds)
     } catch {
-      if error == Self.noSpace { noRoomUntil = now + Self.noRoomPause }
+      if error == Self.noSpace { findNoRoom(now) }
       throw error
     }
+  }
+
+  /// Waits before the next try, longer each time.
+  ///
+  /// What readers hold, and what the file system has still to free of an unlinked file, comes by itself
+  /// within moments: jobs wait in their queue for that long. After that they are refused.
+  private func findNoRoom(_ now: Instant) {
+    let pause = Interval(nanoseconds: Self.noRoomPause.nanoseconds << min(noRoomTries, 7))
+    noRoomUntil = now + pause
+    noRoomTries += 1
+    if noRoomTries < Self.noRoomPatience { rest(until: noRoomUntil) }
   }
 
   private func beginNow(now: Instant, wallSeconds: Int64) throws(Fault) {
@@ -163,15 +194,20 @@ extension DiskWriter {
     do throws(Fault) {
       descriptor = try create(number, size)
     } catch {
-      // The disk holds less than max_size promises: the oldest segment makes room, once.
-      guard error == Self.noSpace, !live.isEmpty else { throw error }
+      // The disk holds less than max_size promises: the oldest segment makes room, now and then.
+      guard error == Self.noSpace, !live.isEmpty, noRoomTries % Self.noRoomPatience == 0
+      else { throw error }
       commit(now: now, wallSeconds: wallSeconds)
       try evictOldest(wallSeconds)
       sweep()
       descriptor = try create(number, size)
     }
-    guard table.add(number, descriptor: descriptor) else { throw Fault(.exhausted, .own) }
-    live.append(LiveSegment(number: number, size: size))
+    guard table.add(number, descriptor: descriptor) else {
+      _ = File(owning: descriptor)
+      throw Fault(.exhausted, .own)
+    }
+    noRoomTries = 0
+    live.append(LiveSegment(number: number, size: size, created: wallSeconds))
     segmentBytes += size
     let row = SegmentRow(size: size, created: wallSeconds)
     rows[number] = row
@@ -181,7 +217,15 @@ extension DiskWriter {
 
   private func create(_ number: UInt32, _ size: Int) throws(Fault) -> Int32 {
     let path = table.path(number)
-    let file = try File(path: path, .createNew)
+    try faults?.before(.create(segment: number))
+    let file: File
+    do throws(Fault) {
+      file = try File(path: path, .createNew)
+    } catch {
+      // ENOENT: the folder has gone.
+      if error.errno == 2 { breakage = .vanished }
+      throw error
+    }
     do throws(Fault) {
       try file.allocate(bytes: size)
       try Folder.sync(options.path + "/segments")
@@ -192,16 +236,21 @@ extension DiskWriter {
     return file.release()
   }
 
-  /// Evicts until so many bytes more keep to the bound.
+  /// Whether a segment more keeps to the bound.
+  var hasRoomForSegment: Bool { usedBytes + options.segmentSize <= options.maxSize }
+
+  /// Evicts until one segment more keeps to the bound.
+  ///
+  /// As a rule there is room: `makeLeave` keeps a segment's worth free. Only where writes are faster
+  /// than that does the oldest segment go at once, with what was hit in it.
   private func makeRoom(_ bytes: Int, now: Instant, wallSeconds: Int64) throws(Fault) {
-    func fits() -> Bool { segmentBytes + bytes + index.mapBytes <= options.maxSize }
-    if fits() { return }
+    if hasRoomForSegment { return }
     // What waits may lie in the segment that goes: its names must be in the index first.
     commit(now: now, wallSeconds: wallSeconds)
     sweep()
-    while !fits() {
+    while !hasRoomForSegment {
       // What readers still hold counts until they let go: evicting more would empty the cache for it.
-      let missing = segmentBytes + bytes + index.mapBytes - options.maxSize
+      let missing = usedBytes + bytes - options.maxSize
       let held = retired.reduce(0) { $0 + $1.size }
       guard !live.isEmpty, held < missing else { throw Self.noSpace }
       try evictOldest(wallSeconds)

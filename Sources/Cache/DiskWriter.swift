@@ -16,21 +16,52 @@ final class DiskWriter {
     var chunks: UInt32 = 0
     /// Whether bytes were written that are not synced.
     var isDirty = false
+    var direct = Direct.untried
+
+    /// What writes past the page cache, if anything does.
+    enum Direct {
+      case untried
+      case open(DirectFile)
+      case refused
+    }
   }
 
-  struct LiveSegment {
+  struct LiveSegment: Equatable {
     var number: UInt32
     var size: Int
+    /// When its oldest bytes were fetched at the earliest, in seconds since 1970.
+    var created: Int64
+  }
+
+  /// What a writer leaves to the next one in the same process.
+  struct Legacy {
+    var live: [LiveSegment] = []
+    var retired: [LiveSegment] = []
+    var nextSegment: UInt32 = 1
+  }
+
+  /// Why a writer can go on no more.
+  enum Breakage: Equatable {
+    /// The index refuses everything until it is opened again.
+    case index(Fault)
+    /// The index holds what cannot be.
+    case damaged
+    /// The folder is another one, or none.
+    case vanished
   }
 
   let options: CacheOptions
   let index: Index
   let table: SegmentTable
   let counters: StorageCounters
+  /// What the disk's operations meet, in tests.
+  let faults: DiskFaults?
 
   /// Segments that can be read, oldest first; the open one is the last.
   var live: [LiveSegment] = []
   var open: OpenSegment?
+  /// The oldest segment on its way out.
+  var leaving: LeavingSegment?
   /// Evicted segments that are still pinned.
   var retired: [LiveSegment] = []
   /// Evicted segments whose keys are still in the index.
@@ -42,17 +73,26 @@ final class DiskWriter {
   var nextSegment: UInt32
   /// Bytes of segment files that exist or are still open.
   var segmentBytes = 0
-  /// Whether the index has no room for more than deletions.
+  /// Bytes of an index that was set aside.
+  let asideBytes: Int
+  /// Whether the index is so full that the oldest segment has to make room in it.
   var isIndexFull = false
+  /// Whether the index has no room for more than deletions.
+  var refusesBytes = false
+  /// Set once it can go on no more.
+  var breakage: Breakage?
 
   var group = WriteGroup()
+  /// What groups have written that could not be committed: the next one notes it as orphans.
+  var strays: [(key: Digest128, bytes: StoredBytes)] = []
   var gathered = GatheredBytes()
   /// When the group must be committed at the latest; nil where there is nothing to commit.
-  private(set) var commitBy: Instant?
+  var commitBy: Instant?
   /// No work before this: the disk failed.
   private(set) var pausedUntil = Instant.zero
   /// No new segment before this: there was no room for one.
   var noRoomUntil = Instant.zero
+  var noRoomTries = 0
   private var pause = DiskWriter.firstPause
   private var started: Instant?
   private var lastReaderCheck: Instant?
@@ -66,53 +106,92 @@ final class DiskWriter {
   static let longestPause = Interval.seconds(5)
   /// A life that lasted so long did not die of its index.
   static let provenTime = Interval.seconds(60)
-  /// The part of the map's pages from which on the index takes no more: deletions need some.
+  /// The part of the map's pages from which on the oldest segment makes room.
   static let fullPercent = 85
-  /// How long nothing is tried after the disk had no room.
-  static let noRoomPause = Interval.seconds(1)
+  /// The part from which on the index takes no more: deletions need pages too.
+  static let refusingPercent = 95
+  /// How long no segment is begun after the first time that there was no room; twice as long each time.
+  static let noRoomPause = Interval.milliseconds(40)
+  /// Tries that jobs wait for, and tries between two evictions on behalf of a disk that others fill.
+  static let noRoomPatience = 4
   /// ENOSPC.
   static let noSpace = Fault(.exhausted, .disk, errno: 28)
 
-  init(options: CacheOptions, index: Index, wallSeconds: Int64) throws(Fault) {
+  init(
+    options: CacheOptions, index: Index, table: SegmentTable, counters: StorageCounters,
+    legacy: Legacy, wallSeconds: Int64, faults: DiskFaults?
+  ) throws(Fault) {
     self.options = options
+    self.faults = faults
     self.index = index
-    counters = StorageCounters()
+    self.table = table
+    self.counters = counters
+    asideBytes = Index.asideBytes(in: options.path)
     let folder = options.path + "/segments"
     try Folder.create(folder)
     let found = try Self.settle(index, folder: folder, wallSeconds: wallSeconds)
-    table = SegmentTable(
-      folder: folder, limit: max(options.segmentLimit, found.live.count))
-    nextSegment = found.nextSegment
+    nextSegment = max(found.nextSegment, legacy.nextSegment)
     forgetting = found.evicted
     open = found.open
-    for segment in found.live {
-      // Places collide only where numbers lie far apart; the older one goes.
-      guard table.add(segment.number) else {
+    inherit(legacy, found.live)
+    let known = Set(live.map(\.number))
+    // The newest first: where places collide, since numbers lie far apart, the older one goes.
+    for segment in found.live.reversed() where !known.contains(segment.number) {
+      guard table.isLive(segment.number) || table.add(segment.number) else {
         forgetting.append(segment.number)
-        try Folder.remove(file: table.path(segment.number))
+        if open?.layout.number == segment.number { open = nil }
+        try? Folder.remove(file: table.path(segment.number))
         continue
       }
       live.append(segment)
       segmentBytes += segment.size
     }
+    live.sort { $0.number < $1.number }
     counters.sequence.store(found.sequence, ordering: .releasing)
     counters.entries.store(found.entries, ordering: .relaxed)
     publish()
+    if legacy.live.isEmpty && legacy.retired.isEmpty { eraseLeftovers() }
   }
+
+  /// Takes the last writer's segments over: those that this index knows too stay open, others end.
+  private func inherit(_ legacy: Legacy, _ known: [LiveSegment]) {
+    retired = legacy.retired
+    for segment in legacy.live {
+      if known.contains(where: { $0.number == segment.number }), table.isLive(segment.number) {
+        live.append(segment)
+      } else {
+        table.retire(segment.number)
+        retired.append(segment)
+      }
+    }
+    segmentBytes = (live + retired).reduce(0) { $0 + $1.size }
+  }
+
+  /// Bytes that count against `max_size`.
+  var usedBytes: Int { segmentBytes + index.mapBytes + asideBytes }
 
   /// When `turn` has something to do without a new job; `never` where it has not.
   var nextTurn: Instant {
-    if !forgetting.isEmpty || isOverBudget || isIndexFull && !live.isEmpty { return .zero }
+    if isLettingGo { return pausedUntil }
     return commitBy ?? .never
+  }
+
+  /// Whether there is a step of letting go to do now, and not along with the next commit.
+  private var isLettingGo: Bool {
+    if let leaving, !leaving.moving.isEmpty || leaving.rest.isEmpty && forgetting.isEmpty {
+      return true
+    }
+    if leaving != nil || !forgetting.isEmpty { return commitBy == nil }
+    return isShortOfRoom
   }
 
   /// Does one job; its completion hears `written` and `failed` from here, `committed` later.
   func perform(_ job: WriteJob, now: Instant, wallSeconds: Int64) {
     do throws(Fault) {
-      if isIndexFull, job.addsBytes { throw Self.noSpace }
+      if refusesBytes, job.addsBytes { throw Self.noSpace }
       switch job {
       case .put(let key, var record, let completion):
-        guard record.encoded() != nil else { throw Fault(.malformed, .own) }
+        guard record.isEncodable else { throw Fault(.malformed, .own) }
         let entry = SegmentEntry(key: key, block: SegmentEntry.inRecord)
         // A record is named in a segment even before its slices are: else nothing ever evicts it.
         record.home = try place(0, for: [entry], now: now, wallSeconds: wallSeconds).segment
@@ -130,6 +209,14 @@ final class DiskWriter {
       case .flush(let completion):
         group.wantsCommit = true
         group.wait(completion)
+      case .unlist(let keys, let completion):
+        let (objects, bytes) = try unlist(keys, now: now, wallSeconds: wallSeconds)
+        completion(.unlisted(objects: objects, bytes))
+        return
+      case .erase(let bytes, let completion):
+        try erase(bytes)
+        completion?(.committed(sequence: counters.sequence.load(ordering: .relaxed)))
+        return
       }
       if commitBy == nil { commitBy = now + Self.groupTime }
     } catch {
@@ -145,33 +232,57 @@ final class DiskWriter {
     }
   }
 
-  /// Commits when it is time, forgets one batch of evicted keys, closes what nobody reads any more.
+  /// Commits when it is time, lets segments go by one step, closes what nobody reads any more.
   func turn(now: Instant, wallSeconds: Int64) {
     started = started ?? now
     if let due = commitBy, due <= now { commit(now: now, wallSeconds: wallSeconds) }
     if !isProven, let started, now - started >= Self.provenTime {
       isProven = true
       attempt(now) { () throws(Fault) in
-        try index.write { tables throws(Fault) in try tables.set(.uncleanExits, 0) }
+        try change { tables throws(Fault) in try tables.set(.uncleanExits, 0) }
       }
     }
     if now - (lastReaderCheck ?? .zero) >= .seconds(60) {
       lastReaderCheck = now
       index.clearDeadReaders()
     }
-    if !forgetting.isEmpty { attempt(now, forgetBatch) }
     sweep()
-    if isOverBudget || isIndexFull && forgetting.isEmpty {
-      attempt(now) { () throws(Fault) in try evictOldest(wallSeconds) }
+    if pausedUntil <= now {
+      attempt(now) { () throws(Fault) in try letGo(now: now, wallSeconds: wallSeconds) }
     }
     publish()
+  }
+
+  /// Ends this writer without its index: what has not been committed fails.
+  func retire() -> Legacy {
+    let fault = Fault(.unavailable, .disk)
+    // Who waits for gathered bytes waits for the group as well.
+    for (completion, _) in group.waiting { completion(.failed(fault)) }
+    counters.refusals.add(group.count, ordering: .relaxed)
+    group = WriteGroup()
+    gathered.clear()
+    return Legacy(live: live, retired: retired, nextSegment: nextSegment)
+  }
+
+  /// Runs `body` in a write transaction of the index, and notes where that cannot be used any more.
+  func change<Result>(
+    _ body: (inout IndexTransaction) throws(Fault) -> Result
+  ) throws(Fault) -> Result {
+    do throws(Fault) {
+      return try index.write(body)
+    } catch {
+      if error.kind == .corrupt {
+        breakage = error.errno == Index.panic ? .index(error) : .damaged
+      }
+      throw error
+    }
   }
 
   /// Makes everything so far durable and readable by the next life as it is.
   func close(now: Instant, wallSeconds: Int64) {
     let isWhole = commit(now: now, wallSeconds: wallSeconds)
     attempt(now) { () throws(Fault) in
-      try index.write { tables throws(Fault) in
+      try change { tables throws(Fault) in
         try tables.set(.uncleanExits, 0)
         if isWhole { try tables.set(.closed, 1) }
       }
@@ -206,17 +317,33 @@ final class DiskWriter {
       publish()
       return true
     } catch {
-      refuse(error, now: now)
-      counters.refusals.add(finished.count, ordering: .relaxed)
-      for (completion, _) in finished.waiting { completion(.failed(error)) }
+      lose(finished, error, now: now)
       publish()
       return false
     }
   }
 
+  /// Gives the group up: what it has written is nobody's.
+  func lose(_ fault: Fault, now: Instant) {
+    let lost = group
+    group = WriteGroup()
+    lose(lost, fault, now: now)
+  }
+
+  private func lose(_ lost: WriteGroup, _ fault: Fault, now: Instant) {
+    refuse(fault, now: now)
+    counters.refusals.add(lost.count, ordering: .relaxed)
+    strays += lost.written
+    leaving?.leaveBehind(lost.movingNames)
+    // Full of what the departures would take out: these go by themselves first.
+    if fault.errno == Index.mapFull { (isIndexFull, refusesBytes) = (true, true) }
+    for (completion, _) in lost.waiting { completion(.failed(fault)) }
+  }
+
   private func syncOpenSegment(_ wallSeconds: Int64) throws(Fault) {
     guard let segment = open, segment.isDirty else { return }
     do throws(Fault) {
+      try faults?.before(.sync(segment: segment.layout.number))
       try withFile(segment.layout.number) { file throws(Fault) in try file.sync() }
       open?.isDirty = false
     } catch {
@@ -232,9 +359,11 @@ final class DiskWriter {
       rows[segment.layout.number] = segment.row
       open = segment
     }
-    let (rows, sealed, next, open) = (rows, sealed, nextSegment, open)
-    let result = try index.write { tables throws(Fault) in
+    let (rows, sealed, next, open, strays) = (rows, sealed, nextSegment, open, strays)
+    let isProven = isProven
+    let result = try change { tables throws(Fault) in
       try finished.apply(to: &tables)
+      for stray in strays { try tables.noteOrphan(stray.bytes, of: stray.key) }
       for (number, row) in rows { try tables.put(row, number) }
       for number in sealed { try tables.removeChunks(of: number) }
       if let open, open.committedEntries < open.layout.entries.count {
@@ -242,17 +371,22 @@ final class DiskWriter {
           open.layout.entries[open.committedEntries...], of: open.layout.number, open.chunks + 1)
       }
       try tables.set(.nextSegment, UInt64(next))
-      let sequence = try tables.advanceSequence()
-      return (sequence, try tables.recordCount)
+      // A life that has got so far did not die of opening its index.
+      if !isProven { try tables.set(.uncleanExits, 0) }
+      let limit = max(Self.forgetBatch, 2 * finished.count)
+      let departure = try depart(in: &tables, limit: limit)
+      return (try tables.advanceSequence(), try tables.recordCount, departure)
     }
     self.rows = [:]
     self.sealed = []
+    self.strays = []
+    self.isProven = true
     if let open, open.committedEntries < open.layout.entries.count {
       self.open?.committedEntries = open.layout.entries.count
       self.open?.chunks = open.chunks + 1
     }
     counters.entries.store(result.1, ordering: .relaxed)
-    isIndexFull = try index.isFuller(than: Self.fullPercent)
+    departed(result.2)
     return result.0
   }
 
@@ -264,6 +398,8 @@ final class DiskWriter {
     rest(now)
   }
 
+  func rest(until moment: Instant) { pausedUntil = max(pausedUntil, moment) }
+
   /// Pauses, for twice as long each time until a commit goes well.
   private func rest(_ now: Instant) {
     pausedUntil = now + pause
@@ -271,8 +407,9 @@ final class DiskWriter {
   }
 
   func publish() {
-    counters.bytesUsed.store(segmentBytes + index.mapBytes, ordering: .relaxed)
+    counters.bytesUsed.store(usedBytes, ordering: .relaxed)
     counters.segments.store(live.count, ordering: .relaxed)
+    counters.oldestSegment.store(Int(live.first?.created ?? 0), ordering: .relaxed)
   }
 
   func withFile<Result>(
@@ -289,7 +426,7 @@ extension WriteJob {
   var addsBytes: Bool {
     switch self {
     case .put, .slice: true
-    case .drop, .remove, .flush: false
+    case .drop, .remove, .flush, .unlist, .erase: false
     }
   }
 }

@@ -2,7 +2,9 @@ import Base
 
 /// What the index knows of a segment file.
 ///
-/// Layout, little endian: version (1 byte), state (1), 6 zeros, size (8), used (8), created (8), sealed (8).
+/// Layout, little endian: version (1 byte), state (1), 2 zeros, `Seal` (4), size (8), used (8), created (8),
+/// sealed (8). The seal counts the segment's number too, which is in the row's key alone.
+///
 /// Beside its row (chunk 0) a segment may have chunks (1 and up) of entries: those of one that is
 /// written, a chunk for each commit, since its footer comes only when it is sealed; and those of an
 /// evicted one that still have to be deleted.
@@ -21,6 +23,7 @@ struct SegmentRow: Equatable, Sendable {
 
   static let version: UInt8 = 1
   static let codedBytes = 40
+  private static let sealOffset = 4
 
   init(size: Int, created: Int64) {
     state = .open
@@ -29,8 +32,10 @@ struct SegmentRow: Equatable, Sendable {
     self.created = created
   }
 
-  init?(_ bytes: RawSpan) {
+  /// Nil for what is not the row of this segment, as it was written.
+  init?(_ bytes: RawSpan, of segment: UInt32) {
     guard bytes.byteCount == Self.codedBytes, bytes.byte(0) == Self.version,
+      Seal.fits(bytes, at: Self.sealOffset, salt: UInt64(segment)),
       let state = State(rawValue: bytes.byte(1)),
       let size = Int(exactly: bytes.integer(at: 8) as UInt64),
       let used = Int(exactly: bytes.integer(at: 16) as UInt64), used <= size
@@ -42,23 +47,24 @@ struct SegmentRow: Equatable, Sendable {
     sealed = bytes.integer(at: 32)
   }
 
-  func encoded() -> [UInt8] {
+  func encoded(of segment: UInt32) -> [UInt8] {
     var bytes: [UInt8] = [Self.version, state.rawValue, 0, 0, 0, 0, 0, 0]
     bytes.append(littleEndian: UInt64(size))
     bytes.append(littleEndian: UInt64(used))
     bytes.append(littleEndian: created)
     bytes.append(littleEndian: sealed)
+    Seal.put(in: &bytes, at: Self.sealOffset, salt: UInt64(segment))
     return bytes
   }
 }
 
 extension IndexTransaction {
   func row(_ segment: UInt32) throws(Fault) -> SegmentRow? {
-    try value(databases.segments, Self.coded(segment, 0)) { SegmentRow($0) } ?? nil
+    try value(databases.segments, Self.coded(segment, 0)) { SegmentRow($0, of: segment) } ?? nil
   }
 
   func put(_ row: SegmentRow, _ segment: UInt32) throws(Fault) {
-    try put(databases.segments, Self.coded(segment, 0), row.encoded())
+    try put(databases.segments, Self.coded(segment, 0), row.encoded(of: segment))
   }
 
   func removeRow(_ segment: UInt32) throws(Fault) {

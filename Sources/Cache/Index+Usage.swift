@@ -2,17 +2,17 @@ import Base
 import CLMDB
 
 extension Index {
-  /// Whether more than so many hundredths of the map's pages are used, without those on the free list.
-  func isFuller(than percent: Int) throws(Fault) -> Bool {
+  /// The hundredths of the map's pages that are in use, without those on the free list.
+  func usedPercent() throws(Fault) -> Int {
     var info = unsafe MDB_envinfo()
     try checkedIndex(unsafe mdb_env_info(environment, &info))
     var stat = MDB_stat()
     try checkedIndex(unsafe mdb_env_stat(environment, &stat))
-    let limit = mapBytes / Int(stat.ms_psize) * percent / 100
+    let pages = max(1, mapBytes / Int(stat.ms_psize))
     let used = unsafe Int(clamping: info.me_last_pgno) + 1
     // The free list is only walked when it matters.
-    if used <= limit { return false }
-    return try used - freePages() > limit
+    if used * 100 / pages < DiskWriter.fullPercent { return used * 100 / pages }
+    return try (used - freePages()) * 100 / pages
   }
 
   /// Pages on the free list; LMDB shows it to read transactions alone.

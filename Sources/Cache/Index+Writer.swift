@@ -40,6 +40,8 @@ struct IndexTransaction: RecordTables {
     try checkedIndex(unsafe mdb_dbi_open(transaction, "objects", create, &databases.objects))
     try checkedIndex(unsafe mdb_dbi_open(transaction, "slices", create, &databases.slices))
     try checkedIndex(unsafe mdb_dbi_open(transaction, "segments", create, &databases.segments))
+    try checkedIndex(unsafe mdb_dbi_open(transaction, "orphans", create, &databases.orphans))
+    try checkedIndex(unsafe mdb_dbi_open(transaction, "erasures", create, &databases.erasures))
   }
 
   // MARK: Numbers of the index itself
@@ -54,45 +56,61 @@ struct IndexTransaction: RecordTables {
     case closed
   }
 
+  /// Throws `corrupt` where what is there was not written as it is.
   func number(_ name: Number) throws(Fault) -> UInt64? {
-    try value(databases.meta, Array(name.rawValue.utf8)) { bytes in
-      bytes.byteCount == 8 ? bytes.integer(at: 0) : nil
-    } ?? nil
+    let key = Array(name.rawValue.utf8)
+    let found = try value(databases.meta, key) { bytes -> UInt64? in
+      // The format's number is bare in every format, so that each can tell the others.
+      if name == .format { return bytes.byteCount == 8 ? bytes.integer(at: 0) : nil }
+      return SealedNumber.decoded(bytes, key)
+    }
+    guard let found else { return nil }
+    guard let number = found else { throw Fault(.corrupt, .disk) }
+    return number
   }
 
   func set(_ name: Number, _ number: UInt64) throws(Fault) {
+    let key = Array(name.rawValue.utf8)
     var bytes: [UInt8] = []
-    bytes.append(littleEndian: number)
-    try put(databases.meta, Array(name.rawValue.utf8), bytes)
+    if name == .format {
+      bytes.append(littleEndian: number)
+    } else {
+      bytes = SealedNumber.encoded(number, key)
+    }
+    try put(databases.meta, key, bytes)
   }
 
   /// Checks the format and counts a life; makes what a new index starts with.
   ///
   /// Throws `mismatch` for another format, `unavailable` after too many unclean exits.
-  func beginLife() throws(Fault) -> (secret: SipKey, life: UInt64) {
+  func beginLife(_ lineage: Index.Lineage? = nil) throws(Fault) -> (secret: SipKey, life: UInt64) {
     guard let format = try number(.format) else {
       // An environment with content but no format is somebody else's.
       guard try count(databases.objects) == 0, try count(databases.meta) == 0 else {
         throw Fault(.mismatch, .disk)
       }
-      let random = try SystemRandom.bytes(16)
+      let secret = if let lineage { lineage.secret } else { try SipKey.random() }
       try set(.format, Index.format)
-      try set(.secretFirst, random.rawBytes.integer(at: 0))
-      try set(.secretSecond, random.rawBytes.integer(at: 8))
+      try set(.secretFirst, secret.first)
+      try set(.secretSecond, secret.second)
       try set(.nextSegment, 1)
       try set(.sequence, 0)
-      return try beginLife()
+      return try beginLife(lineage)
     }
     guard format == Index.format, let first = try number(.secretFirst),
       let second = try number(.secretSecond)
     else { throw Fault(.mismatch, .disk) }
     let unclean = try number(.uncleanExits) ?? 0
     guard unclean < Index.uncleanLimit else { throw Fault(.unavailable, .disk) }
-    let life = (try number(.life) ?? 0) &+ 1
+    let secret = SipKey(first: first, second: second)
+    // Within a process keys stay what they are.
+    if let lineage, lineage.life > 0, secret != lineage.secret { throw Fault(.mismatch, .disk) }
+    let life = max(try number(.life) ?? 0, lineage?.life ?? 0) &+ 1
     try set(.life, life)
-    // Taken back once this life has lasted a while, or ends in order.
-    try set(.uncleanExits, unclean + 1)
-    return (SipKey(first: first, second: second), life)
+    // Taken back once this life has lasted a while, or ends in order. To be opened again by the same process
+    // is no exit.
+    if (lineage?.life ?? 0) == 0 { try set(.uncleanExits, unclean + 1) }
+    return (secret, life)
   }
 
   func advanceSequence() throws(Fault) -> UInt64 {
@@ -107,6 +125,10 @@ struct IndexTransaction: RecordTables {
     try value(databases.objects, Self.coded(key)) { Record($0) } ?? nil
   }
 
+  func summary(_ key: Digest128) throws(Fault) -> RecordSummary? {
+    try value(databases.objects, Self.coded(key)) { RecordSummary($0) } ?? nil
+  }
+
   func put(_ record: Record, _ key: Digest128) throws(Fault) {
     guard let bytes = record.encoded() else { throw Fault(.malformed, .own) }
     try put(databases.objects, Self.coded(key), bytes)
@@ -117,11 +139,11 @@ struct IndexTransaction: RecordTables {
   }
 
   func block(_ key: Digest128, _ number: UInt32) throws(Fault) -> SliceBlock? {
-    try value(databases.slices, Self.coded(key, number)) { SliceBlock($0) } ?? nil
+    try value(databases.slices, Self.coded(key, number)) { SliceBlock($0, number: number) } ?? nil
   }
 
   func put(_ block: SliceBlock, _ key: Digest128, _ number: UInt32) throws(Fault) {
-    try put(databases.slices, Self.coded(key, number), block.encoded())
+    try put(databases.slices, Self.coded(key, number), block.encoded(number: number))
   }
 
   func removeBlock(_ key: Digest128, _ number: UInt32) throws(Fault) {
@@ -140,15 +162,19 @@ struct IndexTransaction: RecordTables {
     get throws(Fault) { try count(databases.objects) }
   }
 
-  static func coded(_ key: Digest128) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(littleEndian: key.first)
-    bytes.append(littleEndian: key.second)
-    return bytes
-  }
+  /// A key's 16 bytes, in one allocation: there are several of them in each record's life.
+  static func coded(_ key: Digest128) -> [UInt8] { coded(key, nil) }
 
-  static func coded(_ key: Digest128, _ number: UInt32) -> [UInt8] {
-    coded(key) + bigEndian(number)
+  static func coded(_ key: Digest128, _ number: UInt32?) -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: 20) { buffer, count in
+      let bytes = UnsafeMutableRawBufferPointer(buffer)
+      unsafe bytes.storeBytes(of: key.first.littleEndian, as: UInt64.self)
+      unsafe bytes.storeBytes(of: key.second.littleEndian, toByteOffset: 8, as: UInt64.self)
+      count = 16
+      guard let number else { return }
+      unsafe bytes.storeBytes(of: number.bigEndian, toByteOffset: 16, as: UInt32.self)
+      count = 20
+    }
   }
 
   static func bigEndian(_ number: UInt32) -> [UInt8] {
@@ -220,5 +246,12 @@ struct IndexTransaction: RecordTables {
     var stat = MDB_stat()
     try checkedIndex(unsafe mdb_stat(transaction, database, &stat))
     return Int(clamping: stat.ms_entries)
+  }
+}
+
+extension SipKey {
+  fileprivate static func random() throws(Fault) -> SipKey {
+    let bytes = try SystemRandom.bytes(16)
+    return SipKey(first: bytes.rawBytes.integer(at: 0), second: bytes.rawBytes.integer(at: 8))
   }
 }

@@ -2,10 +2,11 @@ public import Base
 import CLMDB
 import System
 
-/// The map from hashed keys to records: an LMDB environment with four databases.
+/// The map from hashed keys to records: an LMDB environment with six databases.
 ///
 /// `meta` holds numbers of the index itself, `objects` records by key (16 bytes), `slices` blocks by key
-/// and block number (20), `segments` the segment files by number. Any thread reads through an
+/// and block number (20), `segments` the segment files by number, `orphans` bytes of a key that no
+/// record names any more, `erasures` bytes that are to be taken off the disk. Any thread reads through an
 /// `IndexReader` of its own; only the cache writer writes. The environment's handle is LMDB's to
 /// share, which is what makes sharing this class safe.
 @safe
@@ -15,9 +16,23 @@ public final class Index: @unchecked Sendable {
     var objects: MDB_dbi = 0
     var slices: MDB_dbi = 0
     var segments: MDB_dbi = 0
+    var orphans: MDB_dbi = 0
+    var erasures: MDB_dbi = 0
+  }
+
+  /// What an index takes over from the one before it in the same process, or from a test.
+  struct Lineage {
+    /// What a new index hashes with.
+    var secret: SipKey
+    /// Stamps of this life are out, the index's own life must be a later one; 0 where there was none.
+    var life: UInt64 = 0
   }
 
   let environment: OpaquePointer
+  /// The file that LMDB writes.
+  private let path: String
+  /// Whether the disk has set room for the whole map aside.
+  public let isReserved: Bool
   let databases: Databases
   /// The secret that keys are hashed with; it lives as long as the index.
   public let secret: SipKey
@@ -25,8 +40,14 @@ public final class Index: @unchecked Sendable {
   public let life: UInt64
   /// Bytes of the map, all of which count.
   public let mapBytes: Int
+  /// What write transactions meet, in tests; set before the first.
+  var faults: DiskFaults?
 
-  static let format: UInt64 = 1
+  static let format: UInt64 = 2
+  /// LMDB's word for an environment that must be opened again.
+  static let panic = MDB_PANIC
+  /// LMDB's word for a map without a free page.
+  static let mapFull = MDB_MAP_FULL
   static let folderName = "index"
   /// Readers at once: a worker has one, and no machine has so many cores.
   static let readers: UInt32 = 512
@@ -39,8 +60,14 @@ public final class Index: @unchecked Sendable {
     case unreadable
     /// Written by another version, or by something else.
     case foreign
-    /// The process ended three times soon after opening it.
+    /// The process ended three times soon after opening it, and had not committed anything.
     case uncleanExits
+    /// The process died three times by a fault of its own soon after opening it.
+    case crashes
+    /// More of it is in use than `max_size` leaves room for beside segments.
+    case tooLarge
+    /// A reader or the writer met what cannot be in an index.
+    case damaged
 
     /// Only what the file's content says: a full disk or a lack of rights is no reason.
     init?(_ fault: Fault) {
@@ -67,30 +94,46 @@ public final class Index: @unchecked Sendable {
 
   /// Opens the index in a cache's folder, or makes it.
   ///
-  /// One that cannot be used is renamed to `index.aside-<wallSeconds>`, and a new one is begun.
+  /// One that cannot be used, or is distrusted, is renamed to `index.aside-<wallSeconds>`, and a new one
+  /// is begun. An index aside is kept for one life: an opening that finds nothing wrong removes it.
   /// Throws where the folder refuses that.
-  public static func open(
-    folder: String, mapBytes: Int, wallSeconds: Int64
+  static func open(
+    folder: String, mapBytes: Int, wallSeconds: Int64, lineage: Lineage? = nil,
+    distrust: Suspicion? = nil
   ) throws(Fault) -> Opening {
     let path = folder + "/" + folderName
-    let found: Fault
-    do throws(Fault) {
-      try create(path)
-      return Opening(index: try Index(path: path, mapBytes: mapBytes), setAside: nil)
-    } catch {
-      found = error
+    var why = distrust
+    if why == nil {
+      do throws(Fault) {
+        try create(path)
+        let index = try Index(path: path, mapBytes: mapBytes, lineage)
+        try removeAsides(in: folder)
+        return Opening(index: index, setAside: nil)
+      } catch {
+        guard let found = Suspicion(error) else { throw error }
+        why = found
+      }
     }
-    guard let why = Suspicion(found) else { throw found }
-    var name = "\(folderName).aside-\(wallSeconds)"
-    var attempt = 1
-    while Folder.exists(folder + "/" + name) {
-      attempt += 1
-      name = "\(folderName).aside-\(wallSeconds)-\(attempt)"
-    }
-    try Folder.rename(path, to: folder + "/" + name)
+    try removeAsides(in: folder)
+    let name = "\(folderName).aside-\(wallSeconds)"
+    if Folder.exists(path) { try Folder.rename(path, to: folder + "/" + name) }
     try create(path)
-    let index = try Index(path: path, mapBytes: mapBytes)
-    return Opening(index: index, setAside: SetAside(name: name, why: why))
+    let index = try Index(path: path, mapBytes: mapBytes, lineage)
+    return Opening(index: index, setAside: why.map { SetAside(name: name, why: $0) })
+  }
+
+  /// Removes what earlier lives have set aside.
+  static func removeAsides(in folder: String) throws(Fault) {
+    for name in try Folder.names(in: folder) where name.hasPrefix(folderName + ".aside-") {
+      try Folder.removeAll(folder + "/" + name)
+    }
+  }
+
+  /// Bytes of an index that was set aside; they count as long as it is there.
+  static func asideBytes(in folder: String) -> Int {
+    let names = (try? Folder.names(in: folder)) ?? []
+    return names.filter { $0.hasPrefix(folderName + ".aside-") }
+      .reduce(0) { $0 + ((try? Folder.usedBytes(folder + "/" + $1 + "/data.mdb")) ?? 0) }
   }
 
   private static func create(_ path: String) throws(Fault) {
@@ -102,7 +145,7 @@ public final class Index: @unchecked Sendable {
     }
   }
 
-  private init(path: String, mapBytes: Int) throws(Fault) {
+  private init(path: String, mapBytes: Int, _ lineage: Lineage?) throws(Fault) {
     let environment = try unsafe Self.openEnvironment(path: path, mapBytes: mapBytes)
     do throws(Fault) {
       var cleared: Int32 = 0
@@ -112,11 +155,18 @@ public final class Index: @unchecked Sendable {
       unsafe mdb_env_info(environment, &info)
       unsafe mdb_env_stat(environment, &stat)
       // A file shorter than its pages would be a SIGBUS at the first read. A new one has two.
-      let size = try File(path: path + "/data.mdb", .read).size()
+      let file = try File(path: path + "/data.mdb", .readWrite)
       let pages = unsafe Int(clamping: info.me_last_pgno) + 1
-      guard size / Int(stat.ms_psize) >= pages else { throw Fault(.corrupt, .disk) }
+      guard try file.size() / Int(stat.ms_psize) >= pages else { throw Fault(.corrupt, .disk) }
       self.mapBytes = unsafe Int(clamping: info.me_mapsize)
-      (databases, secret, life) = try unsafe Self.begin(environment)
+      // All of the map counts; taken at once it cannot be missing later. Not every file system can.
+      // Beyond its end lies what a larger max_size had reserved.
+      if try Folder.usedBytes(path + "/data.mdb") > self.mapBytes {
+        try file.truncate(bytes: try file.size())
+      }
+      isReserved = (try? file.reserve(bytes: self.mapBytes)) != nil
+      self.path = path + "/data.mdb"
+      (databases, secret, life) = try unsafe Self.begin(environment, lineage)
     } catch {
       unsafe mdb_env_close(environment)
       throw error
@@ -140,7 +190,18 @@ public final class Index: @unchecked Sendable {
       try checkedIndex(unsafe mdb_env_set_mapsize(environment, mapBytes))
       // NOMETASYNC: a power cut may lose the last commit, never the index.
       let flags = UInt32(MDB_NOMETASYNC | MDB_NORDAHEAD | MDB_NOTLS)
-      try checkedIndex(unsafe mdb_env_open(environment, path, flags, 0o640))
+      // LMDB keeps its readers' table in a mapped file beside the data. On the disk each write-back
+      // would make the next look-up's store wait for the file system, and a disk that stands still would
+      // stop the workers: so it lies in memory. Other processes are kept out by the cache's own lock.
+      let table = try File(inMemory: "sluice-readers")
+      // Whatever has that name.
+      try Folder.removeAll(path + "/lock.mdb")
+      try table.link(at: path + "/lock.mdb")
+      let code = unsafe mdb_env_open(environment, path, flags, 0o640)
+      try Folder.remove(file: path + "/lock.mdb")
+      // EISDIR: a folder has the file's name.
+      if code == 21 { throw Fault(.corrupt, .disk, errno: code) }
+      try checkedIndex(code)
     } catch {
       unsafe mdb_env_close(environment)
       throw error
@@ -150,11 +211,11 @@ public final class Index: @unchecked Sendable {
 
   /// Opens the databases, checks the format, and counts this life.
   private static func begin(
-    _ environment: OpaquePointer
+    _ environment: OpaquePointer, _ lineage: Lineage?
   ) throws(Fault) -> (Databases, SipKey, UInt64) {
     try unsafe IndexTransaction.run(environment, Databases()) { tables throws(Fault) in
       try tables.openDatabases()
-      let (secret, life) = try tables.beginLife()
+      let (secret, life) = try tables.beginLife(lineage)
       return (tables.databases, secret, life)
     }
   }
@@ -165,12 +226,21 @@ public final class Index: @unchecked Sendable {
   func write<Result>(
     _ body: (inout IndexTransaction) throws(Fault) -> Result
   ) throws(Fault) -> Result {
-    try unsafe IndexTransaction.run(environment, databases, body)
+    try faults?.before(.commit)
+    return try unsafe IndexTransaction.run(environment, databases, body)
   }
 
   /// A reader for one thread.
   public func reader() throws(Fault) -> IndexReader {
-    try IndexReader(self)
+    try IndexReader(IndexShelf(self))
+  }
+
+  /// Whether the index's file is still where it was opened: somebody may have removed the folder.
+  func isInPlace() -> Bool {
+    var descriptor: Int32 = -1
+    unsafe mdb_env_get_fd(environment, &descriptor)
+    // Where nobody can tell nothing has been removed.
+    return (try? FileReference(descriptor: descriptor).isAt(path)) ?? true
   }
 
   /// Frees the places of readers whose process is gone.
@@ -189,9 +259,12 @@ public final class Index: @unchecked Sendable {
 func checkedIndex(_ code: Int32) throws(Fault) {
   switch code {
   case 0: return
-  case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC:
+  // The last four as well are only met where LMDB's file is damaged: a tree too deep, a page with less
+  // room than it says, a database whose flags or keys are not those that we gave it.
+  case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_CURSOR_FULL, MDB_PAGE_FULL,
+    MDB_INCOMPATIBLE, MDB_BAD_VALSIZE:
     throw Fault(.corrupt, .disk, errno: code)
-  case MDB_VERSION_MISMATCH, MDB_INCOMPATIBLE: throw Fault(.mismatch, .disk, errno: code)
+  case MDB_VERSION_MISMATCH: throw Fault(.mismatch, .disk, errno: code)
   case MDB_MAP_FULL, MDB_READERS_FULL, MDB_TXN_FULL, MDB_DBS_FULL:
     throw Fault(.exhausted, .disk, errno: code)
   default: throw Fault(.io, .disk, errno: code)

@@ -4,8 +4,8 @@ public import Base
 ///
 /// Layout, little endian: version (1 byte), flags (1), status (2), slice shift (1), inline slices (1),
 /// kept fields (2), total bytes (8), created (8), stamp (8), lengths of key, Etag, Content-Type and
-/// kept fields (2 each), home (4), 4 zeros, the inline slices (16 each), then those four byte strings. A kept field is
-/// two lengths (2 each), name and value.
+/// kept fields (2 each), home (4), `Seal` (4), the inline slices (16 each), then those four byte strings. A kept
+/// field is two lengths (2 each), name and value.
 public struct Record: Equatable, Sendable {
   public struct Field: Equatable, Sendable {
     public var name: [UInt8]
@@ -62,25 +62,46 @@ public struct Record: Equatable, Sendable {
   public static let maximumBytes = 64 << 10
   static let version: UInt8 = 1
   static let headBytes = 48
+  static let sealOffset = 44
 
   public static func sliceCount(totalBytes: Int, shift: UInt8) -> Int {
     let slice = 1 << Int(min(shift, 40))
     return totalBytes / slice + (totalBytes % slice == 0 ? 0 : 1)
   }
 
+  /// Bytes of one slice; the last is shorter, and beyond it there is none.
+  public static func bytes(ofSlice index: Int, totalBytes: Int, shift: UInt8) -> Int {
+    guard index >= 0, index < sliceCount(totalBytes: totalBytes, shift: shift) else { return 0 }
+    return min(1 << Int(shift), totalBytes - index << Int(shift))
+  }
+
+  public func bytes(ofSlice index: Int) -> Int {
+    Self.bytes(ofSlice: index, totalBytes: totalBytes, shift: sliceShift)
+  }
+
   public var sliceCount: Int { Self.sliceCount(totalBytes: totalBytes, shift: sliceShift) }
   /// Whether the slices lie in blocks of their own.
   public var isLarge: Bool { sliceCount > Self.inlineSlices }
 
+  private var fieldBytes: Int {
+    fields.reduce(0) { $0 + 4 + $1.name.count + $1.value.count }
+  }
+
+  private var codedBytes: Int {
+    Self.headBytes + slices.count * Slice.codedBytes + key.count + etag.count + contentType.count
+      + fieldBytes
+  }
+
+  /// Whether `encoded` has bytes to give.
+  var isEncodable: Bool {
+    codedBytes <= Self.maximumBytes && slices.count == (isLarge ? 0 : sliceCount)
+      && totalBytes >= 0 && sliceShift <= 40
+  }
+
   /// The record's bytes, or nil where a part is longer than the index keeps.
   public func encoded() -> [UInt8]? {
-    let fieldBytes = fields.reduce(0) { $0 + 4 + $1.name.count + $1.value.count }
-    let total =
-      Self.headBytes + slices.count * Slice.codedBytes + key.count + etag.count + contentType.count
-      + fieldBytes
-    guard total <= Self.maximumBytes, slices.count == (isLarge ? 0 : sliceCount),
-      totalBytes >= 0, sliceShift <= 40
-    else { return nil }
+    guard isEncodable else { return nil }
+    let (total, fieldBytes) = (codedBytes, fieldBytes)
     var bytes: [UInt8] = [Self.version, isVerified ? 1 : 0]
     bytes.reserveCapacity(total)
     bytes.append(littleEndian: status)
@@ -106,6 +127,7 @@ public struct Record: Equatable, Sendable {
       bytes += field.name
       bytes += field.value
     }
+    Seal.put(in: &bytes, at: Self.sealOffset)
     return bytes
   }
 
@@ -149,12 +171,12 @@ public struct RecordView: Sendable {
   public let inlineSlices: Int
   private let fields: ByteRange
 
-  /// Nil for bytes that are no record, or one of another version.
+  /// Nil for bytes that are no record, one of another version, or not what was written.
   public init?(_ bytes: RawSpan) {
     let count = bytes.byteCount
     guard count >= Record.headBytes, count <= Record.maximumBytes,
       bytes.byte(0) == Record.version, bytes.byte(1) & 0xfe == 0, bytes.byte(4) <= 40,
-      bytes.integer(at: 44) as UInt32 == 0
+      Seal.fits(bytes, at: Record.sealOffset)
     else { return nil }
     isVerified = bytes.byte(1) & 1 == 1
     status = bytes.integer(at: 2)
@@ -186,9 +208,7 @@ public struct RecordView: Sendable {
 
   /// Bytes of one slice; the last is shorter.
   public func bytes(ofSlice index: Int) -> Int {
-    guard index >= 0, index < sliceCount else { return 0 }
-    let start = index << Int(sliceShift)
-    return max(0, min(1 << Int(sliceShift), totalBytes - start))
+    Record.bytes(ofSlice: index, totalBytes: totalBytes, shift: sliceShift)
   }
 
   /// A slice that the record holds itself; absent where it does not.

@@ -32,18 +32,26 @@ struct SegmentLayout {
   }
 
   mutating func place(_ count: Int, for names: [SegmentEntry]) -> Int? {
-    let isPaged = count >= Self.pagedBytes
-    let offset = isPaged ? Self.pageEnd(used) : used
-    let end = isPaged ? Self.pageEnd(offset + count) : offset + count
     // Slices of one object often follow each other: its name is not repeated then.
     // By index: a slice of the array would share it, and each append copy it whole.
     let recent = max(0, entries.count - names.count)..<entries.count
-    let new = names.filter { name in !recent.contains { entries[$0] == name } }
-    let footer = (entries.count + new.count) * SegmentEntry.codedBytes + Self.trailerBytes
-    guard end + footer <= size else { return nil }
+    func isNew(_ name: SegmentEntry) -> Bool { !recent.contains { entries[$0] == name } }
+    let new = names.reduce(0) { $0 + (isNew($1) ? 1 : 0) }
+    guard let (offset, end) = room(for: count, names: new) else { return nil }
     used = end
-    entries += new
+    for name in names where new > 0 && isNew(name) { entries.append(name) }
     return offset
+  }
+
+  /// Whether so many bytes would find room, under two names.
+  func hasPlace(for count: Int) -> Bool { room(for: count, names: 2) != nil }
+
+  private func room(for count: Int, names: Int) -> (offset: Int, end: Int)? {
+    let isPaged = count >= Self.pagedBytes
+    let offset = isPaged ? Self.pageEnd(used) : used
+    let end = isPaged ? Self.pageEnd(offset + count) : offset + count
+    let footer = (entries.count + names) * SegmentEntry.codedBytes + Self.trailerBytes
+    return end + footer <= size ? (offset, end) : nil
   }
 
   static func pageEnd(_ offset: Int) -> Int { (offset + page - 1) & ~(page - 1) }

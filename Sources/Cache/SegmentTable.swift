@@ -7,13 +7,16 @@ public import System
 /// Workers pin a segment for one transfer, so that its descriptor stays open although eviction has
 /// unlinked the file. Sharing is safe because a place's word is one atomic: a descriptor is published
 /// in it before it can be pinned, and is closed, by the cache writer alone, only once the word says
-/// retired with no pins. Files are opened at their first use, under a lock.
+/// retired with no pins. Files are opened at their first use, under a lock. A segment's marks live as
+/// long as its descriptor.
 @safe
 public final class SegmentTable: @unchecked Sendable {
   struct Place: ~Copyable {
     /// Number (32 bits), retired (1), open (1), pins (30); 0 for a free place.
     let word = Atomic<UInt64>(0)
     let descriptor = Atomic<Int32>(-1)
+    /// The words of the segment's marks, from its first opening to its closing.
+    let marks = Atomic<UInt>(0)
   }
 
   private static let retired: UInt64 = 1 << 31
@@ -39,6 +42,7 @@ public final class SegmentTable: @unchecked Sendable {
     for index in 0..<capacity {
       let descriptor = unsafe places[index].descriptor.load(ordering: .relaxed)
       if descriptor >= 0 { _ = File(owning: descriptor) }
+      unsafe Self.freeMarks(places + index)
     }
     unsafe places.deinitialize(count: capacity)
     unsafe places.deallocate()
@@ -94,6 +98,7 @@ public final class SegmentTable: @unchecked Sendable {
       return false
     }
     unsafe place.pointee.descriptor.store(descriptor ?? -1, ordering: .relaxed)
+    if let descriptor { unsafe Self.makeMarks(place, descriptor) }
     let word = UInt64(segment) << 32 | (descriptor == nil ? 0 : Self.opened)
     unsafe place.pointee.word.store(word, ordering: .releasing)
     return true
@@ -117,6 +122,7 @@ public final class SegmentTable: @unchecked Sendable {
     // No pin can come any more, so nobody else changes this place.
     let descriptor = unsafe place.pointee.descriptor.exchange(-1, ordering: .relaxed)
     if descriptor >= 0 { _ = File(owning: descriptor) }
+    unsafe Self.freeMarks(place)
     unsafe place.pointee.word.store(0, ordering: .releasing)
     return true
   }
@@ -133,6 +139,31 @@ public final class SegmentTable: @unchecked Sendable {
     unsafe places + Int(segment) & (capacity - 1)
   }
 
+  /// The marks of an open segment; for who has pinned it, and for the writer.
+  func marks(_ segment: UInt32) -> SegmentMarks? {
+    let place = unsafe place(segment)
+    // Acquiring: what the word says is open has its marks.
+    let word = unsafe place.pointee.word.load(ordering: .acquiring)
+    guard UInt32(word >> 32) == segment, word & Self.opened != 0 else { return nil }
+    let address = unsafe place.pointee.marks.load(ordering: .relaxed)
+    return unsafe SegmentMarks.Words(bitPattern: address).map { unsafe SegmentMarks($0) }
+  }
+
+  /// Makes marks for a file as large as it is, which options of another life may have said.
+  ///
+  /// Where its size cannot be told it goes without: its slices are checked at each use.
+  private static func makeMarks(_ place: UnsafeMutablePointer<Place>, _ descriptor: Int32) {
+    guard let bytes = try? FileReference(descriptor: descriptor).size() else { return }
+    FileReference(descriptor: descriptor).readAtRandom()
+    let marks = SegmentMarks(bytes: bytes)
+    unsafe place.pointee.marks.store(UInt(bitPattern: marks.words), ordering: .relaxed)
+  }
+
+  private static func freeMarks(_ place: UnsafeMutablePointer<Place>) {
+    let address = unsafe place.pointee.marks.exchange(0, ordering: .relaxed)
+    unsafe SegmentMarks.Words(bitPattern: address).map { unsafe SegmentMarks($0).free() }
+  }
+
   private func open(_ segment: UInt32) throws(Fault) {
     let place = unsafe place(segment)
     let path = path(segment)
@@ -141,6 +172,7 @@ public final class SegmentTable: @unchecked Sendable {
       guard UInt32(word >> 32) == segment, word & (Self.retired | Self.opened) == 0 else { return }
       let descriptor = try File(path: path, .readWrite).release()
       unsafe place.pointee.descriptor.store(descriptor, ordering: .relaxed)
+      unsafe Self.makeMarks(place, descriptor)
       _ = unsafe place.pointee.word.bitwiseOr(Self.opened, ordering: .releasing)
     }
   }

@@ -16,6 +16,16 @@ public final class StorageCounters: Sendable {
   public let writeFaults = Atomic<Int>(0)
   /// Slices and records that were refused because of such a failure, or for want of room.
   public let refusals = Atomic<Int>(0)
+  /// Slices that moved on when their segment was evicted, since they had been hit.
+  public let movedSlices = Atomic<Int>(0)
+  /// Keys that evictions have taken out of the index since the start.
+  public let forgottenKeys = Atomic<Int>(0)
+  /// How often the cache was closed and opened again since its index broke or its folder went.
+  public let reopenings = Atomic<Int>(0)
+  /// Bytes that were taken off the disk since somebody asked for that.
+  public let erasedBytes = Atomic<Int>(0)
+  /// When the oldest segment was begun, in seconds since 1970; 0 where there is none.
+  public let oldestSegment = Atomic<Int>(0)
   /// Bytes that wait for the writer.
   public let queuedBytes = Atomic<Int>(0)
 
@@ -30,6 +40,11 @@ public final class StorageCounters: Sendable {
     public var sequence: UInt64
     public var writeFaults: Int
     public var refusals: Int
+    public var movedSlices: Int
+    public var forgottenKeys: Int
+    public var reopenings: Int
+    public var erasedBytes: Int
+    public var oldestSegment: Int
     public var queuedBytes: Int
   }
 
@@ -42,6 +57,11 @@ public final class StorageCounters: Sendable {
       sequence: sequence.load(ordering: .acquiring),
       writeFaults: writeFaults.load(ordering: .relaxed),
       refusals: refusals.load(ordering: .relaxed),
+      movedSlices: movedSlices.load(ordering: .relaxed),
+      forgottenKeys: forgottenKeys.load(ordering: .relaxed),
+      reopenings: reopenings.load(ordering: .relaxed),
+      erasedBytes: erasedBytes.load(ordering: .relaxed),
+      oldestSegment: oldestSegment.load(ordering: .relaxed),
       queuedBytes: queuedBytes.load(ordering: .relaxed))
   }
 }

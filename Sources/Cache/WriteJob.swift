@@ -8,8 +8,24 @@ public enum WriteEvent: Equatable, Sendable {
   ///
   /// A slice whose record was replaced or removed meanwhile is dropped without further word.
   case committed(sequence: UInt64)
+  /// The keys are in the index no more: so many were there, and these bytes of them are on the disk
+  /// until they are erased.
+  case unlisted(objects: Int, [StoredBytes])
   /// The job was not done. Nothing else is reported of it.
   case failed(Fault)
+}
+
+/// Bytes in a segment file.
+public struct StoredBytes: Equatable, Hashable, Sendable {
+  public var segment: UInt32
+  public var offset: UInt32
+  public var count: Int
+
+  public init(segment: UInt32, offset: UInt32, count: Int) {
+    self.segment = segment
+    self.offset = offset
+    self.count = count
+  }
 }
 
 /// Something for the cache writer to do.
@@ -24,6 +40,12 @@ public enum WriteJob: Sendable {
   case drop(key: Digest128, stamp: UInt64, index: Int, Slice)
   /// Forgets a key.
   case remove(key: Digest128, Completion?)
+  /// Forgets keys at once, and tells which bytes they have on the disk.
+  ///
+  /// They are noted for erasing: the next life does it, if this one ends before.
+  case unlist(keys: [Digest128], Completion)
+  /// Takes bytes off the disk that `unlist` told of, once nobody sends them any more.
+  case erase([StoredBytes], Completion?)
   /// Commits what is there now, without waiting for more.
   case flush(Completion?)
 
@@ -34,15 +56,16 @@ public enum WriteJob: Sendable {
     case .put(_, let record, _):
       512 + record.key.count + record.etag.count + record.contentType.count
         + record.fields.reduce(0) { $0 + $1.name.count + $1.value.count }
-    case .drop, .remove, .flush: 128
+    case .drop, .remove, .flush, .unlist, .erase: 128
     }
   }
 
   var completion: Completion? {
     switch self {
     case .put(_, _, let completion), .slice(_, _, _, _, let completion),
-      .remove(_, let completion), .flush(let completion):
+      .remove(_, let completion), .flush(let completion), .erase(_, let completion):
       completion
+    case .unlist(_, let completion): completion
     case .drop: nil
     }
   }

@@ -10,6 +10,7 @@ final class WriteQueue: Sendable {
   }
 
   private let state = Monitor(State())
+  private let isUnannounced = Atomic<Bool>(false)
   private let limit: Int
   private let counters: StorageCounters
 
@@ -19,7 +20,9 @@ final class WriteQueue: Sendable {
   }
 
   /// Takes a job, unless the bound or the end of the writer is reached.
-  func submit(_ job: WriteJob) -> Bool {
+  ///
+  /// The writer is woken at once, or by `announce`, which is one wake-up for many jobs.
+  func submit(_ job: WriteJob, isAnnounced: Bool) -> Bool {
     let bytes = job.bytes
     let isTaken = state.with { state in
       // A single job larger than the bound passes when it is alone.
@@ -29,8 +32,18 @@ final class WriteQueue: Sendable {
       state.jobs.append(job)
       return true
     }
-    if isTaken { state.signal() }
+    if isTaken {
+      if isAnnounced { isUnannounced.store(true, ordering: .releasing) } else { state.signal() }
+    }
     return isTaken
+  }
+
+  /// Wakes the writer, if there are jobs that it has not been told of.
+  func announce() {
+    guard isUnannounced.load(ordering: .relaxed),
+      isUnannounced.exchange(false, ordering: .acquiring)
+    else { return }
+    state.signal()
   }
 
   /// Says that a job's memory is free again.

@@ -16,9 +16,8 @@ import Testing
 
   /// Stores a body of one slice under a text key.
   func store(_ disk: DiskStorage, _ text: String, _ body: [UInt8], _ heard: Heard? = nil) {
-    let storage = Storage.disk(disk)
-    let record = storage.newRecord(text, body.count)
-    let key = storage.text(text)
+    let record = disk.newRecord(text, body.count)
+    let key = disk.text(text)
     #expect(disk.submit(.put(key: key, record: record, heard?.note(text))))
     let buffer = SliceBuffer(body)
     #expect(
@@ -48,18 +47,17 @@ import Testing
     }
     // Without a close: as after kill -9.
     let disk = try open()
-    let storage = Storage.disk(disk)
     for (text, body) in [("a", small), ("b", large)] {
-      let record = try #require(try disk.record(storage.text(text)))
+      let record = try #require(try disk.record(disk.text(text)))
       #expect(record.key == Array(text.utf8))
-      let stored = try #require(try storage.bytes(of: record.slices[0], body.count))
+      let stored = try #require(try disk.bytes(of: record.slices[0], body.count))
       #expect(stored == body)
       #expect(stored.checksum == record.slices[0].checksum)
     }
     // Its open segment was sealed: what comes goes to another.
     store(disk, "c", small)
     disk.settle()
-    #expect(try disk.record(storage.text("c"))?.slices[0].segment == 2)
+    #expect(try disk.record(disk.text("c"))?.slices[0].segment == 2)
   }
 
   @Test func anOrderlyEndLetsTheSegmentGoOn() throws {
@@ -72,7 +70,7 @@ import Testing
     }
     let disk = try open()
     for life in 0..<3 {
-      let slice = try disk.record(Storage.disk(disk).text("\(life)"))?.slices[0]
+      let slice = try disk.record(disk.text("\(life)"))?.slices[0]
       #expect(slice?.segment == 1 && slice?.offset == UInt32(3 * life))
     }
   }
@@ -87,9 +85,9 @@ import Testing
     _ = try File(path: folder.path + "/cache/segments/000000AA.seg", .createNew)
     let disk = try open()
     #expect(folder.segmentFiles.isEmpty)
-    let key = Storage.disk(disk).text("a")
+    let key = disk.text("a")
     let slice = try #require(try disk.record(key)?.slices[0])
-    #expect(try Storage.disk(disk).pin(slice.segment) == nil)
+    #expect(try disk.pin(slice.segment) == nil)
     disk.settle()
     #expect(try disk.record(key) == nil)
     #expect(disk.counters.snapshot.entries == 0)
@@ -98,7 +96,6 @@ import Testing
   @Test func usageNeverExceedsTheBoundAndOldKeysGo() throws {
     var random = SeededRandom(seed: 11)
     let disk = try open(segments: 3)
-    let storage = Storage.disk(disk)
     var last = ""
     for number in 0..<60 {
       last = "\(number)"
@@ -111,13 +108,13 @@ import Testing
     let counts = disk.counters.snapshot
     #expect(counts.evictions > 1 && counts.refusals == 0)
     #expect(counts.entries < 60)
-    #expect(try disk.record(storage.text("0")) == nil)
-    #expect(try disk.record(storage.text(last)) != nil)
+    #expect(try disk.record(disk.text("0")) == nil)
+    #expect(try disk.record(disk.text(last)) != nil)
     // What the index still has can be read.
     var found = 0
     for number in 0..<60 {
-      guard let record = try disk.record(storage.text("\(number)")) else { continue }
-      let body = try #require(try storage.bytes(of: record.slices[0], record.totalBytes))
+      guard let record = try disk.record(disk.text("\(number)")) else { continue }
+      let body = try #require(try disk.bytes(of: record.slices[0], record.totalBytes))
       #expect(body.checksum == record.slices[0].checksum)
       found += 1
     }
@@ -126,27 +123,26 @@ import Testing
 
   @Test func aPinnedSegmentCountsUntilItIsReleased() throws {
     let disk = try open(segments: 2)
-    let storage = Storage.disk(disk)
     let body = [UInt8](repeating: 9, count: 1_000_000)
     store(disk, "a", body)
     disk.settle()
-    let slice = try #require(try disk.record(storage.text("a"))?.slices[0])
-    let pin = try #require(try storage.pin(slice.segment))
+    let slice = try #require(try disk.record(disk.text("a"))?.slices[0])
+    let pin = try #require(try disk.pin(slice.segment))
     let heard = Heard()
     // With one of two segments pinned, the other alone has to turn over.
     for number in 0..<20 { store(disk, "\(number)", body, heard) }
     disk.settle()
     #expect(disk.counters.snapshot.bytesUsed <= disk.options.maxSize)
-    #expect(try storage.pin(slice.segment) == nil)
+    #expect(try disk.pin(slice.segment) == nil)
     var read = [UInt8](repeating: 0, count: body.count)
     let got = read.withUnsafeMutableBytes {
-      storage.readNow(pin, at: Int(slice.offset), into: $0)
+      disk.readNow(pin, at: Int(slice.offset), into: $0)
     }
     #expect(got == .bytes(body.count) && read == body)
-    storage.unpin(pin)
+    disk.unpin(pin)
     store(disk, "last", body)
     disk.settle(now: .zero + .seconds(30))
-    #expect(try disk.record(storage.text("last"))?.slices[0].isAbsent == false)
+    #expect(try disk.record(disk.text("last"))?.slices[0].isAbsent == false)
   }
 
   @Test func anUnusableFolderIsAFault() throws {
@@ -167,16 +163,15 @@ import Testing
     store(disk, "b", [1, 2], heard)
     disk.settle(now: .zero + .seconds(9))
     #expect(heard.all.last == "b slice committed")
-    #expect(try disk.record(Storage.disk(disk).text("a")) == nil)
-    #expect(try disk.record(Storage.disk(disk).text("b")) != nil)
+    #expect(try disk.record(disk.text("a")) == nil)
+    #expect(try disk.record(disk.text("b")) != nil)
   }
 
   @Test func largeObjectsKeepTheirSlicesInBlocks() throws {
     let disk = try DiskStorage(
       folder.options(segments: 8, sliceSize: 64 << 10), wallSeconds: wall)
-    let storage = Storage.disk(disk)
-    let key = storage.text("video")
-    let record = storage.newRecord("video", 200 * (64 << 10))
+    let key = disk.text("video")
+    let record = disk.newRecord("video", 200 * (64 << 10))
     #expect(disk.submit(.put(key: key, record: record, nil)))
     for index in [0, 63, 64, 199, 200] {
       let buffer = SliceBuffer([UInt8](repeating: UInt8(index), count: 64 << 10))
@@ -190,7 +185,7 @@ import Testing
       } ?? .absent
     }
     for index in [0, 63, 64, 199] {
-      let bytes = try storage.bytes(of: try slice(index, stamp: record.stamp), 64 << 10)
+      let bytes = try disk.bytes(of: try slice(index, stamp: record.stamp), 64 << 10)
       #expect(bytes == [UInt8](repeating: UInt8(index), count: 64 << 10))
     }
     #expect(try slice(1, stamp: record.stamp).isAbsent)
@@ -203,7 +198,7 @@ import Testing
     #expect(try slice(63, stamp: record.stamp).isAbsent)
     #expect(try !slice(64, stamp: record.stamp).isAbsent)
     // Another record takes the blocks away.
-    #expect(disk.submit(.put(key: key, record: storage.newRecord("video", 5), nil)))
+    #expect(disk.submit(.put(key: key, record: disk.newRecord("video", 5), nil)))
     disk.settle()
     reader.endTurn()
     #expect(try reader.slices(key, block: 0) { _ in true } == nil)
@@ -242,5 +237,25 @@ import Testing
     #expect(!disk.submit(job()))
     #expect(disk.step(now: .zero, wallSeconds: wall))
     #expect(disk.submit(job()))
+  }
+
+  /// Two jobs and one wake-up, long before the writer looks by itself.
+  @Test func announcedJobsReachAWriterThatSleeps() throws {
+    let disk = try open()
+    try disk.start()
+    defer { disk.stop() }
+    let heard = Heard()
+    let done = Monitor(false)
+    let record = disk.newRecord("quiet", 5)
+    let key = disk.text("quiet")
+    #expect(disk.submit(.put(key: key, record: record, heard.note("put")), isAnnounced: true))
+    #expect(
+      disk.submit(
+        .flush { _ in
+          done.with { $0 = true }
+          done.signal()
+        }, isAnnounced: true))
+    disk.announce()
+    #expect(done.wait(until: Clock.now + .milliseconds(800)) { $0 ? true : nil } == true)
   }
 }

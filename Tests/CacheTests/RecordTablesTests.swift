@@ -15,13 +15,37 @@ import Testing
     return record
   }
 
+  /// Segments are gone up to the one that leaves, as when the oldest goes first.
+  func forget(
+    _ entry: SegmentEntry, segment: UInt32, in tables: inout MemoryTables
+  ) throws {
+    let moving = try tables.leave(entry, segment: segment, isGone: { $0 <= segment }) { _, _ in
+      false
+    }
+    #expect(moving.isEmpty)
+  }
+
+  @Test func whatIsNoRecordGoesWithItsName() throws {
+    var tables = MemoryTables()
+    let key = Digest128(first: 1, second: 2)
+    tables.records[key] = [1, 2, 3]
+    tables.blocks[key] = [0: [4]]
+    try forget(name(key), segment: 1, in: &tables)
+    try forget(name(key, 0), segment: 1, in: &tables)
+    #expect(tables.records[key] == nil && tables.blocks[key] == nil)
+    tables.records[key] = [1, 2, 3]
+    tables.blocks[key] = [0: [4]]
+    try tables.removeObject(key)
+    #expect(tables.records[key] == nil && tables.blocks[key] == nil)
+  }
+
   @Test func aRecordPutAgainSurvivesItsOldHome() throws {
     var tables = MemoryTables()
     let key = Digest128(first: 1, second: 2)
     try tables.put(record(10, home: 5), key)
-    try tables.forget(name(key), segment: 4)
+    try forget(name(key), segment: 4, in: &tables)
     #expect(try tables.record(key) != nil)
-    try tables.forget(name(key), segment: 5)
+    try forget(name(key), segment: 5, in: &tables)
     #expect(try tables.record(key) == nil)
   }
 
@@ -33,9 +57,9 @@ import Testing
       Slice(segment: 1, offset: 0, checksum: 1), Slice(segment: 2, offset: 0, checksum: 1),
     ]
     try tables.put(two, key)
-    try tables.forget(name(key), segment: 1)
+    try forget(name(key), segment: 1, in: &tables)
     #expect(try tables.record(key)?.slices.map(\.segment) == [0, 2])
-    try tables.forget(name(key), segment: 2)
+    try forget(name(key), segment: 2, in: &tables)
     #expect(try tables.record(key) == nil)
   }
 
@@ -48,11 +72,11 @@ import Testing
       block.slices[7] = Slice(segment: segment, offset: 0, checksum: 1)
       try tables.put(block, key, number)
     }
-    try tables.forget(name(key), segment: 1)
-    try tables.forget(name(key, 0), segment: 2)
+    try forget(name(key), segment: 1, in: &tables)
+    try forget(name(key, 0), segment: 2, in: &tables)
     #expect(try tables.block(key, 0) == nil)
     #expect(try tables.record(key) != nil)
-    try tables.forget(name(key, 1), segment: 3)
+    try forget(name(key, 1), segment: 3, in: &tables)
     #expect(try tables.record(key) == nil && tables.anyBlock(of: key) == nil)
   }
 }

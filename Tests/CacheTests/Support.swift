@@ -39,6 +39,7 @@ final class Heard: Sendable {
         slices.with { $0.append(slice) }
         events.with { $0.append(name + " written") }
       case .committed: events.with { $0.append(name + " committed") }
+      case .unlisted(let objects, _): events.with { $0.append(name + " unlisted \(objects)") }
       case .failed(let fault): events.with { $0.append(name + " " + fault.name) }
       }
     }
@@ -60,7 +61,7 @@ extension DiskStorage {
   }
 }
 
-extension Storage {
+extension DiskStorage {
   func text(_ text: String) -> Digest128 { hash(Array(text.utf8).rawBytes) }
 
   /// A record for a text key, under a new stamp.
@@ -94,7 +95,7 @@ func randomBytes(_ count: Int, _ random: inout SeededRandom) -> [UInt8] {
 extension [UInt8] {
   var record: Record? { Record(rawBytes) }
   var view: RecordView? { RecordView(rawBytes) }
-  var block: SliceBlock? { SliceBlock(rawBytes) }
+  func block(_ number: UInt32) -> SliceBlock? { SliceBlock(rawBytes, number: number) }
   var checksum: UInt64 { Slice.checksum(of: rawBytes) }
 
   func slice(_ place: Int, stamp: UInt64) -> Slice {

@@ -1,0 +1,76 @@
+import Base
+import Synchronization
+import System
+
+extension DiskWriter {
+  /// Takes keys out of the index, with all that the disk has of them noted for erasing.
+  ///
+  /// The notes are committed with it, so that a life that ends before `erase` leaves them to the next.
+  func unlist(
+    _ keys: [Digest128], now: Instant, wallSeconds: Int64
+  ) throws(Fault) -> (objects: Int, bytes: [StoredBytes]) {
+    // Jobs before this one may have named more.
+    if !commit(now: now, wallSeconds: wallSeconds) { throw Fault(.unavailable, .disk) }
+    let gone = Set(keys)
+    leaving?.moving.removeAll { gone.contains($0.key) }
+    let (objects, bytes, records) = try change { tables throws(Fault) in
+      var all: [StoredBytes] = []
+      let before = try tables.recordCount
+      for key in keys {
+        try tables.removeObject(key)
+        all += try tables.takeOrphans(of: key)
+      }
+      for bytes in all { try tables.noteErasure(bytes) }
+      let after = try tables.recordCount
+      return (before - after, all, after)
+    }
+    counters.entries.store(records, ordering: .relaxed)
+    return (objects, bytes)
+  }
+
+  /// Takes bytes off the disk: whole pages are given back to the file system, what shares its
+  /// pages with others is overwritten with zeros.
+  ///
+  /// Nobody may be sending them any more. A small body that is read meanwhile fails its checksum.
+  func erase(_ bytes: [StoredBytes]) throws(Fault) {
+    if bytes.isEmpty { return }
+    var bySegment: [UInt32: [StoredBytes]] = [:]
+    for place in bytes { bySegment[place.segment, default: []].append(place) }
+    var count = 0
+    for (segment, places) in bySegment.sorted(by: { $0.key < $1.key })
+    where table.isLive(segment) {
+      try withFile(segment) { file throws(Fault) in
+        for place in places {
+          try erase(place, in: file)
+          count += place.count
+        }
+        try faults?.before(.sync(segment: segment))
+        try file.sync()
+      }
+    }
+    try change { tables throws(Fault) in
+      for place in bytes { try tables.removeErasure(place) }
+    }
+    counters.erasedBytes.add(count, ordering: .relaxed)
+  }
+
+  private func erase(_ place: StoredBytes, in file: FileReference) throws(Fault) {
+    let offset = Int(place.offset)
+    table.clearVerified(place.segment, from: offset, count: place.count)
+    try faults?.before(.erase(segment: place.segment, offset: offset, count: place.count))
+    let isPaged = place.count >= SegmentLayout.pagedBytes
+    if isPaged {
+      let end = SegmentLayout.pageEnd(offset + place.count)
+      // Not every file system can give pages back: zeros will do.
+      if (try? file.punch(offset: offset, count: end - offset)) != nil { return }
+    }
+    let zeros = [UInt8](repeating: 0, count: min(place.count, 256 << 10))
+    var done = 0
+    while done < place.count {
+      let part = min(zeros.count, place.count - done)
+      let span = zeros.rawBytes
+      try file.write(at: offset + done, span.extracting(0..<part))
+      done += part
+    }
+  }
+}

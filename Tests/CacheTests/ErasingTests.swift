@@ -1,0 +1,162 @@
+import Base
+import Foundation
+import System
+import Testing
+
+@testable import Cache
+
+/// Bytes that somebody wants off the disk are off the disk.
+@Suite(.serialized) struct ErasingTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  func open(_ faults: DiskFaults? = nil) throws -> DiskStorage {
+    try DiskStorage(
+      folder.options(segments: 6), wallSeconds: wall, secret: nil, faults: faults)
+  }
+
+  func store(_ disk: DiskStorage, _ text: String, _ body: [UInt8]) {
+    let record = disk.newRecord(text, body.count)
+    let key = disk.text(text)
+    #expect(disk.submit(.put(key: key, record: record, nil)))
+    for (index, start) in stride(from: 0, to: body.count, by: 1 << 20).enumerated() {
+      let buffer = SliceBuffer(Array(body[start..<min(start + 1 << 20, body.count)]))
+      #expect(
+        disk.submit(.slice(key: key, stamp: record.stamp, index: index, buffer, nil)))
+    }
+  }
+
+  /// Whether any segment file has these bytes.
+  func isOnDisk(_ needle: [UInt8]) throws -> Bool {
+    try folder.segmentFiles.contains { name in
+      let url = URL(filePath: folder.path + "/cache/segments/" + name)
+      return try Data(contentsOf: url).range(of: Data(needle)) != nil
+    }
+  }
+
+  func unlist(_ disk: DiskStorage, _ text: String) throws -> [StoredBytes] {
+    let told = Monitor<[StoredBytes]?>(nil)
+    #expect(
+      disk.submit(
+        .unlist(keys: [disk.text(text)]) { event in
+          if case .unlisted(_, let bytes) = event { told.with { $0 = bytes } }
+        }))
+    disk.settle()
+    return try #require(told.with { $0 })
+  }
+
+  func erase(_ disk: DiskStorage, _ text: String) throws -> Int {
+    let bytes = try unlist(disk, text)
+    #expect(disk.submit(.erase(bytes, nil)))
+    disk.settle()
+    return bytes.reduce(0) { $0 + $1.count }
+  }
+
+  @Test func recordAndBytesAreGoneAndNeighboursStay() throws {
+    var random = SeededRandom(seed: 31)
+    let disk = try open()
+    let sizes = [700, 16_384, 100_000, 2_500_000]
+    let bodies = sizes.map { randomBytes($0, &random) }
+    let others = sizes.map { randomBytes($0, &random) }
+    for index in sizes.indices {
+      store(disk, "\(index)", bodies[index])
+      store(disk, "other \(index)", others[index])
+    }
+    disk.settle()
+    for index in sizes.indices {
+      #expect(try isOnDisk(Array(bodies[index].suffix(500))))
+      #expect(try erase(disk, "\(index)") == sizes[index])
+      #expect(try disk.record(disk.text("\(index)")) == nil)
+      for start in stride(from: 0, to: sizes[index] - 500, by: 50_000) {
+        #expect(try !isOnDisk(Array(bodies[index][start..<start + 500])), "\(sizes[index])")
+      }
+      #expect(try !isOnDisk(Array(bodies[index].suffix(100))))
+    }
+    for index in sizes.indices {
+      let record = try #require(try disk.record(disk.text("other \(index)")))
+      var found: [UInt8] = []
+      for (number, slice) in record.slices.enumerated() {
+        found += try #require(try disk.bytes(of: slice, record.bytes(ofSlice: number)))
+      }
+      #expect(found == others[index])
+    }
+    #expect(disk.counters.snapshot.erasedBytes == sizes.reduce(0, +))
+    #expect(try unlist(disk, "never there").isEmpty)
+  }
+
+  @Test func bytesThatLostTheirRecordAreFound() throws {
+    var random = SeededRandom(seed: 32)
+    let disk = try open()
+    let (first, second) = (randomBytes(40_000, &random), randomBytes(40_000, &random))
+    let bad = randomBytes(30_000, &random)
+    store(disk, "a", first)
+    disk.settle()
+    // Put again under another stamp, and a slice dropped.
+    store(disk, "a", second)
+    store(disk, "b", bad)
+    disk.settle()
+    let record = try #require(try disk.record(disk.text("b")))
+    #expect(
+      disk.submit(
+        .drop(key: disk.text("b"), stamp: record.stamp, index: 0, record.slices[0])))
+    // A slice that comes too late for its record.
+    let late = randomBytes(20_000, &random)
+    let buffer = SliceBuffer(late)
+    #expect(
+      disk.submit(.slice(key: disk.text("a"), stamp: 77, index: 0, buffer, nil)))
+    disk.settle()
+    #expect(try isOnDisk(Array(first.prefix(200))) && isOnDisk(Array(late.prefix(200))))
+    #expect(try erase(disk, "a") == 100_000)
+    #expect(try erase(disk, "b") == 30_000)
+    for body in [first, second, bad, late] {
+      #expect(try !isOnDisk(Array(body.prefix(200))))
+    }
+  }
+
+  @Test func aLifeThatEndsInBetweenLeavesItToTheNext() throws {
+    var random = SeededRandom(seed: 33)
+    let body = randomBytes(50_000, &random)
+    do {
+      let disk = try open()
+      store(disk, "a", body)
+      disk.settle()
+      #expect(try unlist(disk, "a").count == 1)
+      #expect(try isOnDisk(Array(body.prefix(200))))
+    }
+    _ = try open()
+    #expect(try !isOnDisk(Array(body.prefix(200))))
+  }
+
+  @Test func whatWasNeverCommittedGoesAtTheNextStart() throws {
+    var random = SeededRandom(seed: 34)
+    let (kept, lost) = (randomBytes(300_000, &random), randomBytes(300_000, &random))
+    do {
+      let disk = try open()
+      store(disk, "kept", kept)
+      disk.settle()
+      store(disk, "lost", lost)
+      while disk.counters.snapshot.queuedBytes > 0 { _ = disk.step(now: .zero, wallSeconds: wall) }
+    }
+    #expect(try isOnDisk(Array(lost.suffix(200))))
+    _ = try open()
+    #expect(try !isOnDisk(Array(lost.suffix(200))))
+    #expect(try isOnDisk(Array(kept.suffix(200))))
+  }
+
+  @Test func aSliceThatWasCheckedIsCheckedAgain() throws {
+    var random = SeededRandom(seed: 35)
+    let disk = try open()
+    let body = randomBytes(50_000, &random)
+    store(disk, "a", body)
+    disk.settle()
+    let slice = try #require(try disk.record(disk.text("a"))?.slices[0])
+    let pin = try #require(try disk.pin(slice.segment))
+    defer { disk.unpin(pin) }
+    try disk.verify(slice, pin, count: body.count)
+    #expect(disk.isVerified(slice, pin))
+    _ = try erase(disk, "a")
+    #expect(!disk.isVerified(slice, pin))
+    #expect(throws: Fault(.corrupt, .disk)) { try disk.verify(slice, pin, count: body.count) }
+  }
+}
