@@ -75,6 +75,14 @@ public enum Router {
     return .content(root: content.root)
   }
 
+  /// What follows the form in the canonical keys of all content under a root.
+  public static func place(of root: CID) -> [UInt8] {
+    var place = ByteBuffer(capacity: 64)
+    place.append(ContentPath.Namespace.ipfs.rawValue)
+    root.appendKey(to: &place)
+    return place.withReadable { $0.array }
+  }
+
   private static func refusal(_ error: ContentPathError) -> Route {
     switch error {
     case .notContent: .refuse(status: 404, .noSuchPath)
