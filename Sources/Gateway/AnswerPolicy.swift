@@ -16,7 +16,7 @@ enum AnswerPolicy {
   }
 
   /// No object is larger; keeps sums of offsets far from overflow.
-  private static let maximumBytes: Int64 = 1 << 50
+  static let maximumBytes: Int64 = 1 << 50
 
   /// Judges a 200 answer to `GET /ipfs/{root}…` without `format` (digest A2 of how gateways answer).
   ///
@@ -44,10 +44,9 @@ enum AnswerPolicy {
     while first < roots.byteCount, roots.byte(first) != UInt8(ascii: ",") { first += 1 }
     var last = roots.byteCount
     while last > 0, roots.byte(last - 1) != UInt8(ascii: ",") { last -= 1 }
-    guard let begins = cid(roots.extracting(0..<first)),
-      let ends = cid(roots.extracting(last..<roots.byteCount)), begins.isSameContent(as: root)
+    guard let begins = cid(roots.extracting(0..<first)), begins.isSameContent(as: root)
     else { return nil }
-    return ends
+    return last == 0 ? begins : cid(roots.extracting(last..<roots.byteCount))
   }
 
   private static func cid(_ text: RawSpan) -> CID? {

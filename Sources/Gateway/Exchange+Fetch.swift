@@ -82,7 +82,7 @@ extension Exchange {
       create: {
         Fill(
           key: key, canonicalKey: canonical, owner: worker.port, loop: worker.loop,
-          table: worker.gateway.fills)
+          table: worker.gateway.fills, budget: worker.gateway.memory)
       },
       reader: { ExchangeReader($0, on: worker.port, from: from, to: .max) })
     guard let joined else { return nil }
@@ -103,11 +103,27 @@ extension Exchange {
       driver.resume(record)
       if stream.isUntouched { outcome = begins(in: record) ? .hit : .partial }
     } else if !conditions.range.isEmpty || !stream.isUntouched {
-      driver.fetchHead()
+      driver.fetchHead(beside: stream.isUntouched ? guess(content) : nil)
     } else {
       driver.fetchWhole()
     }
     if stream.isUntouched { fillChanged() }
+  }
+
+  /// The client's part, where it can be asked for beside the head: what a bare dag-pb root names is
+  /// no raw leaf, which would have to be fetched whole and checked.
+  private func guess(_ content: CID) -> Range<Int64>? {
+    guard content.codec == .dagPB, root.end == path.count, conditions.ifRange.isEmpty,
+      conditions.ifMatch.isEmpty, conditions.ifNoneMatch.isEmpty,
+      let range = text.withReadable({ RangeRequest.parse($0.bytes(conditions.range)) })
+    else { return nil }
+    switch range.spec {
+    case .from(let first) where first > 0 && first <= AnswerPolicy.maximumBytes:
+      return first..<AnswerPolicy.maximumBytes + 1
+    case .closed(let first, let last) where first > 0 && first <= AnswerPolicy.maximumBytes:
+      return first..<min(last, AnswerPolicy.maximumBytes) + 1
+    default: return nil
+    }
   }
 
   private func currentRecord() -> Record? {
@@ -124,7 +140,7 @@ extension Exchange {
     }
   }
 
-  /// Whether every slice is here.
+  /// Whether every slice is here, those left out that were found bad: the index may still name them.
   private func isComplete(_ record: Record) -> Bool {
     (0..<record.sliceCount).allSatisfy { hasSlice($0, of: record) }
   }
@@ -140,7 +156,8 @@ extension Exchange {
   }
 
   private func hasSlice(_ number: Int, of record: Record) -> Bool {
-    worker.hasSlice(number, of: key, record.sliceShift, Int64(record.totalBytes))
+    let slice = worker.goodSlice(number, of: key, record.sliceShift, Int64(record.totalBytes))
+    return slice != nil && slice != unreadable
   }
 
   private var hasQuery: Bool {
@@ -295,25 +312,36 @@ extension Exchange {
     leaveFill()
     // What another client's part could not be kept for says nothing of the whole, which can be checked.
     let wasAnothers = fault == Fault(.mismatch, .own) && conditions.range.isEmpty
-    if fault.kind == .cancelled || wasAnothers, beginnings < GatewayOptions.newBeginnings, !isAlone
-    {
+    let mayBeginAnew = fault.kind == .cancelled || wasAnothers
+    // A beginning that brought a slice was worth it: the next is a first one again.
+    if position - lastBeginning >= Int64(1) << Int64(sliceShift) { beginnings = 0 }
+    if mayBeginAnew, beginnings < GatewayOptions.newBeginnings, !isAlone {
       beginnings += 1
+      lastBeginning = position
       if stream.isUntouched { fetch() } else { deliver() }
     } else if stream.isUntouched {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.
       let mayAskAlone = !isAlone && !isUnchecked
       if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
-        reason = fault.side == .own ? "foreign_answer" : "truncated"
+        reason = Self.reason(of: fault)
         passThrough(range: clientRange)
       } else {
         refuse(fault)
       }
-    } else if !isAlone, !isUnchecked, !conditions.range.isEmpty, !hasAskedAlone {
+    } else if !isAlone, !isUnchecked, !hasAskedAlone,
+      !conditions.range.isEmpty || fault == Fault(.exhausted, .own)
+    {
       askForRest()
     } else {
       breakOff()
     }
+  }
+
+  /// Why an answer goes past the fill that could not give it.
+  private static func reason(of fault: Fault) -> StaticString {
+    if fault.side != .own { return NotStored.truncated.name }
+    return fault == Fault(.exhausted, .own) ? NotStored.memory.name : NotStored.foreignAnswer.name
   }
 
   private func refuse(_ fault: Fault) {
@@ -328,6 +356,7 @@ extension Exchange {
     switch fault.kind {
     case .connect, .unavailable: "no upstream server could be reached; try again later"
     case .timeout: "the upstream server did not answer in time; the content may have no provider"
+    case .exhausted: "the gateway has no room left for this; try again later"
     case .mismatch: "the upstream server's bytes are not those of the CID; try again later"
     default: "the upstream server broke off before it answered; try again later"
     }

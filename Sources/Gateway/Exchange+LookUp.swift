@@ -41,7 +41,8 @@ extension Exchange {
       }
       return found ?? .nothing
     } catch {
-      worker.log.error("the index cannot be read", metadata: ["fault": .string(error.name)])
+      // Storage tells the log, and opens the index again.
+      worker.counters.add(.indexFault)
       return .nothing
     }
   }

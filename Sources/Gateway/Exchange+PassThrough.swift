@@ -83,7 +83,8 @@ extension Exchange {
   private func begin(_ request: FillRequest) {
     outcome = .bypass
     let fill = Fill(
-      key: key, canonicalKey: [], owner: worker.port, loop: worker.loop, table: nil)
+      key: key, canonicalKey: [], owner: worker.port, loop: worker.loop, table: nil,
+      budget: worker.gateway.memory)
     let reader = ExchangeReader(fill, on: worker.port, from: 0, to: .max)
     fill.admit(reader)
     reader.exchange = self

@@ -21,6 +21,8 @@ final class Exchange: Responder {
   let worker: GatewayWorker
   /// The client; nil between requests.
   var stream: ClientStream?
+  /// Its place among the worker's exchanges.
+  var slot = 0
   /// Which use of this object is running; messages of an earlier one are stale.
   var life: UInt64 = 0
 
@@ -58,8 +60,14 @@ final class Exchange: Responder {
   var mustAgree = false
   /// Bytes that a disk thread has just read: taken once without asking whether they are in memory.
   var justRead: (slice: Slice, place: Int, count: Int)?
-  /// A slice that the disk could not give: looked for no further.
+  /// The slice last passed over, since it is bad or cannot be had now: looked for no further.
   var unreadable: Slice?
+  /// The slice last checked for this answer, which may be one that has no marks.
+  var checked: Slice?
+  /// The slice last read from the disk for this answer, and whether it is to leave memory after it.
+  var broughtIn: (slice: StoredSlice, isPassing: Bool)?
+  /// The slice whose hit was noted last; -1 for none.
+  var noted = -1
   var reader: ExchangeReader?
   /// Where the reader's first byte lies in the object: above 0 for a part asked for by itself.
   var readerBase: Int64 = 0
@@ -69,6 +77,8 @@ final class Exchange: Responder {
   var hasAskedAlone = false
   /// How often it has begun anew, after a fill that was given up or lost what it had.
   var beginnings = 0
+  /// Where it last began anew.
+  var lastBeginning: Int64 = 0
   var isWaitingForDisk = false
 
   /// What the cache did for a request; the names are stable, in logs and metrics.
@@ -126,10 +136,14 @@ final class Exchange: Responder {
     mustAgree = false
     justRead = nil
     unreadable = nil
+    checked = nil
+    broughtIn = nil
+    noted = -1
     readerBase = 0
     restEtag = nil
     hasAskedAlone = false
     beginnings = 0
+    lastBeginning = 0
     isWaitingForDisk = false
     sliceShift = worker.sliceShift
   }
@@ -166,6 +180,7 @@ final class Exchange: Responder {
   private func conclude() {
     guard stream != nil else { return }
     stream = nil
+    letGo()
     leaveFill()
     life &+= 1
     worker.recycle(self)

@@ -19,6 +19,10 @@ final class Fetch: UpstreamConsumer {
   private var end = Int64.max
   private var current: (index: Int, buffer: SliceBuffer)?
   private var stopsAfterSlice = false
+  /// Whether it began before the object's head was known: then that head decides what it is worth.
+  private let isEarly: Bool
+  /// The answer to such a fetch, while that head is not known.
+  private var early: PartHead?
   private var isOver = false
 
   init(_ driver: FillDriver, number: Int, _ kind: Kind, slices: Range<Int>) {
@@ -27,6 +31,7 @@ final class Fetch: UpstreamConsumer {
     self.kind = kind
     self.slices = slices
     position = Int64(slices.lowerBound) << Int64(driver.sliceShift)
+    isEarly = kind == .run && driver.head == nil
   }
 
   func start() {
@@ -34,9 +39,8 @@ final class Fetch: UpstreamConsumer {
     var asked = UpstreamRequest(
       method: kind == .head ? .head : request.method, target: request.target, host: request.host,
       fields: request.fields)
-    if kind == .run, let total = driver.head?.totalBytes {
-      let size = Int64(1) << Int64(driver.sliceShift)
-      end = min(Int64(slices.upperBound) * size, total)
+    if kind == .run {
+      setEnd()
       asked.firstByte = position
       asked.lastByte = end - 1
     }
@@ -45,15 +49,44 @@ final class Fetch: UpstreamConsumer {
     call.start()
   }
 
+  /// Finds out where a run ends, as far as that is known.
+  private func setEnd() {
+    let upper = Int64(slices.upperBound) << Int64(driver.sliceShift)
+    end = min(upper, driver.head?.totalBytes ?? .max)
+  }
+
+  /// The object's head has become known: what an early fetch has, or will get, is worth something if
+  /// it is of that object; else it goes without a word, and who waited for it asks anew.
+  func headIsKnown() {
+    guard isEarly, !isOver else { return }
+    setEnd()
+    if position >= end {
+      stop(nil)
+    } else if let early {
+      self.early = nil
+      if fits(early) { call?.resume() } else { stop(nil) }
+    }
+  }
+
+  /// There will be no head that an early fetch could belong to.
+  func headIsLost() {
+    if isEarly { stop(nil) }
+  }
+
   /// Whether it brings a part for some readers, and not the whole for all.
   var isRun: Bool { kind == .run }
 
   func roomMade() { call?.resume() }
 
+  /// There has been no memory for too long.
+  func starved() {
+    if current == nil { stop(Fault(.exhausted, .own)) }
+  }
+
   /// Nobody waits: finishes what is nearly done, else the slice under way, else stops at once.
   func abandoned() {
     guard !isOver else { return }
-    guard driver.isKept else {
+    guard driver.isKept, driver.isOfUse else {
       stop(nil)
       return
     }
@@ -77,26 +110,28 @@ final class Fetch: UpstreamConsumer {
       driver.opened(head, text: text, by: server)
       if driver.isKept, let total = driver.head?.totalBytes { end = total }
     case .run:
-      if !fits(head, text: text) { stop(Fault(.malformed, .upstream)) }
+      let part = PartHead(head, text: text)
+      if driver.head == nil {
+        early = part
+      } else if !fits(part) {
+        stop(isEarly ? nil : Fault(.malformed, .upstream))
+      }
     }
   }
 
   /// Whether a part is the one asked for, of the same object (digest A5: nothing else is spliced).
-  private func fits(_ head: ResponseHead, text: RawSpan) -> Bool {
-    guard let known = driver.head, let total = known.totalBytes,
-      let etag = head.value(.etag), text.bytes(etag).equals(known.etag.rawBytes),
-      head.value(.contentEncoding) == nil, !head.isChunked
+  private func fits(_ part: PartHead) -> Bool {
+    guard let known = driver.head, let total = known.totalBytes, part.etag == known.etag,
+      part.isPlain
     else { return false }
-    if head.status == 200 { return position == 0 && end == total && head.contentLength == total }
-    guard head.status == 206, let place = head.value(.contentRange),
-      let range = ContentRange.parse(text.bytes(place)), !range.isUnsatisfied
-    else { return false }
+    if part.status == 200 { return position == 0 && end == total && part.length == total }
+    guard part.status == 206, let range = part.range, !range.isUnsatisfied else { return false }
     return range.first == position && range.last == end - 1 && range.total == total
-      && head.contentLength == end - position
+      && part.length == end - position
   }
 
   override func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
-    if isOver || kind == .head { return false }
+    if isOver || kind == .head || driver.head == nil && isEarly { return false }
     guard let (index, buffer) = currentSlice() else { return false }
     let before = buffer.count
     let count = unsafe buffer.fill(read)
@@ -106,16 +141,21 @@ final class Fetch: UpstreamConsumer {
     return !isOver
   }
 
+  /// Whether a slice is here, or a fetch that began further on will bring it.
+  private func isTaken(_ index: Int) -> Bool {
+    driver.fill.isTaken(slice: index, from: max(slices.lowerBound, index - 1))
+  }
+
   /// The buffer that the next bytes belong in; nil where there is no room, or no need.
   private func currentSlice() -> (index: Int, buffer: SliceBuffer)? {
     if let current { return current }
     let index = Int(position >> Int64(driver.sliceShift))
-    if position >= end || driver.isKept && driver.fill.isTaken(slice: index, besides: number) {
-      // The rest has come another way.
+    if position >= end || driver.isKept && isTaken(index) || !driver.isOfUse {
+      // The rest has come another way, or is for nobody.
       stop(nil)
       return nil
     }
-    guard driver.hasRoom, let buffer = driver.fill.buffer(slice: index) else { return nil }
+    guard driver.hasRoom, let buffer = driver.buffer(slice: index) else { return nil }
     current = (index, buffer)
     driver.fill.setFetch(
       number, index..<max(slices.upperBound, index + 1), inOrder: driver.isInOrder)
@@ -134,7 +174,7 @@ final class Fetch: UpstreamConsumer {
     guard !isOver else { return }
     switch kind {
     case .head: over(nil)
-    case .run: over(position == end ? nil : Fault(.closed, .upstream))
+    case .run: over(position == end || early != nil ? nil : Fault(.closed, .upstream))
     case .whole:
       guard driver.isKept else {
         if driver.request.method != .head { driver.fill.ended(at: position) }
@@ -151,8 +191,12 @@ final class Fetch: UpstreamConsumer {
 
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
-    over(fault)
+    // What was only a guess has not failed anybody yet.
+    over(isEarly && driver.head == nil ? nil : fault)
   }
+
+  /// Ends it for good.
+  func cut() { stop(Fault(.cancelled, .own)) }
 
   private func stop(_ fault: Fault?) {
     guard !isOver else { return }
@@ -169,5 +213,23 @@ final class Fetch: UpstreamConsumer {
     }
     if whole && driver.completedWhole() { driver.fill.setWhole() }
     driver.ended(self, fault)
+  }
+}
+
+/// What the head of a part's answer says of its place, kept until it can be held against the object's.
+private struct PartHead {
+  let status: Int
+  let etag: [UInt8]
+  let range: ContentRange?
+  let length: Int64?
+  /// Whether the body is the bytes as they are: not encoded, and of a length that was told.
+  let isPlain: Bool
+
+  init(_ head: ResponseHead, text: RawSpan) {
+    status = head.status
+    etag = head.value(.etag).map { text.bytes($0).array } ?? []
+    range = head.value(.contentRange).flatMap { ContentRange.parse(text.bytes($0)) }
+    length = head.contentLength
+    isPlain = head.value(.contentEncoding) == nil && !head.isChunked
   }
 }

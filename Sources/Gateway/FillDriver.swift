@@ -43,13 +43,19 @@ final class FillDriver: FillSource {
   private var jobs: [WriteJob] = []
   private var retry: JobRetry?
   private var isOver = false
+  /// Its number among the worker's drivers.
+  private let number: Int
+  /// Kept by `StarvingFills`.
+  var hunger = StarvingFills.Hunger.none
 
   init(_ worker: GatewayWorker, _ fill: Fill, _ request: FillRequest) {
     self.worker = worker
     self.fill = fill
     self.request = request
     sliceShift = worker.sliceShift
+    number = worker.drivers.nextNumber
     super.init()
+    worker.drivers.add(self, number)
     worker.counters.adjust(.fillsActive, by: 1)
     worker.counters.add(.fill)
   }
@@ -63,8 +69,15 @@ final class FillDriver: FillSource {
 
   /// Asks for the head alone, since a part is wanted of something unknown: what a part says of its
   /// type is not to be trusted.
-  func fetchHead() {
+  ///
+  /// `guess`, where it is given, is the part that is most likely wanted: it is asked for at once, and
+  /// waits for the head to say whether it is of use.
+  func fetchHead(beside guess: Range<Int64>? = nil) {
     begin(.head, slices: 0..<0)
+    guard let guess else { return }
+    let first = Int(guess.lowerBound >> Int64(sliceShift))
+    let last = Int((guess.upperBound - 1) >> Int64(sliceShift))
+    begin(.run, slices: first..<min(last, first + GatewayOptions.runSlices - 1) + 1)
   }
 
   /// Goes on from a record of which slices are missing; readers say which.
@@ -82,6 +95,7 @@ final class FillDriver: FillSource {
   private func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
     let fetch = Fetch(self, number: nextFetch, kind, slices: slices)
     nextFetch += 1
+    if fetches.isEmpty, case .served = hunger { hunger = .none }
     fetches.append(fetch)
     fill.setFetching(true)
     if !slices.isEmpty { fill.setFetch(fetch.number, slices) }
@@ -115,8 +129,8 @@ final class FillDriver: FillSource {
     }
     var upper = slice + 1
     while upper < last, upper - slice < GatewayOptions.runSlices,
-      !fill.isTaken(slice: upper, besides: -1),
-      !worker.hasSlice(upper, of: fill.key, sliceShift, total)
+      !fill.isTaken(slice: upper, from: slice),
+      worker.goodSlice(upper, of: fill.key, sliceShift, total) == nil
     {
       upper += 1
     }
@@ -135,8 +149,36 @@ final class FillDriver: FillSource {
   /// Whether bytes must come in order, for their check.
   var isInOrder: Bool { verification != nil }
 
+  // MARK: Memory
+
+  /// A buffer for a slice; nil where the fetch must pause, and will be told when to ask again.
+  func buffer(slice index: Int) -> SliceBuffer? {
+    // Who has a reserve must not queue: those before it may be waiting for just that.
+    guard !fill.isKept || worker.starving.mayAsk(self) || fill.hasReserve else {
+      worker.starving.add(self, bytes: Int(min(head?.totalBytes ?? .max, 1 << Int64(sliceShift))))
+      return nil
+    }
+    let buffer = fill.buffer(slice: index)
+    let lacking = buffer == nil ? fill.lackingBytes : 0
+    if lacking > 0 {
+      worker.starving.add(self, bytes: lacking)
+    } else if case .served = hunger {
+      hunger = .none
+    }
+    return buffer
+  }
+
+  /// Gives up what could get no memory: readers go on without this fill.
+  func starved() {
+    worker.counters.add(.notStored(.memory))
+    for fetch in fetches { fetch.starved() }
+  }
+
   /// Whether nobody waits any more.
   var isAbandoned: Bool { !fill.hasReaders }
+
+  /// Whether bytes that come are for anybody: for readers, or for the cache.
+  var isOfUse: Bool { fill.isKept || fill.hasReaders }
 
   // MARK: What fetches bring
 
@@ -176,6 +218,10 @@ final class FillDriver: FillSource {
     if let subject, total <= GatewayOptions.verifiedBytes {
       verification = Verification(subject)
     }
+    if isInOrder {
+      // Nobody may ask for a slice by itself now, however far ahead of the fetch.
+      for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
+    }
     if verification != nil && total == 0 {
       // Nothing to hold back: checked before anything is said of it.
       if completedWhole() { fill.open(head, kept: true, sliceShift: sliceShift) }
@@ -195,10 +241,12 @@ final class FillDriver: FillSource {
     else {
       // Whoever waits asks for its part by itself.
       fill.fail(Fault(.mismatch, .own))
+      for fetch in fetches { fetch.headIsLost() }
       return
     }
     if subject != nil, answer.contentLength ?? 0 <= GatewayOptions.verifiedBytes {
       // A part could not be checked against the CID: all of it can.
+      for fetch in fetches { fetch.headIsLost() }
       fetchWhole()
       return
     }
@@ -208,6 +256,7 @@ final class FillDriver: FillSource {
     isKept = true
     stamp = worker.gateway.storage.newStamp()
     putRecord(isVerified: false)
+    for fetch in fetches { fetch.headIsKnown() }
     fill.open(head, kept: true, sliceShift: sliceShift)
   }
 
@@ -257,10 +306,11 @@ final class FillDriver: FillSource {
   func ended(_ fetch: Fetch, _ fault: Fault?) {
     fetches.removeAll { $0 === fetch }
     if let fault, fetch.isRun {
-      fill.failReaders(at: fetch.slices, fault)
+      fill.failFetch(fetch.number, fault)
     } else if let fault {
-      if isKept { worker.counters.add(.notStored(.truncated)) }
+      if isKept && fault.side != .own { worker.counters.add(.notStored(.truncated)) }
       fill.fail(fault)
+      if head == nil { for other in fetches { other.headIsLost() } }
     } else if verification != nil && fetches.isEmpty {
       // Half of what can only be checked as a whole is of no use.
       fill.fail(Fault(.cancelled, .own))
@@ -275,6 +325,21 @@ final class FillDriver: FillSource {
     }
   }
 
+  /// Ends it at once: what it brings is being removed.
+  ///
+  /// Jobs that the writer has already are done before the removal's own.
+  func cut() {
+    verification = nil
+    fill.stopKeeping()
+    fill.fail(Fault(.cancelled, .own))
+    let given = jobs.count
+    jobs = []
+    for _ in 0..<given { fill.writeEnded() }
+    for fetch in fetches { fetch.cut() }
+    fill.setFetching(false)
+    leave()
+  }
+
   private func leave() {
     guard !isOver, fetches.isEmpty, jobs.isEmpty else { return }
     // Kept on: readers may want other slices. What is not kept has nothing more to give.
@@ -282,6 +347,7 @@ final class FillDriver: FillSource {
   }
 
   deinit {
+    worker.drivers.remove(number)
     worker.counters.adjust(.fillsActive, by: -1)
   }
 
@@ -318,7 +384,7 @@ final class FillDriver: FillSource {
   }
 
   private func submit(_ job: WriteJob) {
-    if jobs.isEmpty, worker.gateway.storage.submit(job) { return }
+    if jobs.isEmpty, worker.gateway.storage.submit(job, isAnnounced: true) { return }
     jobs.append(job)
     if retry == nil { retry = JobRetry(self, worker.loop) }
   }
@@ -326,7 +392,9 @@ final class FillDriver: FillSource {
   /// Offers waiting jobs again; true when none is left.
   func submitWaiting() -> Bool {
     var taken = 0
-    while taken < jobs.count, worker.gateway.storage.submit(jobs[taken]) { taken += 1 }
+    while taken < jobs.count, worker.gateway.storage.submit(jobs[taken], isAnnounced: true) {
+      taken += 1
+    }
     jobs.removeFirst(taken)
     guard jobs.isEmpty else { return false }
     jobsDone()
@@ -352,6 +420,26 @@ final class FillDriver: FillSource {
       roomMade()
     }
   }
+}
+
+/// The drivers of a worker, those included whose fill has left the table and still brings bytes.
+struct FillDrivers {
+  private struct Place {
+    weak var driver: FillDriver?
+  }
+
+  private var places: [Int: Place] = [:]
+  private(set) var nextNumber = 0
+
+  mutating func add(_ driver: FillDriver, _ number: Int) {
+    places[number] = Place(driver: driver)
+    nextNumber += 1
+  }
+
+  mutating func remove(_ number: Int) { places[number] = nil }
+
+  /// In the order in which they began.
+  var all: [FillDriver] { places.sorted { $0.key < $1.key }.compactMap(\.value.driver) }
 }
 
 /// The check of a whole body against its CID, as its bytes arrive in order.

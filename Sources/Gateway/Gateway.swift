@@ -5,7 +5,6 @@ public import HTTP
 public import HTTP1
 public import Logging
 public import Server
-internal import Synchronization
 internal import System
 public import Telemetry
 public import Upstreams
@@ -13,20 +12,27 @@ public import Upstreams
 /// What all workers of the gateway share: the cache, the fills in flight, the upstreams.
 public final class Gateway: Sendable {
   public let options: GatewayOptions
-  public let storage: Storage
+  public let storage: DiskStorage
   public let fills = FillTable()
+  /// What bounds the memory of all fills together.
+  public let memory: SliceBudget
   public let region: UpstreamRegion
-  /// Reads what is not in memory; nil on a simulated loop, whose storage never waits.
-  let disk: DiskQueue?
+  /// Reads what is not in memory.
+  let disk: DiskQueue
   let log: Logger
-  /// When the log last told of a disk that takes nothing, in nanoseconds; 0 before.
-  private let lastDiskWarning = Atomic<Int64>(0)
+  let badSlices = BadSlices()
+  let passing = PassingSlices(memory: MemoryLimit.bytes)
+  let crew = GatewayCrew()
+  private let diskWarnings = LogPace()
+  private let sliceWarnings = LogPace()
 
   public init(
-    options: GatewayOptions, storage: Storage, region: UpstreamRegion, disk: DiskQueue?, log: Logger
+    options: GatewayOptions, storage: DiskStorage, region: UpstreamRegion, disk: DiskQueue,
+    log: Logger
   ) {
     self.options = options
     self.storage = storage
+    memory = SliceBudget(limit: max(options.sliceMemory, 4 * storage.options.sliceSize))
     self.region = region
     self.disk = disk
     self.log = log
@@ -36,13 +42,21 @@ public final class Gateway: Sendable {
   ///
   /// Called on the cache writer's thread, whose clock this is; each refusal is counted by the storage.
   func diskRefused(_ fault: Fault) {
-    let now = Clock.now.nanoseconds
-    let last = lastDiskWarning.load(ordering: .relaxed)
-    guard last == 0 || now - last > Interval.seconds(10).nanoseconds else { return }
-    lastDiskWarning.store(now, ordering: .relaxed)
+    guard diskWarnings.due(at: Clock.now) != nil else { return }
     log.warning(
       "the cache's disk takes nothing: answers are given without being kept",
       metadata: ["fault": .string(fault.name), "why": .string(SystemError.text(fault.errno))])
+  }
+
+  /// Tells the log of slices that could not be used, at most every ten seconds.
+  func sliceWasBad(_ fault: Fault, now: Instant) {
+    guard let count = sliceWarnings.due(at: now) else { return }
+    log.warning(
+      "stored slices cannot be used and are fetched again",
+      metadata: [
+        "count": .stringConvertible(count), "fault": .string(fault.name),
+        "errno": .stringConvertible(fault.errno),
+      ])
   }
 }
 
@@ -54,13 +68,19 @@ public final class GatewayWorker: RequestHandler {
   let port: WorkerPort
   let pool: UpstreamPool
   let sliceShift: UInt8
-  let index: StorageReader
+  let index: IndexReader
+  let starving: StarvingFills
   var residency = ResidencyMemory()
+  var checks = SliceChecks()
+  /// Room for one small body that is looked at before it is sent.
+  var scratch = ByteBuffer(capacity: GatewayOptions.copiedBytes)
   var accessLog: AccessLogBuffer?
   /// Set by the program when it stops: `/health` says so.
   public var isDraining = false
+  var drivers = FillDrivers()
   private var idle: [Exchange] = []
-  private var active = 0
+  /// Those that live a request now; each knows its place.
+  private var active: [Exchange] = []
 
   var log: Logger { gateway.log }
 
@@ -76,13 +96,18 @@ public final class GatewayWorker: RequestHandler {
     pool = UpstreamPool(
       loop: loop, region: gateway.region, options: gateway.options.upstream, counters: counters)
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
-    index = try gateway.storage.reader()
+    let mailbox = loop.mailbox
+    // A message ends the loop's turn, and with it the hold on an index that closes.
+    index = try gateway.storage.reader { mailbox.post {} }
+    starving = StarvingFills(loop, gateway.memory)
     self.accessLog = accessLog.map { AccessLogBuffer(writer: $0, now: loop.now) }
     loop.endOfTurn.append { [unowned self] in endTurn() }
+    gateway.crew.join(self)
   }
 
   private func endTurn() {
     index.endTurn()
+    gateway.storage.announce()
     accessLog?.flushIfDue(now: loop.now)
     counters.add(.loopTurn)
     counters.observe(.loopLag, loop.lag)
@@ -90,40 +115,78 @@ public final class GatewayWorker: RequestHandler {
 
   /// Ends what the worker keeps open; after its server has drained.
   public func close() {
+    gateway.crew.leave(port.number)
     pool.closeIdle()
+    starving.close()
     accessLog?.flush()
     // Worker and exchanges hold each other.
     idle = []
+    checks = SliceChecks()
     loop.endOfTurn = []
   }
 
   // MARK: Requests
 
   public func handle(_ request: RequestHead, text: RawSpan, on stream: ClientStream) {
-    let exchange = idle.popLast() ?? Exchange(self)
-    active += 1
-    counters.set(.exchangesActive, active)
-    exchange.run(request, text: text, on: stream)
+    nextExchange().run(request, text: text, on: stream)
   }
 
   public func refuse(_ refusal: Refusal, on stream: ClientStream) {
+    nextExchange().refuse(refusal, on: stream)
+  }
+
+  private func nextExchange() -> Exchange {
     let exchange = idle.popLast() ?? Exchange(self)
-    active += 1
-    exchange.refuse(refusal, on: stream)
+    exchange.slot = active.count
+    active.append(exchange)
+    counters.set(.exchangesActive, active.count)
+    return exchange
   }
 
   /// Takes back an exchange that has ended.
   func recycle(_ exchange: Exchange) {
-    active -= 1
-    counters.set(.exchangesActive, active)
+    let last = active.removeLast()
+    if last !== exchange {
+      active[exchange.slot] = last
+      last.slot = exchange.slot
+    }
+    counters.set(.exchangesActive, active.count)
     if idle.count < GatewayOptions.pooledExchanges { idle.append(exchange) }
+  }
+
+  // MARK: Removals
+
+  /// Breaks off all answers that give something that is being removed; how many they are.
+  func breakOff(_ subject: RemovalSubject) -> Int {
+    // What this turn still does shall not see the index as it was.
+    index.endTurn()
+    let given = active.filter { exchange in
+      exchange.canonicalKey.withReadable { $0.byteCount > 0 && subject.matches($0) }
+    }
+    for exchange in given { exchange.breakOff() }
+    return given.count
+  }
+
+  /// Cuts the fills of this worker that bring such; how many they are.
+  func cutFills(_ subject: RemovalSubject) -> Int {
+    let brought = drivers.all.filter { driver in
+      let key = driver.fill.canonicalKey
+      return subject.matches(key.rawBytes)
+    }
+    for driver in brought { driver.cut() }
+    return brought.count
   }
 
   // MARK: The index
 
-  /// Whether the index has a slice of a key, in a segment that can still be read.
-  func hasSlice(_ number: Int, of key: Digest128, _ shift: UInt8, _ total: Int64) -> Bool {
-    locate(slice: number, of: key, shift, total) != nil
+  /// Where the index says that a slice lies that was not found bad since; for who plans a fetch.
+  func goodSlice(
+    _ number: Int, of key: Digest128, _ shift: UInt8, _ total: Int64
+  ) -> Slice? {
+    guard let slice = locate(slice: number, of: key, shift, total),
+      !gateway.badSlices.contains(slice)
+    else { return nil }
+    return slice
   }
 
   /// Where the index says that a slice lies; nil where it has none, or cuts the object otherwise.
@@ -177,6 +240,7 @@ extension Counter {
     case .mismatch: .notStoredMismatch
     case .truncated: .notStoredTruncated
     case .disk: .notStoredDisk
+    case .memory: .notStoredMemory
     }
   }
 }

@@ -4,15 +4,25 @@ public import Upstreams
 /// What an operator may set about the gateway itself.
 public struct GatewayOptions: Sendable {
   public var upstream = UpstreamOptions()
+  /// Bytes of memory that slices on their way to the disk may take, of all fills together; slices
+  /// that are passed on may take half as much beside them.
+  ///
+  /// Enough to keep 200 fetches and the cache writer busy, small beside a machine's memory. At least
+  /// four slices.
+  public var sliceMemory = 256 << 20
 
   public init() {}
 
   /// Bodies below this many bytes follow their head in one send, by copy.
   static let copiedBytes = 16 * 1024
   /// What one exchange sends in a turn before others get theirs.
-  static let bytesPerTurn = 1 << 20
+  ///
+  /// Copied into a socket within some 0.1 ms, which is what small answers then wait for each large one.
+  static let bytesPerTurn = 256 << 10
   /// What the disk threads read ahead of a sendfile that would wait.
   static let readAheadBytes = 512 * 1024
+  /// What is read around a small body that shares its pages with others.
+  static let packedBlockBytes = 16 * 1024
   /// A download nobody waits for any more is finished if so few bytes are missing.
   static let worthFinishing: Int64 = 4 << 20
   /// How often jobs are offered again to a cache writer whose queue was full.
@@ -21,6 +31,12 @@ public struct GatewayOptions: Sendable {
   static let writerPatience = Interval.seconds(1)
   /// Slices that may wait for such a writer before a fetch pauses.
   static let waitingJobs = 8
+  /// How often it is looked for memory for the fills that wait for some.
+  static let memoryPause = Interval.milliseconds(5)
+  /// How long a fill waits for memory before its readers go on without it.
+  ///
+  /// Longer than a herd of thousands waits for the disk; what takes longer are upstreams that trickle.
+  static let memoryPatience = Interval.seconds(10)
   /// Slices looked up in the index to find how far a fetch must go.
   static let runSlices = 256
   /// Larger bodies are not held in memory for a check against their CID.

@@ -35,6 +35,13 @@ struct ResidencyMemory {
       range: range, count: UInt32(clamping: count), since: Self.milliseconds(now))
   }
 
+  /// Forgets what begins at an offset of a segment.
+  mutating func forget(_ segment: UInt32, _ offset: Int) {
+    let range = Self.range(segment, offset)
+    let place = Self.place(range)
+    if entries[place].range == range { entries[place] = Entry() }
+  }
+
   private static func range(_ segment: UInt32, _ offset: Int) -> UInt64 {
     UInt64(segment) << 32 | UInt64(UInt32(truncatingIfNeeded: offset))
   }

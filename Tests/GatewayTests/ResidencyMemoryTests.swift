@@ -19,6 +19,15 @@ import Testing
     #expect(!memory.covers(1, 4097, 1, start))
   }
 
+  @Test func forgets() {
+    var memory = ResidencyMemory()
+    memory.note(1, 4096, 100, start)
+    memory.forget(1, 8192)
+    #expect(memory.covers(1, 4096, 100, start))
+    memory.forget(1, 4096)
+    #expect(!memory.covers(1, 4096, 100, start))
+  }
+
   @Test func aPlaceNeverUsedCoversNothing() {
     let memory = ResidencyMemory()
     // By name: a failing expectation would print the whole table.
