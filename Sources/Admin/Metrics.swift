@@ -1,5 +1,6 @@
 internal import Cache
 internal import Gateway
+internal import System
 internal import Telemetry
 internal import Upstreams
 
@@ -11,6 +12,12 @@ enum Metrics {
       MetricValue(
         "sluice_fills_in_flight", .gauge, help: "Objects being fetched, joined or committed.",
         .integer(subject.gateway.fills.count)))
+    values += memory(subject.gateway.memory)
+    values.append(
+      MetricValue(
+        "sluice_worker_major_faults_total", .counter,
+        help: "Times that a worker waited for the disk at a page of the index or of the program.",
+        .integer(ThreadFaults.major(ofThreads: "worker-"))))
     values += upstreams(subject.gateway.region)
     values += subject.accessLog?.metrics ?? []
     values.append(
@@ -20,7 +27,7 @@ enum Metrics {
     return values
   }
 
-  private static func cache(_ storage: Storage) -> [MetricValue] {
+  private static func cache(_ storage: DiskStorage) -> [MetricValue] {
     let now = storage.counters.snapshot
     return [
       MetricValue(
@@ -37,6 +44,24 @@ enum Metrics {
         "sluice_cache_evictions_total", .counter, help: "Segments evicted.",
         .integer(now.evictions)),
       MetricValue(
+        "sluice_cache_moved_slices_total", .counter,
+        help: "Slices that outlived their segment since they had been hit.",
+        .integer(now.movedSlices)),
+      MetricValue(
+        "sluice_cache_forgotten_keys_total", .counter,
+        help: "Names of evicted content taken out of the index.", .integer(now.forgottenKeys)),
+      MetricValue(
+        "sluice_cache_erased_bytes_total", .counter,
+        help: "Bytes taken off the disk by removals.", .integer(now.erasedBytes)),
+      MetricValue(
+        "sluice_cache_oldest_segment_timestamp_seconds", .gauge,
+        help: "When the oldest content in the cache was fetched; 0 for an empty cache.",
+        .integer(now.oldestSegment)),
+      MetricValue(
+        "sluice_cache_reopenings_total", .counter,
+        help: "Times that the cache was opened anew, since its index broke or its folder went.",
+        .integer(now.reopenings)),
+      MetricValue(
         "sluice_cache_commit_sequence", .counter,
         help: "Commits of the index; what had been written when it rose survives a crash.",
         .integer(Int(truncatingIfNeeded: now.sequence))),
@@ -51,6 +76,19 @@ enum Metrics {
         "sluice_cache_queued_bytes", .gauge, help: "Bytes waiting for the cache writer.",
         .integer(now.queuedBytes)),
     ]
+  }
+
+  private static func memory(_ budget: SliceBudget) -> [MetricValue] {
+    let parts = [
+      ("kept", budget.bytes(.kept)), ("passed", budget.bytes(.passed)),
+      ("idle", SliceBudget.idleBytes),
+    ]
+    return parts.map { use, bytes in
+      MetricValue(
+        "sluice_slice_memory_bytes", .gauge,
+        help: "Memory of slices: on their way to the disk, passed on, or ready for the next ones.",
+        labels: [MetricValue.Label("use", use)], .integer(bytes))
+    }
   }
 
   private static func upstreams(_ region: UpstreamRegion) -> [MetricValue] {

@@ -50,6 +50,21 @@ extension Kind<Interval> {
   }
 }
 
+extension Kind<Settings.MaxAge> {
+  static func maxAge(_ range: ClosedRange<Interval>) -> Kind {
+    let duration = Kind<Interval>.duration(range)
+    return Kind(
+      expected: "off or \(duration.expected)",
+      read: { $0 == "off" ? .off : duration.read($0).map { .after($0) } },
+      show: { age in
+        switch age {
+        case .off: "off"
+        case .after(let interval): duration.show(interval)
+        }
+      })
+  }
+}
+
 extension Kind<HostPort> {
   /// An address of this machine; port 0 leaves the choice to the system.
   static let ownAddress = Kind(

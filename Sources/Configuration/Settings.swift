@@ -36,6 +36,14 @@ public struct Settings: Equatable, Sendable {
     public var maxSize = 10 << 30
     /// Bytes; a power of two.
     public var sliceSize = 1 << 20
+    public var maxAge = MaxAge.off
+  }
+
+  /// How long content stays at most.
+  public enum MaxAge: Equatable, Sendable {
+    /// As long as there is room.
+    case off
+    case after(Interval)
   }
 
   /// Upstream servers near to each other.

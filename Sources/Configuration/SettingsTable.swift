@@ -31,6 +31,9 @@ enum SettingsTable {
     Setting(
       "cache.slice_size", \.cache.sliceSize, .size((64 << 10)...(16 << 20), powerOfTwo: true),
       "The piece in which content is fetched and kept; objects remember the one they began with."),
+    Setting(
+      "cache.max_age", \.cache.maxAge, .maxAge(.seconds(60) ... .seconds(3650 * 86_400)),
+      "How long content stays at most, from its fetch; off for as long as there is room."),
   ]
 
   private static let timeouts: [Setting<Settings>] = [

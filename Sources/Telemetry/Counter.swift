@@ -74,12 +74,16 @@ public enum Counter: String, CaseIterable, Sendable {
   case notStoredBypass = #"sluice_not_stored_total{reason="bypass"}"#
   case notStoredTruncated = #"sluice_not_stored_total{reason="truncated"}"#
   case notStoredDisk = #"sluice_not_stored_total{reason="disk"}"#
+  case notStoredMemory = #"sluice_not_stored_total{reason="memory"}"#
   case notStoredGenerated = #"sluice_not_stored_total{reason="generated"}"#
   case verifiedBytes = "sluice_verified_bytes_total"
 
   case clientAbort = "sluice_client_aborts_total"
   case loopTurn = "sluice_loop_turns_total"
   case diskWait = "sluice_disk_waits_total"
+  case indexFault = "sluice_index_faults_total"
+  case sliceCheck = "sluice_cache_slice_checks_total"
+  case sliceBad = "sluice_cache_slices_bad_total"
 
   /// The place in a page: the order of the cases above.
   @inlinable

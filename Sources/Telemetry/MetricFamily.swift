@@ -20,6 +20,15 @@ enum MetricFamily {
     ("sluice_client_aborts_total", "Responses that a client left before their end."),
     ("sluice_loop_turns_total", "Turns of the event loops."),
     ("sluice_disk_waits_total", "Reads handed to the disk threads because they would block."),
+    ("sluice_index_faults_total", "Look-ups that the index could not answer: misses."),
+    (
+      "sluice_cache_slice_checks_total",
+      "Stored slices of 16 KiB and more held against their checksum, at their first use."
+    ),
+    (
+      "sluice_cache_slices_bad_total",
+      "Stored slices, small ones included, that were damaged or unreadable and so dropped."
+    ),
     ("sluice_client_connections", "Client connections open."),
     ("sluice_exchanges_active", "Requests being answered."),
     ("sluice_fills_active", "Fetches running."),

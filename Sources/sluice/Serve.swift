@@ -1,5 +1,6 @@
 import ArgumentParser
 import Base
+import Cache
 import Configuration
 import Origin
 import System
@@ -38,7 +39,28 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let settings = try SettingsLoader.load(config)
-    Swift.print(print ? settings.printed : "\(config): all is well")
+    let warning = Self.warning(settings.cache, memory: MemoryLimit.bytes)
+    if let warning { Program.tell("\(config): warning: \(warning)") }
+    if print {
+      Swift.print(settings.printed)
+    } else {
+      Swift.print("\(config): \(warning == nil ? "all is well" : "can be used")")
+    }
+  }
+
+  /// What is allowed and seldom meant: an index that content leaves no memory for.
+  private static func warning(_ cache: Settings.Cache, memory: Int) -> String? {
+    let index = CacheOptions(path: cache.path, maxSize: cache.maxSize).indexSize
+    guard index > memory / 4 else { return nil }
+    return """
+      cache.max_size: the index may grow to \(gibibytes(index)), more than a quarter of the \
+      \(gibibytes(memory)) of memory here; look-ups wait for the disk where it is not in memory
+      """
+  }
+
+  private static func gibibytes(_ bytes: Int) -> String {
+    let tenths = (bytes + (1 << 30) / 20) / ((1 << 30) / 10)
+    return "\(tenths / 10).\(tenths % 10) GiB"
   }
 }
 

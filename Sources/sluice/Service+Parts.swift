@@ -33,18 +33,40 @@ extension Service {
   static func openStorage(_ cache: Settings.Cache, _ log: Logger) throws -> DiskStorage {
     var options = CacheOptions(path: cache.path, maxSize: cache.maxSize)
     options.sliceSize = cache.sliceSize
+    if case .after(let age) = cache.maxAge { options.maxAge = age }
     do throws(Fault) {
+      try CrashMarks.leave(at: options.crashMarks, for: CacheOptions.crashTime)
       let storage = try DiskStorage(options, wallSeconds: Clock.wallSeconds)
-      if let aside = storage.setAside {
-        log.warning(
-          "the index could not be used and was set aside; the cache begins anew",
-          metadata: ["why": .string(aside.why.rawValue), "name": .string(aside.name)])
-      }
+      if let aside = storage.setAside { tell(.setAside(aside), log) }
+      storage.onEvent { tell($0, log) }
       return storage
     } catch  where error.errno == SystemError.again {
       throw Program.fail("cache.path \(cache.path): another process uses this cache")
     } catch {
       throw Program.fail("cache.path \(cache.path): \(SystemError.text(error.errno))")
+    }
+  }
+
+  private static func tell(_ event: StorageEvent, _ log: Logger) {
+    func why(_ fault: Fault) -> Logger.Metadata {
+      ["fault": .string(fault.name), "why": .string(SystemError.text(fault.errno))]
+    }
+    switch event {
+    case .setAside(let aside):
+      log.warning(
+        "the index could not be used and was set aside; the cache begins anew",
+        metadata: ["why": .string(aside.why.rawValue), "name": .string(aside.name)])
+    case .closed(let fault):
+      log.error("the index cannot be used: the cache is opened anew", metadata: why(fault))
+    case .vanished:
+      log.error("the cache's folder is not where it was: the cache is opened anew")
+    case .unopened(let fault):
+      log.error(
+        "the cache cannot be opened: answers are given without being kept; tried again all along",
+        metadata: why(fault))
+    case .reopened: log.notice("the cache is in use again")
+    case .unreserved:
+      log.warning("the disk has no room set aside for the index: it may refuse it some day")
     }
   }
 

@@ -112,7 +112,7 @@ final class Service {
       connectTimeout: settings.timeouts.connect, firstByteTimeout: settings.timeouts.firstByte,
       betweenBytesTimeout: settings.timeouts.betweenBytes)
     let gateway = Gateway(
-      options: options, storage: .disk(storage), region: region, disk: disk, log: log)
+      options: options, storage: storage, region: region, disk: disk, log: log)
     let count = settings.workers.number
     var server = ServerOptions()
     server.limits = HTTP1Limits(
