@@ -78,6 +78,7 @@ final class Client: EventHandler {
   private(set) var isOver = false
   /// When something last happened for this client.
   private(set) var lastProgress = Instant.never
+  private var started = Instant.never
 
   init(_ world: World, _ number: Int, _ asks: [Ask], _ manners: Manners) {
     self.world = world
@@ -89,6 +90,7 @@ final class Client: EventHandler {
 
   func start() {
     progress()
+    started = world.network.now
     guard let connected = try? world.clientLoop.connect(to: World.address, self) else {
       isOver = true
       return
@@ -116,7 +118,7 @@ final class Client: EventHandler {
     if !isConnected {
       guard readiness.contains(.writable) else { return }
       if world.clientLoop.pendingError(socket) != 0 {
-        if !world.mayRefuse { world.fail("client \(number) was refused a connection") }
+        if !world.mayRefuse && !mayBeCut { world.fail("client \(number) was refused a connection") }
         close()
         return
       }
@@ -259,18 +261,25 @@ final class Client: EventHandler {
     world.note(number, answered, -1, reset ? 1 : 0)
     if let answer {
       world.broken += 1
-      if !world.troubles.hasFaultyNodes {
+      if !world.troubles.hasFaultyNodes && !mayBeCut && !mayBeGivenUp {
         fail("was cut off after \(answer.position) bytes (reset \(reset), \(manners))")
       }
-    } else if answered < asked && !mayGoUnanswered {
+    } else if answered < asked && !mayGoUnanswered && !mayBeGivenUp {
       fail("was not answered (reset \(reset), \(manners))")
     }
     close()
   }
 
+  private var mayBeCut: Bool { world.mayBeCut(since: started) }
+
+  private var mayBeGivenUp: Bool {
+    world.troubles.losesSlices && answered < asks.count && asks[answered].content.isRaw
+  }
+
   private var mayGoUnanswered: Bool {
     // A broken answer may end before its head is on its way.
-    manners.halfCloses || wasToldToClose || world.mayRefuse || world.troubles.hasFaultyNodes
+    manners.halfCloses || wasToldToClose || mayBeCut || world.mayRefuse
+      || world.troubles.hasFaultyNodes
   }
 
   /// Complains where nothing has happened for too long.

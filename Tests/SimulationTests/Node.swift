@@ -61,6 +61,7 @@ final class Node: EventHandler {
       let answer = NodeAnswer(status: 404, isHead: head.method == .head)
       return Reply(wire: answer.wire(&random))
     }
+    world.askedFor[content.number, default: 0] += 1
     if let condition = head.value(.ifRange), text.bytes(condition).text != content.etag {
       range = nil
     }

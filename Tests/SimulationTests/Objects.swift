@@ -42,7 +42,7 @@ final class Content: Sendable {
 
   static let all: [Content] = {
     var made: [Content] = []
-    for size in sizes + [1_060_000] {
+    for size in sizes + [700_000, 1_060_000, 1_400_000, 2_000_000] {
       made.append(Content(number: made.count, size: size, isRaw: true))
       made.append(Content(number: made.count, size: size, isRaw: false))
     }

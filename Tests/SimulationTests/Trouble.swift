@@ -6,13 +6,29 @@ struct Troubles {
   var nodes: [Double] = [0, 0]
   /// Whether nodes may also send bytes that are not the content's, for raw content.
   var lies = false
-  /// How likely the disk refuses a write or two, in each of its steps.
+  /// How likely the disk fails in each of the writer's operations.
   var disk = 0.0
+  /// How likely the writer is held up, for up to some seconds, before it goes on.
+  var slowDisk = 0.0
+  /// How likely bytes of a segment are not in memory, a read of one fails, a read that waits takes
+  /// long, and the threads for such reads take no more.
+  var waits = 0.0
+  var readFaults = 0.0
+  var slowReads = 0.0
+  var refusedReads = 0.0
+  /// How often the gateway's process dies, and whether its machine loses power with it.
+  var deaths = 0
+  var losesPower = false
   /// Whether a worker drains in the middle.
   var drains = false
   /// How many segments of 4 MiB fit into the cache.
   var segments = 4
   var queueBytes = 64 << 20
+
+  /// Whether slices may turn out to be lost again and again.
+  ///
+  /// Content that is checked as a whole is fetched anew each time, and given up after a few.
+  var losesSlices: Bool { readFaults > 0 || refusedReads > 0 }
 
   var hasFaultyNodes: Bool { nodes.contains { $0 > 0 } }
 
@@ -21,9 +37,17 @@ struct Troubles {
       kind == 0 || random.chance(0.3) ? 0 : Double(random.number(in: 1...6)) / 10
     }
     lies = kind == 2
-    disk = random.chance(0.3) ? 0.05 : 0
+    disk = random.chance(0.3) ? 0.03 : 0
+    slowDisk = random.chance(0.2) ? 0.03 : 0
+    waits = random.chance(0.6) ? Double(random.number(in: 1...6)) / 10 : 0
+    readFaults = random.chance(0.2) ? 0.01 : 0
+    slowReads = random.chance(0.3) ? 0.1 : 0
+    refusedReads = random.chance(0.2) ? 0.05 : 0
+    // Three in a row that end soon after they began would make the next distrust its index.
+    deaths = random.chance(0.4) ? random.number(in: 1...2) : 0
+    losesPower = random.chance(0.5)
     drains = random.chance(0.2)
-    segments = random.number(in: 2...5)
+    segments = random.chance(0.4) ? 2 : random.number(in: 3...5)
     queueBytes = random.chance(0.3) ? 150_000 : 64 << 20
   }
 }
