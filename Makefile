@@ -5,8 +5,12 @@ TREE := Sources Tests Package.swift
 # With Swift's own library inside, the program runs on machines that have no Swift.
 RELEASE := -c release --product sluice --static-swift-stdlib
 
+# The whole-process tests that have a long form, and what each of them may take.
+SOAK_SUITES := Kills PowerCuts Bounds Troubles IndexDamage
+SOAK_LIMIT := 25m
+
 .DEFAULT_GOAL := help
-.PHONY: help run build test simulate bench format lint deps deps-test deps-bench
+.PHONY: help run build test simulate soak bench format lint deps deps-test deps-bench
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +29,18 @@ test: deps-test ## build and run every test, the whole-process tests on the debu
 simulate: deps ## run one seed of the simulation again: make simulate SEED=7
 	SEED=$(SEED) $(SWIFT) test --filter SimulationTests
 
-bench: deps-bench build ## measure the release build beside nginx and a bare C loop (about 15 minutes)
+# One suite at a time, so that one that hangs does not take the others' time.
+soak: deps-test ## kill, cut off and fill up the debug build for an hour; as root for loop mounts
+	$(SWIFT) build --build-tests
+	@for suite in $(SOAK_SUITES); do \
+	  echo "soak: $$suite"; \
+	  SOAK=1 timeout $(SOAK_LIMIT) $(SWIFT) test --skip-build --filter "EndToEnd/$$suite" || failed=1; \
+	done; \
+	echo "soak: 1000 seeds of the simulation"; \
+	SEEDS=1000 timeout $(SOAK_LIMIT) $(SWIFT) test --skip-build --filter SimulationTests || failed=1; \
+	test -z "$$failed"
+
+bench: deps-bench build ## measure the release build beside nginx and a bare C loop (about 20 minutes)
 	python3 bench/run.py
 
 format: ## put every Swift file into the house's form

@@ -46,7 +46,7 @@ extension EndToEnd {
           #expect(outcome.output.isEmpty)
         }
       }
-      try folder.write("workers: 3\n", to: "gateway.conf")
+      try folder.write("workers: 3\ncache:\n  max_size: 512MB\n", to: "gateway.conf")
       let good = try Self.run("check", in: folder)
       #expect(good.ending == .exited(0) && good.text == "gateway.conf: all is well\n")
       let printed = try Self.run("check", "--print", in: folder)
@@ -58,6 +58,17 @@ extension EndToEnd {
       let absent = try Self.run("check", "--config", "absent.conf", in: folder)
       #expect(absent.ending == .exited(1))
       #expect(absent.errors.contains("absent.conf: no such file or directory"))
+    }
+
+    @Test func checkWarnsOfAnIndexLargerThanMemory() throws {
+      let folder = try TemporaryFolder()
+      try folder.write("cache:\n  max_size: 64TB\n", to: "gateway.conf")
+      let large = try Self.run("check", in: folder)
+      #expect(large.ending == .exited(0) && large.text == "gateway.conf: can be used\n")
+      let sentence = "gateway.conf: warning: cache.max_size: the index may grow to 8192.0 GiB"
+      #expect(large.errors.hasPrefix(sentence), "\(large.errors)")
+      try folder.write("cache:\n  max_size: 512MB\n", to: "gateway.conf")
+      #expect(try Self.run("check", in: folder).errors == "")
     }
 
     @Test func whatCannotStartSaysWhy() throws {
@@ -170,6 +181,7 @@ extension EndToEnd {
       #expect(numbers[#"sluice_requests_total{cache="miss"}"#] == 1)
       #expect(numbers[#"sluice_requests_total{cache="hit"}"#] == 2)
       #expect(numbers["sluice_upstream_requests_total"] == 1)
+      #expect(numbers["sluice_worker_major_faults_total"] != nil)
       #expect(try admin.request("/nowhere").status == 404)
       #expect(try sluice.stop() == .exited(0))
       let lines = sluice.accessLog.split(separator: "\n")

@@ -7,6 +7,9 @@ public final class Crowd {
     fileprivate var socket: Int32
     fileprivate var unsent: [UInt8]
     fileprivate var part: Range<Int>
+    /// Bytes of body that it takes in a second; nil for all it can get.
+    fileprivate var pace: Int?
+    fileprivate var began = ContinuousClock.now
     /// The head so far; whole once `status` is known.
     public fileprivate(set) var head: [UInt8] = []
     public fileprivate(set) var status: Int?
@@ -18,6 +21,13 @@ public final class Crowd {
 
     public var isDone: Bool { status != nil && received == part.count && !isWrong }
     fileprivate var isOpen: Bool { socket >= 0 }
+
+    /// How much of the body it wants to have by now.
+    fileprivate func allowance(at now: ContinuousClock.Instant) -> Int {
+      guard let pace else { return .max }
+      let (seconds, fraction) = began.duration(to: now).components
+      return pace * Int(seconds) + pace * Int(fraction / 1_000_000_000_000_000) / 1000
+    }
   }
 
   public private(set) var clients: [Client] = []
@@ -30,9 +40,15 @@ public final class Crowd {
   deinit { for client in clients where client.isOpen { close(client.socket) } }
 
   /// Connects one more client, with a request and the part of the body that answers it.
-  public func add(port: UInt16, request: String, part: Range<Int>) throws {
+  ///
+  /// One with a pace, in bytes a second, takes its first kilobyte at once, and has little room.
+  public func add(port: UInt16, request: String, part: Range<Int>, pace: Int? = nil) throws {
     let socket = try Sockets.make(nonBlocking: true)
-    clients.append(Client(socket: socket, unsent: Array(request.utf8), part: part))
+    if pace != nil {
+      var room: Int32 = 16 << 10
+      setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &room, socklen_t(MemoryLayout<Int32>.size))
+    }
+    clients.append(Client(socket: socket, unsent: Array(request.utf8), part: part, pace: pace))
     try Sockets.connect(socket, to: port)
   }
 
@@ -51,15 +67,22 @@ public final class Crowd {
     while !condition(self) {
       var entries: [pollfd] = []
       var indices: [Int] = []
+      let now = ContinuousClock.now
+      var isAnyWaiting = false
       for index in clients.indices {
         let client = clients[index]
         guard client.isOpen, !client.hasEnded, !client.isDone else { continue }
+        if client.received >= 1024 && client.received >= client.allowance(at: now) {
+          isAnyWaiting = true
+          continue
+        }
         let events = client.unsent.isEmpty ? POLLIN : POLLOUT
         entries.append(pollfd(fd: client.socket, events: Int16(events), revents: 0))
         indices.append(index)
       }
-      if deadline.hasPassed || entries.isEmpty { return condition(self) }
-      guard poll(&entries, nfds_t(entries.count), min(100, deadline.milliseconds)) >= 0 else {
+      if deadline.hasPassed || entries.isEmpty && !isAnyWaiting { return condition(self) }
+      let limit = min(isAnyWaiting ? 10 : 100, deadline.milliseconds)
+      guard poll(&entries, nfds_t(entries.count), limit) >= 0 else {
         continue
       }
       for (place, entry) in entries.enumerated() where entry.revents != 0 {
@@ -87,8 +110,9 @@ public final class Crowd {
   }
 
   private func receive(_ index: Int) {
+    let most = clients[index].pace == nil ? scratch.count : 4096
     let count = scratch.withUnsafeMutableBytes {
-      recv(clients[index].socket, $0.baseAddress, $0.count, 0)
+      recv(clients[index].socket, $0.baseAddress, most, 0)
     }
     guard count > 0 else {
       if count == 0 || errno != EAGAIN { clients[index].hasEnded = true }

@@ -56,6 +56,9 @@ public final class Gate: @unchecked Sendable {
     }
   }
 
+  /// Whether it has been opened.
+  public var isOpenNow: Bool { condition.withLock { isOpen } }
+
   /// False if the gate did not open in time.
   @discardableResult
   public func wait(seconds: Double = 30) -> Bool {

@@ -33,15 +33,25 @@ public final class ScriptedUpstream: @unchecked Sendable {
   private var received: [Request] = []
   private var connections = 0
   private var isStopped = false
+  private let remembers: Bool
+  private var count = 0
 
-  public init(_ script: @escaping Script) throws {
+  /// - Parameter remembers: Whether `requests` keeps what has come; not for millions.
+  public init(remembers: Bool = true, _ script: @escaping Script) throws {
+    self.remembers = remembers
     self.script = script
     (listener, port) = try Sockets.listen()
     let listener = listener
     Thread.detachNewThread { [weak self] in
       while true {
         let socket = accept(listener, nil, nil)
-        if socket >= 0 { _ = fcntl(socket, F_SETFD, FD_CLOEXEC) }
+        if socket >= 0 {
+          _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
+          // A body must not wait until its head is acknowledged, which takes 40 ms.
+          var isOn: Int32 = 1
+          setsockopt(
+            socket, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
+        }
         guard socket >= 0, let self, self.adopt(socket) else {
           if socket >= 0 { close(socket) }
           return
@@ -107,10 +117,11 @@ public final class ScriptedUpstream: @unchecked Sendable {
     }
     return lock.withLock {
       let request = Request(
-        number: received.count, connection: connection, place: place,
+        number: count, connection: connection, place: place,
         method: words.count > 0 ? String(words[0]) : "",
         target: words.count > 1 ? String(words[1]) : "", fields: fields)
-      received.append(request)
+      count += 1
+      if remembers { received.append(request) }
       return request
     }
   }

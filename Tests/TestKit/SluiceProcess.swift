@@ -15,12 +15,14 @@ public final class SluiceProcess {
     public var limits: [String] = []
     /// 0 lets the system choose.
     public var port: UInt16 = 0
+    /// The cache's folder; in the process's own one unless it is absolute.
+    public var cachePath = "cache"
 
     public init(upstreams: [UInt16]) { self.upstreams = upstreams }
 
     public var text: String {
       var lines = ["workers: \(workers)", "listen:", "  - address: 127.0.0.1:\(port)", "cache:"]
-      lines += ["  path: cache", "  max_size: \(maxSize)", "  slice_size: \(sliceSize)"]
+      lines += ["  path: \(cachePath)", "  max_size: \(maxSize)", "  slice_size: \(sliceSize)"]
       lines += ["regions:", "  test:", "    servers:"]
       lines += upstreams.map { "      - address: 127.0.0.1:\($0)" }
       if !timeouts.isEmpty { lines += ["timeouts:"] + timeouts.map { "  " + $0 } }
@@ -77,9 +79,36 @@ public final class SluiceProcess {
 
   public var pid: pid_t { child.pid }
   public var isRunning: Bool { child.isRunning }
+  /// How the last run ended; nil as long as it lives.
+  public var ending: ChildProcess.Ending? { isRunning ? nil : child.ending }
   /// What this run has written to its standard error.
   public var errors: String { folder.text(of: "errors-\(run)") }
   public var accessLog: String { folder.text(of: "access.log") }
+
+  // MARK: Its size
+
+  /// The most memory that it has had at once, in bytes, files and code included (VmHWM).
+  public func peakMemory() throws -> Int {
+    let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
+    guard let place = status.range(of: "VmHWM:"),
+      let kilobytes = Int(
+        status[place.upperBound...].drop { $0 == " " || $0 == "\t" }
+          .prefix { $0.isNumber })
+    else { throw TestFailure("no VmHWM of \(pid)") }
+    return kilobytes << 10
+  }
+
+  /// How long each of its workers' threads has run, in nanoseconds.
+  public func workerTimes() throws -> [Int] {
+    let folder = "/proc/\(pid)/task"
+    let tasks = try FileManager.default.contentsOfDirectory(atPath: folder)
+    return try tasks.compactMap { task in
+      let name = try String(contentsOfFile: "\(folder)/\(task)/comm", encoding: .utf8)
+      guard name.hasPrefix("worker-") else { return nil }
+      let times = try String(contentsOfFile: "\(folder)/\(task)/schedstat", encoding: .utf8)
+      return times.split(separator: " ").first.flatMap { Int($0) }
+    }
+  }
 
   // MARK: Its life
 
@@ -100,6 +129,30 @@ public final class SluiceProcess {
 
   /// Ends it as a power cut would end the process.
   public func kill() { child.kill() }
+
+  /// Ends it by a signal that a fault of its own would bring.
+  public func crash(by signal: Int32) throws -> ChildProcess.Ending {
+    child.send(signal)
+    return try waitForEnd()
+  }
+
+  /// Stops all of its threads where they are, and waits until they stand: those within a system call
+  /// end it first.
+  public func halt() throws {
+    child.send(SIGSTOP)
+    let tasks = "/proc/\(pid)/task"
+    let stands = eventually {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: tasks)) ?? []
+      return !names.isEmpty
+        && names.allSatisfy { name in
+          guard let stat = try? String(contentsOfFile: "\(tasks)/\(name)/stat", encoding: .utf8),
+            let end = stat.lastIndex(of: ")")
+          else { return true }
+          return stat[end...].dropFirst(2).first == "T"
+        }
+    }
+    if !stands { throw TestFailure("the gateway does not stop") }
+  }
 
   /// Starts it again on the same folder, after it has ended.
   public func startAgain(_ changed: Settings? = nil) throws {
