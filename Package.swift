@@ -98,7 +98,7 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Base", "Yams"]),
     room(
       "Admin",
-      ["Base", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
+      ["Base", "System", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
     // Floor 7
     .executableTarget(
       name: "sluice",
@@ -120,6 +120,13 @@ let package = Package(
       name: "TestKit", dependencies: ["Base", "IPFS", "Origin"], path: "Tests/TestKit",
       swiftSettings: testSettings),
     tests("EndToEndTests", ["Base", "IPFS", "TestKit", "sluice"]),
+    // Floor 8, for benches: builds large caches; no part of the product.
+    .executableTarget(
+      name: "CacheFill",
+      dependencies: [
+        "Base", "System", "HTTP", "IPFS", "HTTP1", "Router", "Cache", "CLMDB",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "bench/fill", swiftSettings: settings),
     // The house's own rules
     tests("TidyTests", []),
   ],

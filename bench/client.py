@@ -24,6 +24,7 @@ class Ask:
     length: int
     first: int | None = None  # of a range of `length` bytes
     body: Path | None = None  # the file whose bytes (from `first` on) the answer must have
+    mark: str = ""  # what the answer's head must have
 
     def head(self, port: int) -> bytes:
         lines = [f"GET {self.path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
@@ -92,6 +93,8 @@ class Connection:
         wanted = "200" if self.current.first is None else "206"
         if status.split(" ")[1] != wanted:
             raise ValueError(f"status {status!r} in place of {wanted}")
+        if self.current.mark not in head:
+            raise ValueError(f"no {self.current.mark!r} in {head!r}")
         pairs = (line.partition(":") for line in lines)
         fields = {name.lower(): value.strip() for name, _, value in pairs}
         length = fields.get("content-length")

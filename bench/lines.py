@@ -4,6 +4,7 @@ import json
 import math
 import re
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import client
 import processes
 from client import Ask
 from data import Group
-from servers import Server
+from servers import MISS_CACHE, Server
 
 CONNECTIONS = 64
 RANGE = 64 << 10
 HEAD_LIMIT = 2 << 10  # no answer's head is longer, so a larger average is a wrong answer
+MISSES = 48 << 20  # bytes of one round of small misses
+LARGE_MISSES = 192 << 20  # and of large ones, which are so few that each counts
+LARGE_CONNECTIONS = 16
+MANAGER_PERIOD = 10.5  # s; nginx' cache manager looks every ten
 REQUEST_LIMIT = 2_000_000  # a round's bound by count; its time is the bound that counts
 WALK = Path(__file__).resolve().parent / "walk.lua"
 
@@ -26,6 +31,7 @@ TITLES = {
     "hit-1m": "hit 1 MiB",
     "range-64k": "range of 64 KiB in 64 MiB",
     "miss-16k": "miss 16 KiB",
+    "miss-16k-raw": "miss 16 KiB, checked",
     "miss-8m": "miss 8 MiB",
 }
 
@@ -55,6 +61,8 @@ class Line:
         self.plain = data / "plain"
         self.urls = (data / "lists" / f"{group.name}.txt").read_text().split()
         self.list = scratch / f"{group.name}.requests"
+        # How many misses each server has been asked for.
+        self.asked: dict[str, int] = {}
 
     def bodies(self) -> list[tuple[str, Path]]:
         """Each URL with the file that has its bytes."""
@@ -108,25 +116,53 @@ class Line:
             walked["p99"],
         )
 
-    def misses(self, server: Server, share: int, shares: int) -> Sample:
-        """One round of misses: each URL of one share of the list, once, until all is written."""
-        size = len(self.urls) // shares
-        if size == 0:
-            raise Failure(f"{len(self.urls)} URLs do not do for {shares} rounds; ask for fewer")
-        urls = self.urls[share * size : (share + 1) * size]
-        before = server.cpu()
-        asks = [Ask(url, self.group.size) for url in urls]
-        outcome = client.fetch(server.port, asks, CONNECTIONS)
-        processes.settle(server.child.pid)
-        used = server.cpu() - before
-        expect_clean(server, outcome)
-        ordered = sorted(outcome.latencies)
-        return Sample(
-            used.total / outcome.requests / 1000,
-            used.user_share,
-            outcome.requests / outcome.seconds,
-            ordered[math.ceil(0.99 * len(ordered)) - 1] * 1_000_000,
+    def misses(self, servers: list[Server]) -> dict[str, Sample]:
+        """One round of misses with each server: the next URLs of the circle.
+
+        What a server still has to do when it has answered is in its figure: writing, and evicting
+        as much as it was given. They rest together for that.
+        """
+        before = {server.name: server.cpu() for server in servers}
+        outcomes = {server.name: self.ask_misses(server, self.round_bytes) for server in servers}
+        time.sleep(MANAGER_PERIOD)
+        samples = {}
+        for server in servers:
+            processes.settle(server.child.pid)
+            used = server.cpu() - before[server.name]
+            outcome = outcomes[server.name]
+            ordered = sorted(outcome.latencies)
+            samples[server.name] = Sample(
+                used.total / outcome.requests / 1000,
+                used.user_share,
+                outcome.requests / outcome.seconds,
+                ordered[math.ceil(0.99 * len(ordered)) - 1] * 1_000_000,
+            )
+        return samples
+
+    @property
+    def round_bytes(self) -> int:
+        return LARGE_MISSES if self.is_large else MISSES
+
+    @property
+    def is_large(self) -> bool:
+        return self.is_miss and self.group.size >= 1 << 20
+
+    def ask_misses(self, server: Server, size: int) -> client.Outcome:
+        """Asks a server for the next objects, so many bytes of them."""
+        first = self.asked.get(server.name, 0)
+        last = first + size // self.group.size
+        self.asked[server.name] = last
+        urls = (self.urls[number % len(self.urls)] for number in range(first, last))
+        asks = [Ask(url, self.group.size, mark="X-Cache-Status: MISS") for url in urls]
+        outcome = client.fetch(
+            server.port, asks, LARGE_CONNECTIONS if self.is_large else CONNECTIONS
         )
+        expect_clean(server, outcome)
+        return outcome
+
+    def overflow(self, server: Server) -> None:
+        """Fills a cache over its bound, so that each miss from now on evicts."""
+        self.ask_misses(server, MISS_CACHE * 33 // 32)
 
 
 def expect_clean(server: Server, outcome: client.Outcome) -> None:

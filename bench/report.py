@@ -59,7 +59,16 @@ def cpu_table(measured: list[tuple[Line, Results]]) -> list[str]:
         best = best_nginx(results)
         cells = [cpu_cell(results.get(name), name == best) for name in servers]
         out.append(row([line.title, *cells, ratio(results, "floor"), ratio(results, best)]))
+        if line.is_large:
+            out.append(row([f"{line.title}, per MiB", *per_mib(line, results, servers), "", ""]))
     return out
+
+
+def per_mib(line: Line, results: Results, servers: list[str]) -> list[str]:
+    share = (1 << 20) / line.group.size
+    return [
+        figure(cpu_median(results[name]) * share) if name in results else "–" for name in servers
+    ]
 
 
 def detail_table(measured: list[tuple[Line, Results]]) -> list[str]:
@@ -91,7 +100,7 @@ def revision() -> str:
     return output("git", "describe", "--always", "--dirty", "--exclude=*")
 
 
-def machine() -> list[str]:
+def machine(command: str = "bench/run.py") -> list[str]:
     system = platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
     wrk = output("wrk", "-v").splitlines()[0].split(" [")[0]
@@ -100,16 +109,20 @@ def machine() -> list[str]:
         f"- system: {system}, kernel {platform.release()}",
         f"- {output('nginx', '-v')}; {wrk}; {output('cc', '--version').splitlines()[0]}",
         f"- revision: {revision()}, {time.strftime('%Y-%m-%d %H:%M %Z')}",
-        f"- command: `{shlex.join(['bench/run.py', *sys.argv[1:]])}`",
+        f"- command: `{shlex.join([command, *sys.argv[1:]])}`",
     ]
 
 
-def text(measured: list[tuple[Line, Results]], rounds: int, origin: str) -> str:
+def text(
+    measured: list[tuple[Line, Results]], rounds: int, origin: str, has_journal: bool
+) -> str:
+    warning = "- caches on ext4 without a journal: misses of 16 KiB mean little (see README.md)"
     return "\n".join(
         [
             "# CPU time a request",
             "",
             *machine(),
+            *([] if has_journal else [warning]),
             f"- {rounds} interleaved rounds, median (smallest–largest); the better nginx is bold; "
             f"behind the caches: {origin}",
             "",
@@ -121,8 +134,8 @@ def text(measured: list[tuple[Line, Results]], rounds: int, origin: str) -> str:
     )
 
 
-def save(content: str, folder: Path) -> Path:
-    name = f"{time.strftime('%Y-%m-%d')}-{cpu_model()}-{revision()}"
+def save(content: str, folder: Path, kind: str = "") -> Path:
+    name = f"{kind}{'-' if kind else ''}{time.strftime('%Y-%m-%d')}-{cpu_model()}-{revision()}"
     path = folder / (re.sub(r"[^A-Za-z0-9.-]+", "-", name) + ".md")
     folder.mkdir(exist_ok=True)
     path.write_text(content)

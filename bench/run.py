@@ -14,12 +14,12 @@ from pathlib import Path
 import callgrind
 import data
 import report
-from lines import TITLES, Failure, Line, Sample
-from servers import BENCH, REPOSITORY, Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn
+from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample
+from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
+from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn
 
 WORK = REPOSITORY / ".build-bench"
-INODE_REST = 365  # s; see Bench.rest
-MANY_FILES = 1000  # an order of magnitude below what nginx was seen to suffer from
+LOADER_DONE = 70  # s; nginx reads its cache through a minute after its start
 SLUICE = Path(os.environ.get("SLUICE_BIN", REPOSITORY / ".build/release/sluice")).resolve()
 
 
@@ -32,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a small set, 3 rounds; not kept")
     parser.add_argument("--rounds", type=int, help="measured rounds (7; 3 with --quick)")
     parser.add_argument("--only", help=f"some of {','.join(TITLES)}")
+    parser.add_argument("--caches", type=Path, metavar="FOLDER", help="where caches are made")
     parser.add_argument("--stand-in", action="store_true", help="an nginx as the origin")
     parser.add_argument("--callgrind", action="store_true", help="count instructions a hit")
     given = parser.parse_args()
@@ -82,13 +83,13 @@ class Bench:
         os.sched_setaffinity(0, {self.load_core})
         self.run = WORK / "run"
         self.run.mkdir(parents=True, exist_ok=True)
+        self.caches = (given.caches or self.run).resolve()
         self.floor = build_floor()
         self.data = WORK / ("data-quick" if given.quick else "data")
-        made = data.prepare(self.data, given.quick, say)
-        names = [name for name in TITLES if name in given.only]
-        self.lines = [Line(made[name], self.data, self.run) for name in names]
+        groups = [group for group in data.groups(given.quick) if group.name in given.only]
+        data.prepare(self.data, groups, say)
+        self.lines = [Line(group, self.data, self.run) for group in groups]
         self.origin = self.make_origin()
-        self.cleared = WORK / "cleared"  # touched whenever many files have been deleted
 
     def make_origin(self) -> Server:
         folder = self.run / "origin"
@@ -100,59 +101,55 @@ class Bench:
         """The line's servers in the order of a round."""
         core = self.server_core
         origin = self.origin.port
+        size = MISS_CACHE if line.is_miss else HIT_CACHE
         servers: list[Server] = [
-            Floor(self.run / "floor", core, self.floor, line.bodies()),
-            NginxCache(self.run / "nginx-on", core, origin, nopush=True),
-            NginxCache(self.run / "nginx-off", core, origin, nopush=False),
+            Floor(self.caches / "floor", core, self.floor, line.bodies()),
+            NginxCache(self.caches / "nginx-on", core, origin, size, nopush=True),
+            NginxCache(self.caches / "nginx-off", core, origin, size, nopush=False),
         ]
         if SLUICE.exists():
-            servers.append(Sluice(self.run / "sluice", core, SLUICE, origin))
+            servers.append(Sluice(self.caches / "sluice", core, SLUICE, origin, size))
         return [server for server in servers if server.is_cache or not line.is_miss]
 
-    def round(self, line: Line, server: Server, number: int) -> Sample:
+    def round(self, line: Line, servers: list[Server], number: int) -> dict[str, Sample]:
         if line.is_miss:
-            return line.misses(server, number, self.given.rounds + 1)
-        return line.hits(server, self.origin, number, 1 if self.given.quick else 2)
+            return line.misses(servers)
+        seconds = 1 if self.given.quick else 2
+        return {each.name: line.hits(each, self.origin, number, seconds) for each in servers}
 
-    def rest(self) -> None:
-        """Waits until files that an earlier line or run has deleted make new ones no dearer.
+    def has_journal(self) -> bool:
+        """False where the caches are on ext4 without a journal.
 
-        ext4 without a journal steps over each inode deleted in the last six minutes
-        (recently_deleted in its ialloc.c). nginx, which makes a file for each object, would pay
-        several times over for caches that this bench has cleared away.
+        It steps over each inode deleted in the last six minutes when it makes a file
+        (recently_deleted in its ialloc.c), which nginx, whose cache is full of files, pays for.
         """
-        device = os.stat(WORK).st_dev
+        device = os.stat(self.caches).st_dev
         disk = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
         journal = Path("/sys/fs/ext4") / disk / "journal_task"
-        if not self.cleared.exists() or not journal.exists() or "none" not in journal.read_text():
-            return
-        wait = self.cleared.stat().st_mtime + INODE_REST - time.time()
-        if wait > 0 and not self.given.quick:
-            say(f"run: {wait:.0f} s of rest, for ext4 without a journal to forget deleted files")
-            time.sleep(wait)
+        return not journal.exists() or "none" not in journal.read_text()
 
     def measure(self, line: Line) -> report.Results:
         """All rounds of one line, with servers that start empty."""
         servers = self.contenders(line)
-        if line.is_miss:
-            self.rest()
         results: report.Results = {server.name: [] for server in servers}
+        quiet = time.monotonic() + LOADER_DONE
         with ExitStack() as stack:
-            if line.group.count > MANY_FILES:
-                stack.callback(self.cleared.touch)
             for server in servers:
                 stack.callback(server.stop)
                 server.start()
-                if not line.is_miss:
+                if line.is_miss:
+                    line.overflow(server)
+                else:
                     line.warm(server)
+            if line.is_miss:
+                time.sleep(max(MANAGER_PERIOD, quiet - time.monotonic()))
             line.write_list()
             # The first round warms code and buffers and does not count.
             for number in range(self.given.rounds + 1):
-                for server in servers:
-                    sample = self.round(line, server, number)
+                for name, sample in self.round(line, servers, number).items():
                     if number > 0:
-                        results[server.name].append(sample)
-                        say(f"{line.title}, round {number}, {server.name}: {sample.cpu:.1f} µs")
+                        results[name].append(sample)
+                        say(f"{line.title}, round {number}, {name}: {sample.cpu:.1f} µs")
         return results
 
     def count_instructions(self) -> None:
@@ -174,11 +171,9 @@ def main() -> None:
         if given.callgrind:
             bench.count_instructions()
             return
-        # Misses first, fewest files first: what a line clears away would cost the next one.
-        order = sorted(bench.lines, key=lambda line: (not line.is_miss, line.group.count))
-        results = {line.name: bench.measure(line) for line in order}
-    measured = [(line, results[line.name]) for line in bench.lines]
-    content = report.text(measured, given.rounds, bench.origin.name)
+        measured = [(line, bench.measure(line)) for line in bench.lines]
+        journal = bench.has_journal()
+    content = report.text(measured, given.rounds, bench.origin.name, journal)
     print(content, end="")
     if not given.quick and len(given.only) == len(TITLES):
         say(f"run: kept in {report.save(content, BENCH / 'results')}")

@@ -10,6 +10,8 @@ import processes
 
 BENCH = Path(__file__).resolve().parent
 REPOSITORY = BENCH.parent
+HIT_CACHE = 8 << 30  # bytes: nothing is evicted
+MISS_CACHE = 512 << 20  # bytes: small enough to be filled before the rounds
 
 
 def descriptors() -> int:
@@ -103,14 +105,19 @@ class Nginx(Server):
 class NginxCache(Nginx):
     template = "nginx.conf.in"
 
-    def __init__(self, folder: Path, core: int, origin: int, nopush: bool):
+    def __init__(self, folder: Path, core: int, origin: int, max_size: int, nopush: bool):
         super().__init__(folder, core)
         self.origin = origin
+        self.max_size = max_size
         self.nopush = "on" if nopush else "off"
         self.name = f"nginx, tcp_nopush {self.nopush}"
 
     def settings(self) -> dict[str, str]:
-        return {"ORIGIN": str(self.origin), "NOPUSH": self.nopush}
+        return {
+            "ORIGIN": str(self.origin),
+            "NOPUSH": self.nopush,
+            "MEGABYTES": str(self.max_size >> 20),
+        }
 
 
 class StandIn(Nginx):
@@ -148,7 +155,7 @@ listen:
   - address: 127.0.0.1:{port}
 cache:
   path: {folder}/cache
-  max_size: 8GB
+  max_size: {megabytes}MB
 regions:
   local:
     servers: [{{ address: 127.0.0.1:{origin} }}]
@@ -158,10 +165,11 @@ logs:
   access: {{ path: "off" }}
 """
 
-    def __init__(self, folder: Path, core: int, binary: Path, origin: int):
+    def __init__(self, folder: Path, core: int, binary: Path, origin: int, max_size: int):
         super().__init__(folder, core)
         self.binary = binary
         self.origin = origin
+        self.max_size = max_size
 
     def command(self) -> list[str | Path]:
         path = self.folder / "gateway.conf"
@@ -170,6 +178,7 @@ logs:
                 port=self.port,
                 folder=self.folder,
                 origin=self.origin,
+                megabytes=self.max_size >> 20,
                 admin=processes.free_port(),
             )
         )

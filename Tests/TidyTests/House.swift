@@ -24,12 +24,14 @@ enum House {
   /// Imports that the target's line in Package.swift does not name.
   static func unnamedImports(_ manifest: Manifest, _ files: [SourceFile]) -> [String] {
     files.flatMap { file -> [String] in
-      guard file.isSwift, let folder = file.target else { return [] }
-      guard let target = manifest.target(folder) else {
-        return ["\(file.path): Package.swift has no target \(folder)"]
+      guard file.isSwift else { return [] }
+      guard let target = manifest.target(of: file) else {
+        return file.target.map { ["\(file.path): Package.swift has no target \($0)"] } ?? []
       }
+      // What is no part of the product may look at the machine with Foundation.
+      let free = file.target == nil ? languageModules.union(["Foundation"]) : languageModules
       return imports(of: file).filter {
-        !languageModules.contains($0) && !target.imports.contains($0)
+        !free.contains($0) && !target.imports.contains($0)
       }.map { "\(file.path): imports \($0), which the target's line does not name" }
     }
   }
@@ -37,7 +39,7 @@ enum House {
   /// Modules that a target's line names and no file of it imports.
   static func unusedImports(_ manifest: Manifest, _ files: [SourceFile]) -> [String] {
     manifest.targets.filter { !$0.isTest }.flatMap { target -> [String] in
-      let own = files.filter { $0.target == target.name[...] && $0.isSwift }
+      let own = files.filter { manifest.target(of: $0) == target && $0.isSwift }
       guard !own.isEmpty else { return [] }
       let used = Set(own.flatMap(imports))
       return target.imports.filter { !used.contains($0) }

@@ -29,6 +29,28 @@ import Testing
     #expect(House.unnamedImports(manifest, [Self.file("Sources/System/a.swift", text)]) == [])
   }
 
+  @Test func findsImportsOfTargetsElsewhere() {
+    let manifest = Manifest(
+      """
+      let package = Package(
+        targets: [
+          // Floor 8
+          .executableTarget(
+            name: "Bench", dependencies: ["Base"], path: "bench/tool", swiftSettings: settings),
+        ])
+      """)
+    let files = [
+      Self.file("bench/tool/a.swift", "import Foundation\nimport System"),
+      Self.file("bench/other/a.swift", "import System"),
+    ]
+    #expect(
+      House.unnamedImports(manifest, files)
+        == ["bench/tool/a.swift: imports System, which the target's line does not name"])
+    #expect(
+      House.unusedImports(manifest, files)
+        == ["Package.swift: Bench names Base and does not import it"])
+  }
+
   @Test func findsFoldersWithoutTarget() {
     let found = House.unnamedImports(manifest, [Self.file("Sources/Attic/a.swift", "")])
     #expect(found == ["Sources/Attic/a.swift: Package.swift has no target Attic"])

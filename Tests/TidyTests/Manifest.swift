@@ -7,12 +7,20 @@ struct Manifest {
     /// The modules that the target's line names.
     var imports: [String]
     var isTest: Bool
+    /// The folder, where it is not the one of that name in Sources.
+    var path: String?
   }
 
   private(set) var targets: [Target] = []
 
   func target(_ name: some StringProtocol) -> Target? {
     targets.first { $0.name == name }
+  }
+
+  /// The target that a file belongs to.
+  func target(of file: SourceFile) -> Target? {
+    targets.first { target in target.path.map { file.path.hasPrefix("\($0)/") } ?? false }
+      ?? file.target.flatMap { target($0) }
   }
 
   /// Reads the elements of `targets: [ … ]`: calls whose first string is the target's name and
@@ -53,6 +61,8 @@ struct Manifest {
       let names = String(list.1).replacing(/package: "[^"]+"/, with: "")
       imports = names.matches(of: /"([^"]+)"/).map { String($0.1) }
     }
-    return Target(name: String(name), floor: floor, imports: imports, isTest: isTest)
+    let path = call.firstMatch(of: /path: "([^"]+)"/).map { String($0.1) }
+    return Target(
+      name: String(name), floor: floor, imports: imports, isTest: isTest, path: path)
   }
 }
