@@ -241,7 +241,7 @@ extension DiskWriter {
 
   /// Evicts until one segment more keeps to the bound.
   ///
-  /// As a rule there is room: `makeLeave` keeps a segment's worth free. Only where writes are faster
+  /// As a rule there is room: `letGo` keeps a segment's worth free. Only where writes are faster
   /// than that does the oldest segment go at once, with what was hit in it.
   private func makeRoom(_ bytes: Int, now: Instant, wallSeconds: Int64) throws(Fault) {
     if hasRoomForSegment { return }
