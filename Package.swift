@@ -89,7 +89,7 @@ let package = Package(
       ]),
     tests(
       "GatewayTests",
-      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Cache", "Gateway"]),
+      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Router", "Cache", "Gateway"]),
     room(
       "Origin",
       ["Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server"]),

@@ -35,8 +35,8 @@ struct Conditions {
     ifMatch.isEmpty && ifNoneMatch.isEmpty && range.isEmpty
   }
 
-  /// In the order of RFC 9110, section 13.2.2.
-  func wish(etag: RawSpan, total: Int64, in text: RawSpan) -> Wish {
+  /// In the order of RFC 9110, section 13.2.2; `ranges` says whether the representation has any.
+  func wish(etag: RawSpan, total: Int64, ranges: Bool = true, in text: RawSpan) -> Wish {
     if isEmpty { return .whole }
     if !ifMatch.isEmpty, !Etag.strongMatch(list: text.bytes(ifMatch), etag: etag) {
       return .preconditionFailed
@@ -44,7 +44,9 @@ struct Conditions {
     if !ifNoneMatch.isEmpty, Etag.weakMatch(list: text.bytes(ifNoneMatch), etag: etag) {
       return .notModified
     }
-    guard !range.isEmpty, let request = RangeRequest.parse(text.bytes(range)) else { return .whole }
+    guard ranges, !range.isEmpty, let request = RangeRequest.parse(text.bytes(range)) else {
+      return .whole
+    }
     if !ifRange.isEmpty, !Etag.strongEqual(text.bytes(ifRange), etag) { return .whole }
     switch request.resolve(length: total) {
     case .whole: return .whole

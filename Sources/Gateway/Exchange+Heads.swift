@@ -1,6 +1,7 @@
 internal import Base
 internal import Cache
 internal import HTTP
+internal import Router
 internal import Server
 internal import Telemetry
 
@@ -47,14 +48,15 @@ extension Exchange {
     case .unsatisfiable: stream.begin(status: 416)
     }
     if wish != .preconditionFailed && wish != .unsatisfiable {
-      stream.field(.etag, head.etag)
+      withSpelledEtag(head.etag) { stream.field(.etag, $0) }
       stream.lines(Self.immutable)
     }
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }
     switch wish {
     case .whole, .part:
-      if head.contentType.byteCount > 0 { stream.field(.contentType, head.contentType) }
-      stream.field(.acceptRanges, "bytes")
+      writeContentType(head.contentType, on: stream)
+      stream.field(.acceptRanges, asked?.form.hasRanges ?? true ? "bytes" : "none")
+      if let asked, asked.needsOwnFields { writeOwnFields(asked, on: stream) }
     case .unsatisfiable: stream.unsatisfiedRange(total: head.total)
     default: break
     }

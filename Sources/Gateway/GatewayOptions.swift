@@ -43,6 +43,11 @@ public struct GatewayOptions: Sendable {
   ///
   /// Blocks end at 2 MiB.
   static let verifiedBytes: Int64 = 8 << 20
+  /// Bodies up to this size are held back until they are checked; then a bad one costs its client time and
+  /// no more.
+  ///
+  /// A block: it comes in milliseconds, and gateways refuse larger ones.
+  static let heldBytes: Int64 = 2 << 20
   /// How often an answer begins anew after a fill that was given up or lost what it had.
   static let newBeginnings = 3
   /// Exchanges kept for the next requests.
