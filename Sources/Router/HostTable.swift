@@ -2,7 +2,9 @@ public import Base
 internal import HTTP
 public import IPFS
 
-/// What a host is to this gateway. Places are those in the bytes that were classified.
+/// What a host is to this gateway.
+///
+/// Places are those in the bytes that were classified.
 public enum HostKind: Equatable, Sendable {
   /// A path gateway: `/ipfs/…` and `/ipns/…` on it are content.
   case path
@@ -117,8 +119,10 @@ public struct HostTable: Equatable, Sendable {
   /// Every host is a path gateway, and what looks like a subdomain is the upstream's.
   public static let standard = HostTable([Entry(.all)])
 
-  /// What a host is, given as a request names it: with or without a port, in any case of letters, with or
-  /// without a final dot. An empty one (HTTP/1.0) is known to `*` alone. Touches no heap.
+  /// What a host is, given as a request names it; touches no heap.
+  ///
+  /// It comes with or without a port and a final dot, in any case of letters. An empty one (HTTP/1.0) is
+  /// known to `*` alone.
   public func classify(host: RawSpan) -> HostKind {
     var end = Authority.hostEnd(host)
     if let address = Self.address(host.extracting(0..<end)) {
