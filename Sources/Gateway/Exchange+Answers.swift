@@ -21,6 +21,23 @@ extension Exchange {
     finish()
   }
 
+  /// Sends the client to the content's own address.
+  func redirect(to location: [UInt8]) {
+    guard let stream else { return }
+    stream.begin(status: 301)
+    stream.field(.location, location.rawBytes)
+    stream.field(.contentType, "text/html; charset=utf-8")
+    writeContentFields(on: stream)
+    writeCrossOriginFields(on: stream)
+    writeCacheFields(on: stream)
+    let body = Array(
+      "<a href=\"\(Self.escaped(String(decoding: location, as: UTF8.self)))\">Moved Permanently</a>.\n"
+        .utf8)
+    stream.endHead(.known(Int64(body.count)))
+    if method != .head { stream.fill(body.rawBytes) }
+    finish()
+  }
+
   /// An error of the gateway's own, as a sentence; as a page for those who ask for HTML.
   func refuse(status: Int, _ sentence: String) {
     let type: StaticString = acceptsHTML ? "text/html; charset=utf-8" : "text/plain; charset=utf-8"

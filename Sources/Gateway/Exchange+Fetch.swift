@@ -97,7 +97,7 @@ extension Exchange {
 
   /// Sets a new fill going, from what the index has of the object by now.
   private func beginFill() {
-    guard let reader, let content = requestedCID, let stream else { return }
+    guard let reader, let content = contentRoot, let stream else { return }
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
     let request = FillRequest(

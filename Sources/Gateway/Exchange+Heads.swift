@@ -1,5 +1,6 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
 internal import Router
 internal import Server
@@ -49,7 +50,14 @@ extension Exchange {
     }
     if wish != .preconditionFailed && wish != .unsatisfiable {
       withSpelledEtag(head.etag) { stream.field(.etag, $0) }
-      stream.lines(Self.immutable)
+      if let naming {
+        stream.field(.cacheControl) {
+          $0.append("public, max-age=" as StaticString)
+          $0.append(decimal: naming.ttl.nanoseconds / 1_000_000_000)
+        }
+      } else {
+        stream.lines(Self.immutable)
+      }
     }
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }
     switch wish {
@@ -63,7 +71,7 @@ extension Exchange {
     fields(stream)
     writeContentFields(on: stream)
     stream.lines(Self.crossOrigin)
-    stream.field(.age, decimal: head.age)
+    stream.field(.age, decimal: naming?.age(at: worker.loop.now) ?? head.age)
     writeCacheFields(on: stream)
     switch wish {
     case .whole: stream.endHead(.known(head.total))
@@ -78,7 +86,7 @@ extension Exchange {
     guard !path.isEmpty else { return }
     path.withReadable { path in
       stream.field(.xIpfsPath, path)
-      stream.field(named: "X-IPFS-Hash", path.bytes(root))
+      if naming == nil { stream.field(named: "X-IPFS-Hash", path.bytes(root)) }
     }
   }
 

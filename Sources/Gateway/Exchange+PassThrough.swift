@@ -46,7 +46,8 @@ extension Exchange {
   /// What the upstream is told of the client's own request where the host names the content.
   var forwardedFields: [(name: StaticString, value: [UInt8])] {
     guard let upstreamHost else { return [] }
-    return [("X-Forwarded-Host", upstreamHost), ("X-Forwarded-Proto", Array("http".utf8))]
+    let scheme = isSecure ? "https" : "http"
+    return [("X-Forwarded-Host", upstreamHost), ("X-Forwarded-Proto", Array(scheme.utf8))]
   }
 
   /// Asks for what is left of a client's range after a fill that could not go on.

@@ -5,16 +5,17 @@ internal import HTTP1
 internal import IPFS
 internal import Router
 internal import Server
+internal import System
 internal import Telemetry
 
 extension Exchange {
   /// Finds out what the request is for.
   func route(_ request: RequestHead, _ text: RawSpan) {
-    let route = Router.route(request, text: text, path: &path, key: &canonicalKey)
+    let route = Router.route(
+      request, text: text, site: askedSite(request, text), path: &path, key: &canonicalKey)
     switch route {
     case .content(let request):
-      asked = request
-      root = request.root
+      note(request)
       if needsItsOwnAnswer(request) {
         bypass()
       } else if !answerWithoutContent(request) {
@@ -22,16 +23,40 @@ extension Exchange {
         lookUp()
       }
     case .named(let request):
-      root = request.root
-      bypass()
+      note(request)
+      if needsItsOwnAnswer(request) { bypass() } else { resolve() }
     case .passThrough(let keepsHost):
       path.clear()
       self.keepsHost = keepsHost
       bypass()
+    case .redirect(let location): redirect(to: location)
     case .health: answerHealth()
     case .options: answerOptions()
     case .refuse(let status, let reason): refuse(status: status, reason.sentence)
     }
+  }
+
+  private func note(_ request: ContentRequest) {
+    asked = request
+    root = request.root
+    keepsHost = request.mode != .path
+  }
+
+  /// The host that was asked: the client's own, or what a trusted proxy says it was.
+  private func askedSite(_ request: RequestHead, _ text: RawSpan) -> AskedSite {
+    let options = worker.gateway.options
+    host = request.authority
+    if !options.trustedProxies.isEmpty, let peer = stream?.peer.networkAddress {
+      let told = Forwarded.read(request.fields, text: text, peer: peer) {
+        options.trustedProxies.contains($0)
+      }
+      if told.peerIsTrusted {
+        client = told.client
+        isSecure = told.scheme == .https
+        if !told.host.isEmpty { host = told.host }
+      }
+    }
+    return AskedSite(hosts: options.hosts, host: host, isSecure: isSecure)
   }
 
   /// Gives the request on as it is, since its answer is of a kind that is not kept.

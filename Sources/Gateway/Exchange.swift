@@ -46,6 +46,12 @@ final class Exchange: Responder {
   var root = ByteRange.empty
   /// What of which content is asked for; nil where it is passed through or none.
   var asked: ContentRequest?
+  /// What the name that was asked for leads to; nil for content by CID.
+  var naming: NameEntry?
+  /// Whether the client came by https.
+  var isSecure = false
+  /// Who asks, as far as it is to be believed; nil for the peer.
+  var client: NetworkAddress?
   /// Whether the host itself names the content, so that an upstream has to be told of it.
   var keepsHost = false
   var key = Digest128(first: 0, second: 0)
@@ -105,7 +111,6 @@ final class Exchange: Responder {
     method = request.method
     target = request.target
     version = request.version
-    host = request.authority
     conditions = Conditions(request)
     for field in request.fields {
       switch field.token {
@@ -138,6 +143,9 @@ final class Exchange: Responder {
     host = .empty
     root = .empty
     asked = nil
+    naming = nil
+    isSecure = false
+    client = nil
     keepsHost = false
     conditions = Conditions()
     acceptsHTML = false

@@ -43,20 +43,15 @@ struct FillContent {
 extension Exchange {
   /// What the upstream is asked for: the root in one spelling, so that all answers under a key name it
   /// alike, the rest as the client wrote it, and of the query only what chooses the form.
+  ///
+  /// A name is asked for as what it leads to now, but on a host of its own, which only its own path
+  /// makes.
   var contentTarget: [UInt8] {
     let whole = text.withReadable { $0.bytes(self.target).array }
     var target = Array(whole.prefix { $0 != UInt8(ascii: "?") })
     guard let asked else { return target }
-    if asked.mode == .path, let root = requestedCID {
-      let written = Array("/ipfs/".utf8) + path.withReadable { $0.bytes(asked.root).array }
-      let rest: [UInt8] =
-        if target.starts(with: written) {
-          Array(target[written.count...])
-        } else {
-          // The root or the namespace was escaped.
-          Self.escaped(path.withReadable { $0.bytes(asked.remainder).array })
-        }
-      target = Array("/ipfs/\(root.version1)".utf8) + rest
+    if asked.mode == .path, let content = contentRoot {
+      target = Array("/ipfs/\(content.version1)".utf8) + rest(of: target, asked)
     }
     guard asked.form != .file else { return target }
     target += Array("?format=\(asked.form.name)".utf8)
@@ -64,18 +59,15 @@ extension Exchange {
     return target
   }
 
-  /// A decoded path, escaped anew.
-  private static func escaped(_ path: [UInt8]) -> [UInt8] {
-    var text = ByteBuffer(capacity: path.count * 3)
-    for byte in path {
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
-        UInt8(ascii: "."), UInt8(ascii: "~"), UInt8(ascii: "/"):
-        text.append(byte)
-      default: PercentCoding.appendEscape(of: byte, to: &text)
-      }
-    }
-    return text.readable.array
+  /// The path below the root, as it was sent, or escaped anew where the root itself was escaped.
+  private func rest(of target: [UInt8], _ asked: ContentRequest) -> [UInt8] {
+    let written = path.withReadable { $0.extracting(0..<asked.root.end).array }
+    if target.starts(with: written) { return Array(target[written.count...]) }
+    var rest = ByteBuffer(capacity: 256)
+    path.withReadable { PercentCoding.append(path: $0.bytes(asked.remainder), to: &rest) }
+    return rest.readable.array
   }
+
+  /// The root of what is asked for: the CID in the path, or what the name there leads to.
+  var contentRoot: CID? { naming?.root ?? requestedCID }
 }

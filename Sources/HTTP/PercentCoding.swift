@@ -9,6 +9,20 @@ public enum PercentCoding {
     output.append(digit(byte & 15))
   }
 
+  /// Appends a decoded path with its slashes, all but letters, digits and `-._~` escaped.
+  public static func append(path: RawSpan, to output: inout ByteBuffer) {
+    for offset in 0..<path.byteCount {
+      let byte = path.byte(offset)
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+        UInt8(ascii: "."), UInt8(ascii: "~"), UInt8(ascii: "/"):
+        output.append(byte)
+      default: appendEscape(of: byte, to: &output)
+      }
+    }
+  }
+
   private static func digit(_ value: UInt8) -> UInt8 {
     value < 10 ? 0x30 + value : 0x41 + value - 10
   }

@@ -15,6 +15,8 @@ public enum Route: Sendable {
   /// Content in a form or by a name that is passed through unkept. The host is the client's where the
   /// host itself names the content.
   case passThrough(keepsHost: Bool)
+  /// At an address of its own, for good.
+  case redirect(location: [UInt8])
   /// Not for this gateway, with the status and what to say.
   case refuse(status: Int, RefusalReason)
 }
@@ -26,6 +28,8 @@ public enum RefusalReason: Sendable {
   case path(ContentPathError)
   case unknownType
   case serviceWorker
+  case unknownHost
+  case hostLabel
 
   public var sentence: String {
     switch self {
@@ -36,6 +40,10 @@ public enum RefusalReason: Sendable {
     case .unknownType:
       "Accept names a type that gateways do not have; ask with ?format=raw, car, tar, json, cbor, "
         + "dag-json, dag-cbor or ipns-record"
+    case .unknownHost: "this gateway serves no site of this name; ask for one that it is set up for"
+    case .hostLabel:
+      "no content can have this host name: its first part must be a CID or name of at most 63 letters, "
+        + "digits and hyphens"
     case .serviceWorker:
       "a service worker cannot be registered for all content at once; use a subdomain gateway"
     }
@@ -46,10 +54,12 @@ public enum RefusalReason: Sendable {
 public enum Router {
   /// - Parameters:
   ///   - request: the head; its ranges refer to `text`.
+  ///   - site: the host that was asked, as far as it is to be believed.
   ///   - path: cleared, then given the decoded path that `.content` and `.named` refer to.
   ///   - key: cleared, then given the canonical key of a `.content` route.
   public static func route(
-    _ request: RequestHead, text: RawSpan, path: inout ByteBuffer, key: inout ByteBuffer
+    _ request: RequestHead, text: RawSpan, site: AskedSite, path: inout ByteBuffer,
+    key: inout ByteBuffer
   ) -> Route {
     path.clear()
     key.clear()
@@ -58,14 +68,54 @@ public enum Router {
     case .options: return .options
     default: return .refuse(status: 405, .method)
     }
-    if namesContent(host: text.bytes(request.authority)) { return .passThrough(keepsHost: true) }
+    let host = text.bytes(site.host)
     let target = text.bytes(request.path)
+    let kind = site.hosts.classify(host: host)
+    switch kind {
+    case .subdomain(let namespace, let label, _):
+      return route(
+        request, text, below: SitePath.prefix(namespace, label: host.bytes(label)), .subdomain,
+        &path, &key)
+    case .dnslink(let name):
+      return route(
+        request, text, below: SitePath.prefix(.ipns, name: host.bytes(name)), .dnslink, &path, &key)
+    case .foreignSubdomain: return .passThrough(keepsHost: true)
+    case .invalidLabel: return .refuse(status: 400, .hostLabel)
+    case .path, .subdomains, .unknown: break
+    }
     if target.equals("/health") { return .health }
+    if kind == .unknown { return .refuse(status: 404, .unknownHost) }
     if !request.query.isEmpty,
       QueryParameters.value(named: "uri", in: text.bytes(request.query)) != nil
     {
       return .passThrough(keepsHost: false)
     }
+    guard case .subdomains(let gateway, let isSite) = kind else {
+      return route(request, text, target, .path, &path, &key)
+    }
+    if isSite, !isContent(target) {
+      let name = host.bytes(gateway)
+      let end = Authority.hostEnd(name)
+      return route(
+        request, text, below: SitePath.prefix(.ipns, name: name.extracting(0..<end)), .dnslink,
+        &path, &key)
+    }
+    return toSubdomain(request, text, gateway: host.bytes(gateway), site, &path)
+  }
+
+  /// The way to content at a path of its own host.
+  private static func route(
+    _ request: RequestHead, _ text: RawSpan, below prefix: [UInt8], _ mode: OriginMode,
+    _ path: inout ByteBuffer, _ key: inout ByteBuffer
+  ) -> Route {
+    let whole = prefix + text.bytes(request.path).array
+    return route(request, text, whole.rawBytes, mode, &path, &key)
+  }
+
+  private static func route(
+    _ request: RequestHead, _ text: RawSpan, _ target: RawSpan, _ mode: OriginMode,
+    _ path: inout ByteBuffer, _ key: inout ByteBuffer
+  ) -> Route {
     let content: ContentPath
     do throws(ContentPathError) {
       content = try ContentPath.parse(target, decoded: &path)
@@ -73,7 +123,7 @@ public enum Router {
       return refusal(error)
     }
     // Gateways redirect such a path to the clean one.
-    if !content.wasClean { return .passThrough(keepsHost: false) }
+    if !content.wasClean { return .passThrough(keepsHost: mode != .path) }
     if asksForServiceWorker(request, text), !content.hasPath, !content.trailingSlash {
       return .refuse(status: 400, .serviceWorker)
     }
@@ -82,9 +132,27 @@ public enum Router {
       choice = try FormChoice.choose(request, text)
     } catch {
       return error == .unusual
-        ? .passThrough(keepsHost: false) : .refuse(status: 400, .unknownType)
+        ? .passThrough(keepsHost: mode != .path) : .refuse(status: 400, .unknownType)
     }
-    return place(content, choice, mode: .path, path: path.readable, key: &key)
+    return place(content, choice, mode: mode, path: path.readable, key: &key)
+  }
+
+  /// Content at a path of a gateway whose content has hosts of its own.
+  private static func toSubdomain(
+    _ request: RequestHead, _ text: RawSpan, gateway: RawSpan, _ site: AskedSite,
+    _ path: inout ByteBuffer
+  ) -> Route {
+    let content: ContentPath
+    do throws(ContentPathError) {
+      content = try ContentPath.parse(text.bytes(request.path), decoded: &path)
+    } catch {
+      return refusal(error)
+    }
+    if !content.wasClean { return .passThrough(keepsHost: false) }
+    let location = SubdomainAddress.of(
+      content, decoded: path.readable, target: text.bytes(request.target), gateway: gateway,
+      isSecure: site.isSecure)
+    return location.map { .redirect(location: $0) } ?? .refuse(status: 400, .hostLabel)
   }
 
   private static func place(
@@ -117,18 +185,7 @@ public enum Router {
     }
   }
 
-  /// Whether a host is that of a subdomain gateway: `<cid>.ipfs.<name>` or `<key>.ipns.<name>`.
-  static func namesContent(host: RawSpan) -> Bool {
-    var start = 0
-    var label = 0
-    for offset in 0..<host.byteCount where host.byte(offset) == UInt8(ascii: ".") {
-      if label > 0 {
-        let name = host.extracting(start..<offset)
-        if name.equalsIgnoringCase("ipfs") || name.equalsIgnoringCase("ipns") { return true }
-      }
-      label += 1
-      start = offset + 1
-    }
-    return false
+  private static func isContent(_ path: RawSpan) -> Bool {
+    path.hasPrefix("/ipfs/") || path.hasPrefix("/ipns/")
   }
 }
