@@ -94,8 +94,8 @@ let package = Package(
       "Origin",
       ["Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server"]),
     // Floor 6
-    room("Configuration", ["Base", "Yams"]),
-    tests("ConfigurationTests", ["Configuration", "Base", "Yams"]),
+    room("Configuration", ["Base", "HTTP", "Router", "Yams"]),
+    tests("ConfigurationTests", ["Configuration", "Base", "Router", "Yams"]),
     room(
       "Admin",
       ["Base", "System", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
@@ -103,8 +103,8 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Cache", "Upstreams",
-        "Gateway", "Origin", "Admin", "Configuration",
+        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Router", "Cache",
+        "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),

@@ -21,7 +21,8 @@ public struct Network: Hashable, Sendable {
     // A shift by 64 or more gives zero.
     lowMask = bits <= 64 ? 0 : ~(UInt64.max >> UInt64(bits - 64))
     self.address = NetworkAddress(high: address.high & highMask, low: address.low & lowMask)
-    prefixBits = address.isIPv4 ? bits - Self.mappedBits : bits
+    // Of the first address, since a shorter prefix cuts off what makes a mapped one.
+    prefixBits = self.address.isIPv4 ? bits - Self.mappedBits : bits
   }
 
   /// Bits before those of a mapped IPv4 address.
@@ -50,7 +51,7 @@ public struct Network: Hashable, Sendable {
     else { throw .length(longest: longest) }
     let all = isWrittenAsIPv4 ? Self.mappedBits + bits : bits
     let network = Network(address, bits: all)
-    guard network.address == address else { throw .hostBits(address, bits: bits) }
+    guard network.address == address else { throw .hostBits(address, of: network) }
     self = network
   }
 
@@ -71,17 +72,16 @@ public enum NetworkError: Error, Equatable, Sendable {
   case address
   /// What stands behind the slash is no number of bits.
   case length(longest: Int)
-  /// The address has bits behind the prefix.
-  case hostBits(NetworkAddress, bits: Int)
+  /// The address has bits behind the prefix: it is one of this network's, not the first.
+  case hostBits(NetworkAddress, of: Network)
 
   /// What is wrong, for people.
   public var sentence: String {
     switch self {
     case .address: "it begins with no IPv4 or IPv6 address"
     case .length(let longest): "what follows the slash is no number of bits from 0 to \(longest)"
-    case .hostBits(let address, let bits):
-      "\(address) has bits set behind the first \(bits): it is an address in the network, "
-        + "not the network's own"
+    case .hostBits(let address, let network):
+      "bits are set behind the prefix: the network is \(network), the address alone \(address)"
     }
   }
 }

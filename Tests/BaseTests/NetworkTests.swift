@@ -40,20 +40,20 @@ import Testing
   }
 
   @Test(arguments: [
-    ("10.0.0.5/8", 8), ("0.0.0.1/0", 0), ("192.0.2.129/31", 31), ("2001:db8::1/64", 64),
-    ("::1/0", 0), ("::ffff:0:0/80", 80), ("::ffff:10.0.0.0/90", 90),
+    ("10.0.0.5/8", "10.0.0.0/8"), ("0.0.0.1/0", "0.0.0.0/0"), ("192.0.2.129/31", "192.0.2.128/31"),
+    ("2001:db8::1/64", "2001:db8::/64"), ("::1/0", "::/0"), ("::ffff:0:0/80", "::/80"),
+    ("::ffff:10.0.0.0/90", "::ffc0:0:0/90"),
   ])
-  func refusesHostBits(text: String, bits: Int) throws {
+  func refusesHostBits(text: String, meant: String) throws {
     let address = try #require(NetworkAddress(text.prefix { $0 != "/" }))
-    #expect(network(text) == .failure(.hostBits(address, bits: bits)))
+    #expect(network(text) == .failure(.hostBits(address, of: try Network(meant))))
   }
 
   @Test func hostBitsAreNamed() throws {
     let address = try #require(NetworkAddress("10.0.0.5"))
     #expect(
-      NetworkError.hostBits(address, bits: 8).sentence
-        == "10.0.0.5 has bits set behind the first 8: it is an address in the network, "
-        + "not the network's own")
+      NetworkError.hostBits(address, of: try Network("10.0.0.0/8")).sentence
+        == "bits are set behind the prefix: the network is 10.0.0.0/8, the address alone 10.0.0.5")
   }
 
   @Test(arguments: [
@@ -73,7 +73,7 @@ import Testing
   /// Against the definition: the first bits are the same.
   @Test func masksAreThoseOfTheDefinition() throws {
     var random = SeededRandom(seed: 23)
-    for _ in 0..<2_000 {
+    for _ in 0..<500 {
       let bits = random.number(in: 0...128)
       let high = random.next()
       let low = random.next()
@@ -121,7 +121,7 @@ import Testing
   @Test func mutationsNeverTrap() {
     var random = SeededRandom(seed: 24)
     let letters = Array("::.01289f/[] é")
-    for _ in 0..<20_000 {
+    for _ in 0..<5_000 {
       let text = String(
         (0..<random.number(in: 0...16)).map { _ in letters[random.number(in: 0...letters.count - 1)]
         })

@@ -101,7 +101,7 @@ import Testing
   @Test func inliningIsReversible() {
     var random = SeededRandom(seed: 43)
     let letters = Array("ab0-.")
-    for _ in 0..<20_000 {
+    for _ in 0..<5_000 {
       let name = String(
         (0..<random.number(in: 0...24)).map { _ in letters[random.number(in: 0...letters.count - 1)]
         })
