@@ -226,14 +226,21 @@ public final class OriginProcess {
   private let folder: TemporaryFolder
   private let child: ChildProcess
 
-  public init(car: [UInt8], workers: Int = 1) throws {
+  /// - Parameters:
+  ///   - names: What is found below `/ipns`, and at hosts of that name.
+  ///   - subdomainHosts: Hosts below which each root has a host of its own.
+  public init(
+    car: [UInt8], workers: Int = 1, names: [(name: String, target: String)] = [],
+    subdomainHosts: [String] = []
+  ) throws {
     let folder = try TemporaryFolder()
     try folder.write(car, to: "content.car")
     let child = try ChildProcess(
       Program.path,
       [
         "origin", "--car", "content.car", "--listen", "127.0.0.1:0", "--workers", "\(workers)",
-      ], in: folder.path, output: folder.file("output"), errors: folder.file("errors"))
+      ] + Self.arguments(names, subdomainHosts), in: folder.path, output: folder.file("output"),
+      errors: folder.file("errors"))
     let words = "listens on 127.0.0.1:"
     let isUp = eventually(within: 30) {
       folder.text(of: "errors").contains(words) || !child.isRunning
@@ -243,6 +250,12 @@ public final class OriginProcess {
       let port = UInt16(log[place.upperBound...].prefix { $0.isNumber })
     else { throw TestFailure("the origin does not start: \(log)") }
     (self.folder, self.child, self.port) = (folder, child, port)
+  }
+
+  private static func arguments(
+    _ names: [(name: String, target: String)], _ subdomainHosts: [String]
+  ) -> [String] {
+    []
   }
 
   /// Ends it; whoever asks it from then on is refused.
