@@ -11,6 +11,9 @@ enum Wish: Equatable {
 }
 
 /// The preconditions and the range of a request (RFC 9110, sections 13 and 14), as places in its text.
+///
+/// A HEAD has its range too, as with Kubo, though the RFC defines it for GET alone: its answer is then
+/// that of the GET, less the body.
 struct Conditions {
   var ifMatch = ByteRange.empty
   var ifNoneMatch = ByteRange.empty
@@ -25,7 +28,7 @@ struct Conditions {
       case .ifMatch where ifMatch.isEmpty: ifMatch = field.value
       case .ifNoneMatch where ifNoneMatch.isEmpty: ifNoneMatch = field.value
       case .ifRange where ifRange.isEmpty: ifRange = field.value
-      case .range where range.isEmpty && head.method == .get: range = field.value
+      case .range where range.isEmpty: range = field.value
       default: continue
       }
     }

@@ -13,11 +13,10 @@ extension Exchange {
   /// OPTIONS, for every path: what a browser asks before a request of another site's.
   func answerOptions() {
     guard let stream else { return }
-    stream.begin(status: 204)
-    stream.field(.allow, "GET, HEAD, OPTIONS")
+    stream.begin(status: 200)
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)
-    stream.endHead(.absent)
+    stream.endHead(.known(0))
     finish()
   }
 

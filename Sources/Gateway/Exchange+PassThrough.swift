@@ -26,7 +26,7 @@ extension Exchange {
   /// The fields of a request that is given on, of those which may be.
   private func passedFields(range: [UInt8]?) -> [(name: StaticString, value: [UInt8])] {
     var fields: [(name: StaticString, value: [UInt8])] = []
-    if let range, method == .get { fields.append(("Range", range)) }
+    if let range { fields.append(("Range", range)) }
     if onlyIfCached { fields.append(("Cache-Control", Array("only-if-cached".utf8))) }
     return fields + forwardedFields
   }

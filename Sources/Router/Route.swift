@@ -103,6 +103,13 @@ public enum Router {
     return toSubdomain(request, text, gateway: host.bytes(gateway), site, &path)
   }
 
+  /// The same for a client that is believed itself, where every host is a path gateway.
+  public static func route(
+    _ request: RequestHead, text: RawSpan, path: inout ByteBuffer, key: inout ByteBuffer
+  ) -> Route {
+    route(request, text: text, site: AskedSite(host: request.authority), path: &path, key: &key)
+  }
+
   /// The way to content at a path of its own host.
   private static func route(
     _ request: RequestHead, _ text: RawSpan, below prefix: [UInt8], _ mode: OriginMode,

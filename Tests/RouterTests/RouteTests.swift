@@ -39,6 +39,7 @@ func outcome(_ wire: [UInt8]) -> (name: String, key: [UInt8]?) {
     return (form + path.readable.bytes(asked.root).text, key.readable.array)
   case .named(let asked): return ("named " + path.readable.bytes(asked.root).text, nil)
   case .passThrough(let keepsHost): return (keepsHost ? "pass with host" : "pass", nil)
+  case .redirect(let location): return ("to \(String(decoding: location, as: UTF8.self))", nil)
   case .refuse(let status, let reason): return ("\(status) \(reason.sentence)", nil)
   }
 }
@@ -311,7 +312,7 @@ func cid(_ text: String) throws -> CID { try CID.parse(Array(text.utf8).rawBytes
         random.chance(0.1)
           ? UInt8(random.number(in: 0...255)) : alphabet.randomElement(using: &random) ?? 0
       }
-      _ = Router.namesContent(host: bytes.rawBytes)
+      _ = HostTable.standard.classify(host: bytes.rawBytes)
       // With a choosing type put in as an entry of its own, it is always found.
       let with = bytes + Array(",application/x-tar".utf8)
       #expect(FormChoice.firstEntry(of: with.rawBytes) != nil)
