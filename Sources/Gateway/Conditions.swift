@@ -8,6 +8,14 @@ enum Wish: Equatable {
   case notModified
   case preconditionFailed
   case unsatisfiable
+
+  /// Whether the answer has the content, or a part of it.
+  var hasRepresentation: Bool {
+    switch self {
+    case .whole, .part: true
+    case .notModified, .preconditionFailed, .unsatisfiable: false
+    }
+  }
 }
 
 /// The preconditions and the range of a request (RFC 9110, sections 13 and 14), as places in its text.
@@ -41,7 +49,8 @@ struct Conditions {
   /// In the order of RFC 9110, section 13.2.2; `ranges` says whether the representation has any.
   func wish(etag: RawSpan, total: Int64, ranges: Bool = true, in text: RawSpan) -> Wish {
     if isEmpty { return .whole }
-    if !ifMatch.isEmpty, !Etag.strongMatch(list: text.bytes(ifMatch), etag: etag) {
+    // Gateways do not look at it where they cannot promise the same bytes.
+    if ranges, !ifMatch.isEmpty, !Etag.strongMatch(list: text.bytes(ifMatch), etag: etag) {
       return .preconditionFailed
     }
     if !ifNoneMatch.isEmpty, Etag.weakMatch(list: text.bytes(ifNoneMatch), etag: etag) {

@@ -14,6 +14,7 @@ extension Exchange {
   func answerOptions() {
     guard let stream else { return }
     stream.begin(status: 200)
+    stream.field(.allow, "GET, HEAD, OPTIONS")
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)
     stream.endHead(.known(0))
@@ -73,7 +74,7 @@ extension Exchange {
     write(&body)
     stream.begin(status: status)
     stream.field(.contentType, type)
-    stream.field(.cacheControl, "no-store")
+    if status >= 500 { stream.field(.cacheControl, "no-store") }
     stream.field(.xContentTypeOptions, "nosniff")
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
     if status == 503 || status == 504 { stream.field(.retryAfter, "10") }

@@ -17,14 +17,14 @@ extension Exchange {
         answerHead(head)
       } else {
         reason = "head"
-        passThrough(range: nil)
+        passThrough()
       }
       return
     }
     guard let isNew = join() else {
       // Two objects with one hash: the second is never kept.
       reason = "foreign_answer"
-      passThrough(range: clientRange)
+      passThrough()
       return
     }
     if isNew {
@@ -101,7 +101,7 @@ extension Exchange {
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
     let request = FillRequest(
-      target: contentTarget, content: asked.map { FillContent($0, root: content) },
+      target: contentTarget, content: fillContent(content),
       host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
@@ -114,6 +114,14 @@ extension Exchange {
       driver.fetchWhole()
     }
     if stream.isUntouched { fillChanged() }
+  }
+
+  private func fillContent(_ root: CID) -> FillContent? {
+    guard let asked else { return nil }
+    guard asked.form == .car else { return FillContent(asked, root: root) }
+    let segments = path.withReadable { $0.bytes(asked.remainder).array }
+      .split(separator: UInt8(ascii: "/")).map(Array.init)
+    return FillContent(asked, root: root, segments: segments)
   }
 
   /// The client's part, where it can be asked for beside the head: what a bare dag-pb root names is
@@ -165,8 +173,9 @@ extension Exchange {
     return slice != nil && slice != unreadable
   }
 
-  private var hasQuery: Bool {
-    text.withReadable { $0.bytes(target).array.contains(UInt8(ascii: "?")) }
+  /// Whether the client's own request is word by word what the upstream was asked.
+  private var asksAsUpstreamDoes: Bool {
+    naming == nil && text.withReadable { $0.bytes(target).array } == contentTarget
   }
 
   /// The root CID, read once more: a hit has no use for it.
@@ -210,6 +219,8 @@ extension Exchange {
     server = head.server
     if let why = head.notStored {
       passHead(head, why, on: stream)
+    } else if head.isCollected {
+      collectedHead(head, on: stream)
     } else {
       keptHead(head, on: stream)
     }
@@ -256,6 +267,24 @@ extension Exchange {
     deliver()
   }
 
+  /// Begins the answer from the head of a CAR, whose length may not be known.
+  private func collectedHead(_ head: AnswerHead, on stream: ClientStream) {
+    guard let reader else { return }
+    let wish = wish(etag: head.etag.rawBytes, total: head.totalBytes ?? 0)
+    writeHead(head, head.totalBytes ?? KeptHead.unknown, wish, on: stream)
+    guard wish == .whole else {
+      finish()
+      return
+    }
+    isCollected = true
+    position = 0
+    end = head.totalBytes ?? .max
+    total = end
+    sliceShift = Fill.passedShift
+    reader.fill.aim(reader, at: 0..<end)
+    deliver()
+  }
+
   /// Waits for the last byte: until then the length is not checked either.
   private func awaitCheck(_ reader: ExchangeReader, total: Int64) {
     switch reader.fill.next(reader, at: total - 1) {
@@ -271,14 +300,16 @@ extension Exchange {
     guard let reader else { return }
     let isPrivate = outcome == .bypass
     let isOthersWhole = !conditions.range.isEmpty && head.status == 200
-    let isOthersRedirect = 300..<400 ~= head.status && hasQuery
-    // What another client accepts chose a page that need not be what this one wants.
-    let isOthersPage = outcome == .collapsed && why == .generated
-    if !isPrivate && (isOthersWhole || isOthersRedirect || isOthersPage) {
-      // A part was asked for, or a redirect has to carry this client's own query.
+    // What a redirect and a page say depends on how this client asked, and what another one accepts may
+    // have chosen a page that this one does not want.
+    let isOthersPage =
+      (300..<400 ~= head.status || why == .generated)
+      && (outcome == .collapsed || !asksAsUpstreamDoes)
+    let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
+    if !isPrivate && (isOthersWhole || isOthersPage || lacksFields) {
       leaveFill()
       reason = why.name
-      passThrough(range: clientRange)
+      passThrough()
       return
     }
     outcome = .bypass
@@ -306,7 +337,7 @@ extension Exchange {
   /// No more bytes will come from the fill.
   func fillFailed(_ fault: Fault) {
     guard let stream else { return }
-    let isAlone = outcome == .bypass
+    let isAlone = outcome == .bypass || isCollected
     // What cannot be checked any more must not become complete.
     let isUnchecked =
       (reader?.fill.isHeldBack ?? false) || fault == Fault(.mismatch, .upstream)
@@ -326,7 +357,7 @@ extension Exchange {
       let mayAskAlone = !isAlone && !isUnchecked
       if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
         reason = Self.reason(of: fault)
-        passThrough(range: clientRange)
+        passThrough()
       } else {
         refuse(fault)
       }

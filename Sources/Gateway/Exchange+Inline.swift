@@ -35,7 +35,7 @@ extension Exchange {
     writeKeptHead(
       KeptHead(etag: etag.rawBytes, contentType: [UInt8]().rawBytes, total: 0, age: 0),
       .notModified, on: stream
-    ) { _ in }
+    ) { $0.field(named: "X-Ipfs-Roots", text: "\(cid)") }
     finish()
     return true
   }
@@ -54,7 +54,7 @@ extension Exchange {
       disposition = "\(cid).bin"
     case .file where cid.codec == .raw && bytes.isEmpty:
       // What there is to look at says nothing of a type; gateways call it text.
-      type = Array("text/plain; charset=utf-8".utf8)
+      type = Array("text/plain".utf8)
     default:
       // Its type is found in its bytes, or they are to be converted: a gateway knows how.
       return false
@@ -89,6 +89,6 @@ extension Exchange {
   func askForView() {
     leaveFill()
     reason = NotStored.generated.name
-    passThrough(range: clientRange)
+    passThrough()
   }
 }

@@ -70,6 +70,8 @@ extension Exchange {
         return .incomplete
       }
       located = (first, slice)
+      // What comes in another order the next time cannot be patched.
+      if let asked, !asked.form.hasRanges, !isWhole(record, bytes) { return .incomplete }
     }
     outcome = .hit
     let head = KeptHead(
@@ -83,6 +85,12 @@ extension Exchange {
     guard hasBody else { return .answered }
     begin(part, of: total, etag: etag)
     return .head
+  }
+
+  private func isWhole(_ record: RecordView, _ bytes: RawSpan) -> Bool {
+    (0..<record.sliceCount).allSatisfy {
+      worker.locate(slice: $0, of: key, record, bytes) != nil
+    }
   }
 
   /// Notes what is to be sent, and of what.

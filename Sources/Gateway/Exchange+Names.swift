@@ -38,7 +38,7 @@ extension Exchange {
     case .unknown:
       // Its answer is for this client to see: a redirect, an error, or one that says not to keep it.
       reason = NotStored.bypass.name
-      passThrough(range: clientRange)
+      passThrough()
     }
   }
 

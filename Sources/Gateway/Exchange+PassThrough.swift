@@ -13,20 +13,26 @@ extension Exchange {
   }
 
   /// Gives a request on as it is, for its own client alone: the answer is not kept and nobody joins it.
-  ///
-  /// - Parameter range: the client's own, where an answer to it can be given on.
-  func passThrough(range: [UInt8]?) {
+  func passThrough() {
     hasAskedAlone = true
     begin(
       FillRequest(
         target: text.withReadable { $0.bytes(target).array }, method: method,
-        host: upstreamHost, fields: acceptFields + passedFields(range: range)))
+        host: upstreamHost, fields: acceptFields + passedFields))
   }
 
   /// The fields of a request that is given on, of those which may be.
-  private func passedFields(range: [UInt8]?) -> [(name: StaticString, value: [UInt8])] {
-    var fields: [(name: StaticString, value: [UInt8])] = []
-    if let range { fields.append(("Range", range)) }
+  ///
+  /// The client's conditions are among them, since the answer is for it alone.
+  private var passedFields: [(name: StaticString, value: [UInt8])] {
+    let conditions = conditions
+    let places: [(name: StaticString, place: ByteRange)] = [
+      ("Range", conditions.range), ("If-Range", conditions.ifRange),
+      ("If-Match", conditions.ifMatch), ("If-None-Match", conditions.ifNoneMatch),
+    ]
+    var fields: [(name: StaticString, value: [UInt8])] = text.withReadable { text in
+      places.filter { !$0.place.isEmpty }.map { ($0.name, text.bytes($0.place).array) }
+    }
     if onlyIfCached { fields.append(("Cache-Control", Array("only-if-cached".utf8))) }
     return fields + forwardedFields
   }
@@ -102,10 +108,15 @@ extension Exchange {
     stream.begin(status: head.status)
     if !head.etag.isEmpty { stream.field(.etag, head.etag.rawBytes) }
     if !head.contentType.isEmpty { stream.field(.contentType, head.contentType.rawBytes) }
-    for field in head.fields { stream.field(bytes: field.name.rawBytes, field.value.rawBytes) }
-    if !path.isEmpty {
-      path.withReadable { stream.field(named: "X-IPFS-Hash", $0.bytes(root)) }
+    for field in head.fields {
+      let name = field.name
+      // The upstream was asked in words of its own.
+      if !path.isEmpty && name.rawBytes.equalsIgnoringCase("x-ipfs-path") { continue }
+      writePassedField(name.rawBytes, field.value.rawBytes, on: stream)
     }
+    // Who was asked in this client's words has told it.
+    if !hasAskedAlone { writeContentLocation(on: stream) }
+    writeContentFields(on: stream)
     writeCacheFields(on: stream)
     if head.status == 204 || head.status == 304 {
       stream.endHead(.absent)
@@ -121,9 +132,11 @@ extension Exchange {
     for field in head.fields
     where field.name.rawBytes.hasPrefixIgnoringCase("cache-control")
       || field.name.rawBytes.hasPrefixIgnoringCase("access-control-")
+      || field.name.rawBytes.equalsIgnoringCase("x-ipfs-roots")
     {
-      stream.field(bytes: field.name.rawBytes, field.value.rawBytes)
+      writePassedField(field.name.rawBytes, field.value.rawBytes, on: stream)
     }
+    writeContentFields(on: stream)
     writeCacheFields(on: stream)
     stream.endHead(.absent)
     finish()

@@ -16,15 +16,13 @@ extension Exchange {
     switch route {
     case .content(let request):
       note(request)
-      if needsItsOwnAnswer(request) {
-        bypass()
-      } else if !answerWithoutContent(request) {
+      if !answerWithoutContent(request) {
         key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
         lookUp()
       }
     case .named(let request):
       note(request)
-      if needsItsOwnAnswer(request) { bypass() } else { resolve() }
+      resolve()
     case .passThrough(let keepsHost):
       path.clear()
       self.keepsHost = keepsHost
@@ -32,7 +30,9 @@ extension Exchange {
     case .redirect(let location): redirect(to: location)
     case .health: answerHealth()
     case .options: answerOptions()
-    case .refuse(let status, let reason): refuse(status: status, reason.sentence)
+    case .refuse(let status, let reason):
+      if case .serviceWorker = reason { path.clear() }
+      refuse(status: status, reason.sentence)
     }
   }
 
@@ -62,7 +62,7 @@ extension Exchange {
   /// Gives the request on as it is, since its answer is of a kind that is not kept.
   private func bypass() {
     reason = NotStored.bypass.name
-    passThrough(range: clientRange)
+    passThrough()
   }
 
   /// Answers a head that could not be understood.

@@ -25,9 +25,18 @@ extension Exchange {
 
   /// Repeats a field that was kept.
   func writeKeptField(_ name: RawSpan, _ value: RawSpan, on stream: ClientStream) {
+    // Without a representation nothing is said of one.
+    if !hasRepresentation && !name.equalsIgnoringCase("x-ipfs-roots") { return }
     if name.equalsIgnoringCase("content-disposition") {
       writeDisposition(kept: value, on: stream)
-    } else if isVersion0, name.equalsIgnoringCase("x-ipfs-roots") {
+    } else {
+      writePassedField(name, value, on: stream)
+    }
+  }
+
+  /// Repeats a field of an answer; the roots in the client's own spelling.
+  func writePassedField(_ name: RawSpan, _ value: RawSpan, on stream: ClientStream) {
+    if isVersion0, name.equalsIgnoringCase("x-ipfs-roots") {
       let spelled = respelled(value, from: 0)
       stream.field(bytes: name, spelled.rawBytes)
     } else {
@@ -56,17 +65,10 @@ extension Exchange {
     return etag.contains(".")
   }
 
-  /// Whether only a gateway can say what type this file has by the name that the query gives it.
-  func needsItsOwnAnswer(_ asked: ContentRequest) -> Bool {
-    guard !asked.filename.isEmpty, asked.hasTypeOfName, !endsInSlash(asked) else { return false }
-    // Without an extension in either name the type comes from the bytes, whatever the name.
-    let name = filename(asked)
-    guard MediaType.sure(ofName: name) == nil else { return false }
-    return MediaType.hasExtension(name) || MediaType.hasExtension(lastSegment(asked))
-  }
-
+  /// The type of a file by the name that the query gives it, else the one that was kept.
   func writeContentType(_ kept: RawSpan, on stream: ClientStream) {
-    if let asked, !asked.filename.isEmpty, asked.hasTypeOfName, !endsInSlash(asked),
+    // A symbolic link is one whatever it is called.
+    if let asked, !asked.filename.isEmpty, asked.hasTypeOfName, !kept.equals("inode/symlink"),
       let type = MediaType.sure(ofName: filename(asked))
     {
       stream.field(.contentType, type)
@@ -91,44 +93,31 @@ extension Exchange {
     }
   }
 
-  /// The fields that the client's query and Accept ask for.
-  func writeOwnFields(_ asked: ContentRequest, on stream: ClientStream) {
-    if !asked.filename.isEmpty {
-      stream.field(.contentDisposition) {
-        ContentDisposition.append(
-          asked.isDownload || asked.form.isAttached ? .attachment : .inline,
-          name: filename(asked), to: &$0)
-      }
+  /// Content-Disposition, where the client's query gives a name.
+  func writeAskedName(on stream: ClientStream) {
+    guard let asked, !asked.filename.isEmpty else { return }
+    stream.field(.contentDisposition) {
+      ContentDisposition.append(
+        asked.isDownload || asked.form.isAttached ? .attachment : .inline,
+        name: filename(asked), to: &$0)
     }
-    if asked.isFromAccept { writeContentLocation(asked, on: stream) }
-  }
-
-  private func filename(_ asked: ContentRequest) -> [UInt8] {
-    text.withReadable { PercentCoding.query($0.bytes(asked.filename)) }
-  }
-
-  private func lastSegment(_ asked: ContentRequest) -> [UInt8] {
-    path.withReadable { $0.bytes(asked.lastSegment).array }
-  }
-
-  private func endsInSlash(_ asked: ContentRequest) -> Bool {
-    !asked.remainder.isEmpty
-      && path.withReadable { $0.byte(asked.remainder.end - 1) } == UInt8(ascii: "/")
   }
 
   /// The address that gives the same answer without Accept.
-  private func writeContentLocation(_ asked: ContentRequest, on stream: ClientStream) {
+  func writeContentLocation(on stream: ClientStream) {
+    guard let asked, asked.isFromAccept else { return }
     let location = text.withReadable { text in
       ContentLocation.of(text.bytes(target), form: asked.form, selection: asked.selection)
     }
     stream.field(.contentLocation, location.rawBytes)
   }
+
+  private func filename(_ asked: ContentRequest) -> [UInt8] {
+    text.withReadable { PercentCoding.query($0.bytes(asked.filename)) }
+  }
 }
 
 extension ContentRequest {
-  /// Whether its type is that of a file's name.
-  fileprivate var hasTypeOfName: Bool { form == .file || form == .json || form == .cbor }
-
   /// Whether an answer's head has fields that are made for each request.
   var needsOwnFields: Bool { isFromAccept || !filename.isEmpty }
 }

@@ -68,6 +68,8 @@ final class Exchange: Responder {
   /// Bytes of the whole object, and its Etag: what every piece of one answer must agree with.
   var total: Int64 = 0
   var etag = ByteBuffer(capacity: 128)
+  /// Whether the head that is being written is that of the content itself, or of a part of it.
+  var hasRepresentation = true
   /// The slice last looked up.
   var located: (index: Int, slice: Slice)?
   /// Whether the fill's head has still to be held against the answer that has begun.
@@ -87,6 +89,8 @@ final class Exchange: Responder {
   var readerBase: Int64 = 0
   /// The Etag that the rest of an answer must have, until its head has come; nil for all else.
   var restEtag: [UInt8]?
+  /// Whether the answer is a CAR that is given on while it is checked: no other can go on with it.
+  var isCollected = false
   /// Whether the client's own range has been asked for already, after a fill that could not.
   var hasAskedAlone = false
   /// How often it has begun anew, after a fill that was given up or lost what it had.
@@ -165,6 +169,7 @@ final class Exchange: Responder {
     noted = -1
     readerBase = 0
     restEtag = nil
+    isCollected = false
     hasAskedAlone = false
     beginnings = 0
     lastBeginning = 0

@@ -178,6 +178,10 @@ final class Fetch: UpstreamConsumer {
     case .run: over(position == end || early != nil ? nil : Fault(.closed, .upstream))
     case .whole:
       guard driver.isKept else {
+        guard driver.completedPassed() else {
+          over(Fault(.mismatch, .upstream))
+          return
+        }
         if driver.request.method != .head { driver.fill.ended(at: position) }
         over(nil)
         return

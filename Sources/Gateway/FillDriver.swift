@@ -23,6 +23,8 @@ final class FillDriver: FillSource {
   private(set) var isKept = false
   private var stamp: UInt64 = 0
   private var verification: Verification?
+  /// A CAR under way.
+  private var collector: CARCollector?
   /// Whether all that is kept has been checked: then nothing unchecked may be put beside it.
   private var isVerified = false
   private var fetches: [Fetch] = []
@@ -186,7 +188,7 @@ final class FillDriver: FillSource {
     }
     switch verdict {
     case .pass(let reason): pass(answer, text: text, by: server, reason)
-    case .collect: pass(answer, text: text, by: server, .noLength)
+    case .collect: collect(answer, text: text, by: server)
     case .keep(let subject):
       let head = AnswerPolicy.answerHead(
         answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
@@ -220,6 +222,22 @@ final class FillDriver: FillSource {
     self.head = head
     sliceShift = Fill.passedShift
     fill.open(head, kept: false, sliceShift: sliceShift)
+  }
+
+  /// A CAR: given on as it comes, and kept if its end shows that it is whole.
+  private func collect(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    guard let content = request.content else { return }
+    var head = AnswerPolicy.answerHead(
+      answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+    head.isCollected = true
+    self.head = head
+    collector = CARCollector(
+      content, sliceBytes: 1 << Int(worker.sliceShift), budget: worker.gateway.memory)
+    sliceShift = Fill.passedShift
+    // Where the length is known the last byte waits, so that nothing wrong is ever complete; else the end
+    // itself does.
+    let visibleEnd = head.totalBytes.map { max(0, $0 - 1) } ?? .max
+    fill.open(head, kept: false, sliceShift: sliceShift, visibleEnd: visibleEnd)
   }
 
   private func keep(_ head: AnswerHead, subject: CID?) {
@@ -277,10 +295,83 @@ final class FillDriver: FillSource {
   /// Bytes have been added to a slice's buffer.
   func landed(_ buffer: SliceBuffer, from offset: Int, count: Int) {
     worker.counters.add(.fillBytes, count)
+    if collector != nil, !collected(buffer.bytes.extracting(offset..<offset + count)) { return }
     if verification != nil {
       verification?.update(buffer.bytes.extracting(offset..<offset + count))
     }
     fill.landed()
+  }
+
+  /// Holds bytes of a CAR against their CIDs; false where they are wrong, which ends it.
+  private func collected(_ bytes: RawSpan) -> Bool {
+    do throws(CARError) {
+      try collector?.take(bytes)
+      return true
+    } catch {
+      blame()
+      collector = nil
+      fill.fail(Fault(.mismatch, .upstream))
+      for fetch in fetches { fetch.cut() }
+      return false
+    }
+  }
+
+  /// The end of what is given on has come; false where it is not the end.
+  func completedPassed() -> Bool {
+    guard var collector = collector.take() else { return true }
+    let (report, slices) = collector.finish()
+    switch report.verdict {
+    case .complete, .provenAbsent:
+      if let why = collector.notStored ?? (report.isExact ? nil : .foreignAnswer) {
+        worker.counters.add(.notStored(why))
+      } else {
+        store(slices, count: collector.count)
+      }
+    case .unverifiable, .unwalkable, .tooLarge: worker.counters.add(.notStored(.unchecked))
+    case .truncated, .missing:
+      worker.counters.add(.notStored(.truncated))
+      source?.countError()
+      worker.log.warning(
+        "an upstream ended a CAR before it was whole",
+        metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
+      return false
+    case .refused:
+      blame()
+      return false
+    }
+    fill.releaseAll()
+    return true
+  }
+
+  /// Keeps what has been gathered.
+  private func store(_ slices: [SliceBuffer], count: Int) {
+    guard var head else { return }
+    head.totalBytes = Int64(count)
+    stamp = worker.gateway.storage.newStamp()
+    let (fill, gateway) = (fill, worker.gateway)
+    guard
+      let record = head.record(
+        key: fill.canonicalKey, stamp: stamp, sliceShift: worker.sliceShift, isVerified: true)
+    else { return }
+    worker.counters.add(.verifiedBytes, count)
+    fill.writeBegan()
+    submit(
+      .put(key: fill.key, record: record) { event in
+        if case .failed(let fault) = event { gateway.diskRefused(fault) }
+        fill.writeEnded()
+      })
+    for (index, buffer) in slices.enumerated() {
+      fill.writeBegan()
+      submit(
+        .slice(key: fill.key, stamp: stamp, index: index, buffer) { event in
+          switch event {
+          case .written: return
+          case .failed(let fault): gateway.diskRefused(fault)
+          case .committed, .unlisted: break
+          }
+          fill.writeEnded()
+        })
+    }
   }
 
   /// A slice is whole.

@@ -53,8 +53,18 @@ extension Exchange {
     if asked.mode == .path, let content = contentRoot {
       target = Array("/ipfs/\(content.version1)".utf8) + rest(of: target, asked)
     }
-    guard asked.form != .file else { return target }
-    target += Array("?format=\(asked.form.name)".utf8)
+    var mark = "?"
+    if asked.form != .file {
+      target += Array("?format=\(asked.form.name)".utf8)
+      mark = "&"
+    }
+    if !asked.foreignExtension.isEmpty {
+      // Any name of this extension has its type.
+      let name = asked.foreignExtension.count > 1 ? asked.foreignExtension : []
+      var escaped = ByteBuffer(capacity: 128)
+      PercentCoding.append(path: (Array("file".utf8) + name).rawBytes, to: &escaped)
+      target += Array("\(mark)filename=".utf8) + escaped.readable.array
+    }
     if asked.form == .car { asked.selection.appendQuery(to: &target) }
     return target
   }

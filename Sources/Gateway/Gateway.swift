@@ -243,6 +243,8 @@ extension Counter {
     case .truncated: .notStoredTruncated
     case .disk: .notStoredDisk
     case .memory: .notStoredMemory
+    case .tooLarge: .notStoredTooLarge
+    case .unchecked: .notStoredUnchecked
     }
   }
 }

@@ -28,6 +28,8 @@ public enum MediaType {
     }
   }
 
-  /// Whether a name has something that looks like an extension.
-  public static func hasExtension(_ name: [UInt8]) -> Bool { name.contains(UInt8(ascii: ".")) }
+  /// A name's extension in lower case, with its dot; empty where it has none.
+  public static func fileExtension(_ name: [UInt8]) -> [UInt8] {
+    name.lastIndex(of: UInt8(ascii: ".")).map { name[$0...].map(\.asciiLowercased) } ?? []
+  }
 }

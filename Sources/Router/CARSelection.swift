@@ -19,6 +19,8 @@ public struct CARSelection: Equatable, Sendable {
   public var bytes: (first: Int64, last: Int64?)?
   /// What the URL has said, which the media type's parameters do not change.
   private var saidByURL: UInt8 = 0
+  /// What the media type has said beside it.
+  private var saidByType: UInt8 = 0
 
   public init() {}
 
@@ -66,7 +68,7 @@ public struct CARSelection: Equatable, Sendable {
     let bit = UInt8(1) << part.rawValue
     // Of several the first one counts, and the URL before the media type.
     if value.byteCount == 0 || saidByURL & bit != 0 { return true }
-    if isFromURL { saidByURL |= bit }
+    if isFromURL { saidByURL |= bit } else { saidByType |= bit }
     switch part {
     case .scope:
       if value.equals("block") {
@@ -147,11 +149,14 @@ public struct CARSelection: Equatable, Sendable {
     }
   }
 
-  /// What the media type of an answer may say of it, by the names that a query has for it.
+  /// What the media type in Accept said and the URL did not, by the names that a query has for it.
   public var typeParameters: [(name: String, value: String)] {
     var parameters: [(name: String, value: String)] = []
-    if order != .unsaid { parameters.append(("car-order", order == .depthFirst ? "dfs" : "unk")) }
-    if duplicates != .unsaid { parameters.append(("car-dups", duplicates == .yes ? "y" : "n")) }
+    if said(.version) { parameters.append(("car-version", "1")) }
+    if said(.order) { parameters.append(("car-order", order == .depthFirst ? "dfs" : "unk")) }
+    if said(.duplicates) { parameters.append(("car-dups", duplicates == .yes ? "y" : "n")) }
     return parameters
   }
+
+  private func said(_ part: Part) -> Bool { saidByType & (1 << part.rawValue) != 0 }
 }

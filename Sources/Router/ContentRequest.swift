@@ -17,8 +17,14 @@ public struct ContentRequest: Sendable {
   /// The query's `filename` as sent, in the request's text; empty where there is none.
   public var filename: ByteRange
   public var isDownload: Bool
+  /// The extension of that name with its dot, or a dot alone for none, where it makes the file's type and
+  /// only a gateway knows which; else empty.
+  public var foreignExtension: [UInt8] = []
   /// What is asked of a CAR; means nothing for other forms.
   public var selection: CARSelection
+
+  /// Whether a file's type follows from its name.
+  public var hasTypeOfName: Bool { form == .file || form == .json || form == .cbor }
 
   /// Whether something below the root is asked for.
   public var hasPath: Bool { !lastSegment.isEmpty }
@@ -28,7 +34,8 @@ public struct ContentRequest: Sendable {
 /// more than its head (gateway digest A6).
 ///
 /// A byte for form and origin mode, then namespace, codec, multihash and decoded path, then for a CAR a
-/// zero byte, which no path contains, and what was asked of it.
+/// zero byte, which no path contains, and what was asked of it. The same goes for an extension that the
+/// query gives a file, where only a gateway knows its type.
 public enum CanonicalKey {
   /// Appends the key of content under a root.
   ///
@@ -43,6 +50,9 @@ public enum CanonicalKey {
     if request.form == .car {
       key.append(0)
       request.selection.appendKey(to: &key)
+    } else if !request.foreignExtension.isEmpty {
+      key.append(0)
+      key.append(request.foreignExtension)
     }
   }
 

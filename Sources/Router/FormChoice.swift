@@ -5,7 +5,7 @@ internal import HTTP
 struct FormChoice {
   /// Why a choice is left to the upstream, or refused.
   enum Failure: Error {
-    /// It is written in a way that is not looked into: an escaped name, an unusual value.
+    /// A value that is not known: what it means is the upstream's to say.
     case unusual
     /// Accept names a type of this family that does not exist.
     case unknownType
@@ -43,33 +43,43 @@ struct FormChoice {
   ) throws(Failure) -> ContentForm? {
     let query = text.bytes(place)
     var asked: ContentForm?
-    var hasFormat = false
-    var hasDownload = false
+    var seen: UInt8 = 0
     var parameters = QueryParameters(query)
     while let parameter = parameters.next() {
       let name = query.bytes(parameter.name)
       let value = query.bytes(parameter.value)
-      if name.hasEscape || name.equals("go-get") { throw .unusual }
-      if name.equals("format") {
-        // The first one counts, here and below.
-        if hasFormat { continue }
-        hasFormat = true
-        if value.hasEscape { throw .unusual }
-        asked = ContentForm.named(value)
-      } else if name.equals("filename") {
-        if filename.isEmpty {
-          filename = ByteRange(
-            start: Int(place.start) + Int(parameter.value.start), count: Int(parameter.value.count))
-        }
-      } else if name.equals("download") {
-        if !hasDownload { isDownload = value.equals("true") }
-        hasDownload = true
-      } else if let part = CARSelection.Part(parameter: name) {
-        if value.hasEscape { throw .unusual }
-        guard selection.set(part, value, isFromURL: true) else { throw .unusual }
+      if name.hasEscape || value.hasEscape {
+        let plainName = PercentCoding.query(name)
+        let plainValue = PercentCoding.query(value)
+        try take(
+          plainName.rawBytes, plainValue.rawBytes, at: parameter.value, of: place, &asked, &seen)
+      } else {
+        try take(name, value, at: parameter.value, of: place, &asked, &seen)
       }
     }
     return asked
+  }
+
+  /// Takes a decoded pair; of several with one name the first one counts.
+  private mutating func take(
+    _ name: RawSpan, _ value: RawSpan, at place: ByteRange, of query: ByteRange,
+    _ asked: inout ContentForm?, _ seen: inout UInt8
+  ) throws(Failure) {
+    func isFirst(_ bit: UInt8) -> Bool {
+      defer { seen |= bit }
+      return seen & bit == 0
+    }
+    if name.equals("format") {
+      if isFirst(1) { asked = ContentForm.named(value) }
+    } else if name.equals("filename") {
+      if isFirst(2), !place.isEmpty {
+        filename = ByteRange(start: Int(query.start) + Int(place.start), count: Int(place.count))
+      }
+    } else if name.equals("download") {
+      if isFirst(4) { isDownload = value.equals("true") }
+    } else if let part = CARSelection.Part(parameter: name) {
+      guard selection.set(part, value, isFromURL: true) else { throw .unusual }
+    }
   }
 
   // MARK: Accept

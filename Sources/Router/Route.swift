@@ -129,8 +129,6 @@ public enum Router {
     } catch {
       return refusal(error)
     }
-    // Gateways redirect such a path to the clean one.
-    if !content.wasClean { return .passThrough(keepsHost: mode != .path) }
     if asksForServiceWorker(request, text), !content.hasPath, !content.trailingSlash {
       return .refuse(status: 400, .serviceWorker)
     }
@@ -141,7 +139,7 @@ public enum Router {
       return error == .unusual
         ? .passThrough(keepsHost: mode != .path) : .refuse(status: 400, .unknownType)
     }
-    return place(content, choice, mode: mode, path: path.readable, key: &key)
+    return place(content, choice, text, mode: mode, path: path.readable, key: &key)
   }
 
   /// Content at a path of a gateway whose content has hosts of its own.
@@ -163,14 +161,21 @@ public enum Router {
   }
 
   private static func place(
-    _ content: ContentPath, _ choice: FormChoice, mode: OriginMode, path: RawSpan,
+    _ content: ContentPath, _ choice: FormChoice, _ text: RawSpan, mode: OriginMode, path: RawSpan,
     key: inout ByteBuffer
   ) -> Route {
-    let request = ContentRequest(
+    var request = ContentRequest(
       namespace: content.namespace, form: choice.form, mode: mode, root: content.root,
       remainder: content.remainder, lastSegment: content.lastSegment,
       isFromAccept: choice.isFromAccept, filename: choice.filename,
       isDownload: choice.isDownload, selection: choice.selection)
+    if !request.filename.isEmpty {
+      let name = PercentCoding.query(text.bytes(request.filename))
+      guard let foreign = FileName.foreignExtension(name, request, path: path) else {
+        return .passThrough(keepsHost: mode != .path)
+      }
+      request.foreignExtension = foreign
+    }
     guard request.form.mayBeKept else { return .passThrough(keepsHost: mode != .path) }
     guard let root = content.cid else { return .named(request) }
     CanonicalKey.append(request, root: root, remainder: path.bytes(content.remainder), to: &key)

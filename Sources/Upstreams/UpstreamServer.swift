@@ -45,7 +45,8 @@ public final class UpstreamServer: Sendable {
 
   func tryEnded() { activeTries.subtract(1, ordering: .relaxed) }
 
-  func countError() { triesFailed.add(1, ordering: .relaxed) }
+  /// Counts an answer that was not what it should have been.
+  public func countError() { triesFailed.add(1, ordering: .relaxed) }
 
   /// Notes that what it sent was wrong: it counts as an error, and others are asked first for a while.
   public func blame(at now: Instant) {
