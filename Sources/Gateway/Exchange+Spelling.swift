@@ -26,7 +26,9 @@ extension Exchange {
   /// Repeats a field that was kept.
   func writeKeptField(_ name: RawSpan, _ value: RawSpan, on stream: ClientStream) {
     // Without a representation nothing is said of one.
-    if !hasRepresentation && !name.equalsIgnoringCase("x-ipfs-roots") { return }
+    if !hasRepresentation, asked?.form == .car || !name.equalsIgnoringCase("x-ipfs-roots") {
+      return
+    }
     if name.equalsIgnoringCase("content-disposition") {
       writeDisposition(kept: value, on: stream)
     } else {
