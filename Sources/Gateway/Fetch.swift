@@ -176,7 +176,7 @@ final class Fetch: UpstreamConsumer {
     case .head: over(nil)
     case .run: over(position == end || early != nil ? nil : Fault(.closed, .upstream))
     case .whole:
-      guard driver.isKept else {
+      guard driver.isKept || driver.isInOrder else {
         if driver.request.method != .head { driver.fill.ended(at: position) }
         over(nil)
         return
