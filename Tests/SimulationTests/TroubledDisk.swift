@@ -130,7 +130,7 @@ final class Ledger: @unchecked Sendable {
       objects[key]?.slices[index] = nil
       objects[key]?.dropped.insert(index)
     case .remove(let key, _): objects[key] = nil
-    case .unlist(let keys, _): for key in keys { objects[key] = nil }
+    case .unlist(let keys, _, _): for key in keys { objects[key] = nil }
     default: break
     }
     return job
