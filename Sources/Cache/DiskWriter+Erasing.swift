@@ -11,22 +11,23 @@ extension DiskWriter {
   ) throws(Fault) -> (objects: Int, bytes: [StoredBytes]) {
     // Jobs before this one may have named more.
     if !commit(now: now, wallSeconds: wallSeconds) { throw Fault(.unavailable, .disk) }
-    let gone = Set(keys + lost)
-    leaving?.moving.removeAll { gone.contains($0.key) }
-    let (objects, bytes, records) = try change { tables throws(Fault) in
+    let (objects, bytes, records, gone) = try change { tables throws(Fault) in
       var all: [StoredBytes] = []
+      var gone = Set(keys)
       let before = try tables.recordCount
       for key in keys {
         try tables.removeObject(key)
         all += try tables.takeOrphans(of: key)
       }
       for key in lost where try tables.summary(key) == nil {
+        gone.insert(key)
         all += try tables.takeOrphans(of: key)
       }
       for bytes in all { try tables.noteErasure(bytes) }
       let after = try tables.recordCount
-      return (before - after, all, after)
+      return (before - after, all, after, gone)
     }
+    leaving?.moving.removeAll { gone.contains($0.key) }
     counters.entries.store(records, ordering: .relaxed)
     return (objects, bytes)
   }
