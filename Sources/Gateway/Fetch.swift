@@ -177,7 +177,7 @@ final class Fetch: UpstreamConsumer {
     case .head: over(nil)
     case .run: over(position == end || early != nil ? nil : Fault(.closed, .upstream))
     case .whole:
-      guard driver.isKept else {
+      guard driver.isKept || driver.isInOrder else {
         guard driver.completedPassed() else {
           over(Fault(.mismatch, .upstream))
           return

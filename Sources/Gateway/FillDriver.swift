@@ -161,10 +161,20 @@ final class FillDriver: FillSource {
     return buffer
   }
 
-  /// Gives up what could get no memory: readers go on without this fill.
+  /// There has been no memory for too long: readers go on without this fill.
+  ///
+  /// Under check they could not, since nothing would check their bytes: there it goes on unkept. None of its
+  /// bytes has come, since it takes memory for all of them at once.
   func starved() {
     worker.counters.add(.notStored(.memory))
-    for fetch in fetches { fetch.starved() }
+    if verification != nil && fill.hasReaders {
+      isKept = false
+      sliceShift = Fill.passedShift
+      fill.passOn()
+      roomMade()
+    } else {
+      for fetch in fetches { fetch.starved() }
+    }
   }
 
   /// Whether nobody waits any more.
@@ -396,8 +406,10 @@ final class FillDriver: FillSource {
     }
     isVerified = true
     worker.counters.add(.verifiedBytes, Int(head?.totalBytes ?? 0))
-    putRecord(isVerified: true)
-    for (index, buffer) in check.slices { write(slice: index, buffer) }
+    if isKept {
+      putRecord(isVerified: true)
+      for (index, buffer) in check.slices { write(slice: index, buffer) }
+    }
     fill.releaseAll()
     return true
   }

@@ -179,6 +179,20 @@ public final class GatewayWorker: RequestHandler {
     return brought.count
   }
 
+  /// Keys that answers and fills of this worker are about which do not match.
+  func keysInUse(outside subject: RemovalSubject) -> Set<Digest128> {
+    var keys: Set<Digest128> = []
+    for exchange in active
+    where exchange.canonicalKey.withReadable({ $0.byteCount > 0 && !subject.matches($0) }) {
+      keys.insert(exchange.key)
+    }
+    for driver in drivers.all {
+      let key = driver.fill.canonicalKey
+      if !key.isEmpty && !subject.matches(key.rawBytes) { keys.insert(driver.fill.key) }
+    }
+    return keys
+  }
+
   // MARK: The index
 
   /// Where the index says that a slice lies that was not found bad since; for who plans a fetch.

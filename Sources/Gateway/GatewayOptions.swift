@@ -41,7 +41,7 @@ public struct GatewayOptions: Sendable {
   static let waitingJobs = 8
   /// How often it is looked for memory for the fills that wait for some.
   static let memoryPause = Interval.milliseconds(5)
-  /// How long a fill waits for memory before its readers go on without it.
+  /// How long a fill waits for memory before its readers go on without it, or it goes on unkept.
   ///
   /// Longer than a herd of thousands waits for the disk; what takes longer are upstreams that trickle.
   static let memoryPatience = Interval.seconds(10)
