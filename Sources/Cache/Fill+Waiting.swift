@@ -83,6 +83,8 @@ extension Fill {
     state.withLock { state in
       state.sliceShift = Self.passedShift
       state.lacking = 0
+      // What waited as a whole comes by and by now, its last byte excepted.
+      if state.visibleEnd == 0 { state.visibleEnd = max(0, (state.totalBytes ?? 1) - 1) }
     }
   }
 

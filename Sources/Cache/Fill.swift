@@ -392,6 +392,9 @@ public final class Fill: @unchecked Sendable {
   /// Whether the bytes are still to be checked as a whole.
   public var isHeldBack: Bool { state.withLock { $0.visibleEnd != .max } }
 
+  /// Whether all of them are held back until then.
+  public var isHeldWhole: Bool { state.withLock { $0.visibleEnd == 0 } }
+
   public var hasReaders: Bool { state.withLock { !$0.readers.isEmpty } }
 
   // MARK: For the cache writer

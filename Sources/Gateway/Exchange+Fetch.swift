@@ -250,7 +250,7 @@ extension Exchange {
     }
     let wish = wish(etag: etag.rawBytes, total: total)
     // Of a body that is held back whole nothing is said either, so that its server can still be changed.
-    if reader.fill.isHeldBack, wish == .unsatisfiable || total <= GatewayOptions.heldBytes {
+    if reader.fill.isHeldBack, wish == .unsatisfiable || reader.fill.isHeldWhole {
       awaitCheck(reader, total: total)
       return
     }

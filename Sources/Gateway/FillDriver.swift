@@ -18,24 +18,24 @@ final class FillDriver: FillSource {
   let fill: Fill
   let request: FillRequest
   /// What every fetch must agree with, once the head is known.
-  private(set) var head: AnswerHead?
-  private(set) var sliceShift: UInt8
-  private(set) var isKept = false
-  private var stamp: UInt64 = 0
-  private var verification: Verification?
+  var head: AnswerHead?
+  var sliceShift: UInt8
+  var isKept = false
+  var stamp: UInt64 = 0
+  var verification: Verification?
   /// A CAR under way.
-  private var collector: CARCollector?
+  var collector: CARCollector?
   /// Whether all that is kept has been checked: then nothing unchecked may be put beside it.
-  private var isVerified = false
-  private var fetches: [Fetch] = []
-  private var nextFetch = 0
+  var isVerified = false
+  var fetches: [Fetch] = []
+  var nextFetch = 0
   /// The server that the body comes from, and those whose bytes were wrong.
-  private var source: UpstreamServer?
-  private(set) var avoided: [Int] = []
+  var source: UpstreamServer?
+  var avoided: [Int] = []
   /// Jobs for the cache writer, oldest first; more than none wait only while its queue is full.
-  private var jobs: [WriteJob] = []
-  private var retry: JobRetry?
-  private var isOver = false
+  var jobs: [WriteJob] = []
+  var retry: JobRetry?
+  var isOver = false
   /// Its number among the worker's drivers.
   private let number: Int
   /// Kept by `StarvingFills`.
@@ -85,7 +85,7 @@ final class FillDriver: FillSource {
     fill.setFetching(false)
   }
 
-  private func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
+  func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
     let fetch = Fetch(self, number: nextFetch, kind, slices: slices)
     nextFetch += 1
     if fetches.isEmpty, case .served = hunger { hunger = .none }
@@ -206,23 +206,7 @@ final class FillDriver: FillSource {
     }
   }
 
-  /// The same from another server, after bytes that were wrong: readers have the first one's head.
-  private func reopened(
-    _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer,
-    _ verdict: AnswerPolicy.Verdict
-  ) {
-    guard let head, case .keep(let subject?) = verdict, answer.contentLength == head.totalBytes,
-      answer.value(.etag).map({ text.bytes($0).equals(head.etag.rawBytes) }) ?? false
-    else {
-      for fetch in fetches { fetch.cut() }
-      fill.fail(Fault(.mismatch, .upstream))
-      return
-    }
-    self.head?.server = server.name
-    verification = Verification(subject)
-  }
-
-  private func pass(
+  func pass(
     _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, _ reason: NotStored
   ) {
     worker.counters.add(.notStored(reason))
@@ -234,23 +218,7 @@ final class FillDriver: FillSource {
     fill.open(head, kept: false, sliceShift: sliceShift)
   }
 
-  /// A CAR: given on as it comes, and kept if its end shows that it is whole.
-  private func collect(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
-    guard let content = request.content else { return }
-    var head = AnswerPolicy.answerHead(
-      answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
-    head.isCollected = true
-    self.head = head
-    collector = CARCollector(
-      content, sliceBytes: 1 << Int(worker.sliceShift), budget: worker.gateway.memory)
-    sliceShift = Fill.passedShift
-    // Where the length is known the last byte waits, so that nothing wrong is ever complete; else the end
-    // itself does.
-    let visibleEnd = head.totalBytes.map { max(0, $0 - 1) } ?? .max
-    fill.open(head, kept: false, sliceShift: sliceShift, visibleEnd: visibleEnd)
-  }
-
-  private func keep(_ head: AnswerHead, subject: CID?) {
+  func keep(_ head: AnswerHead, subject: CID?) {
     self.head = head
     isKept = true
     stamp = worker.gateway.storage.newStamp()
@@ -312,78 +280,6 @@ final class FillDriver: FillSource {
     fill.landed()
   }
 
-  /// Holds bytes of a CAR against their CIDs; false where they are wrong, which ends it.
-  private func collected(_ bytes: RawSpan) -> Bool {
-    do throws(CARError) {
-      try collector?.take(bytes)
-      return true
-    } catch {
-      blame()
-      collector = nil
-      fill.fail(Fault(.mismatch, .upstream))
-      for fetch in fetches { fetch.cut() }
-      return false
-    }
-  }
-
-  /// The end of what is given on has come; false where it is not the end.
-  func completedPassed() -> Bool {
-    guard var collector = collector.take() else { return true }
-    let (report, slices) = collector.finish()
-    switch report.verdict {
-    case .complete, .provenAbsent:
-      if let why = collector.notStored ?? (report.isExact ? nil : .foreignAnswer) {
-        worker.counters.add(.notStored(why))
-      } else {
-        store(slices, count: collector.count)
-      }
-    case .unverifiable, .unwalkable, .tooLarge: worker.counters.add(.notStored(.unchecked))
-    case .truncated, .missing:
-      worker.counters.add(.notStored(.truncated))
-      source?.countError()
-      worker.log.warning(
-        "an upstream ended a CAR before it was whole",
-        metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
-      return false
-    case .refused:
-      blame()
-      return false
-    }
-    fill.releaseAll()
-    return true
-  }
-
-  /// Keeps what has been gathered.
-  private func store(_ slices: [SliceBuffer], count: Int) {
-    guard var head else { return }
-    head.totalBytes = Int64(count)
-    stamp = worker.gateway.storage.newStamp()
-    let (fill, gateway) = (fill, worker.gateway)
-    guard
-      let record = head.record(
-        key: fill.canonicalKey, stamp: stamp, sliceShift: worker.sliceShift, isVerified: true)
-    else { return }
-    worker.counters.add(.verifiedBytes, count)
-    fill.writeBegan()
-    submit(
-      .put(key: fill.key, record: record) { event in
-        if case .failed(let fault) = event { gateway.diskRefused(fault) }
-        fill.writeEnded()
-      })
-    for (index, buffer) in slices.enumerated() {
-      fill.writeBegan()
-      submit(
-        .slice(key: fill.key, stamp: stamp, index: index, buffer) { event in
-          switch event {
-          case .written: return
-          case .failed(let fault): gateway.diskRefused(fault)
-          case .committed, .unlisted: break
-          }
-          fill.writeEnded()
-        })
-    }
-  }
-
   /// A slice is whole.
   func completed(slice index: Int, _ buffer: SliceBuffer) {
     guard isKept, fill.isKept else { return }
@@ -393,55 +289,6 @@ final class FillDriver: FillSource {
       write(slice: index, buffer)
     }
   }
-
-  /// The whole body has come; false where it is not what its CID names.
-  func completedWhole() -> Bool {
-    guard var check = verification.take() else { return true }
-    guard check.matches() else {
-      blame()
-      if askAnother(insteadOf: check.slices) { return false }
-      fill.stopKeeping()
-      fill.fail(Fault(.mismatch, .upstream))
-      return false
-    }
-    isVerified = true
-    worker.counters.add(.verifiedBytes, Int(head?.totalBytes ?? 0))
-    if isKept {
-      putRecord(isVerified: true)
-      for (index, buffer) in check.slices { write(slice: index, buffer) }
-    }
-    fill.releaseAll()
-    return true
-  }
-
-  /// Counts bytes that are not those of their CID against the server that sent them.
-  private func blame() {
-    worker.counters.add(.notStored(.mismatch))
-    worker.counters.add(.upstreamError(.mismatch))
-    source?.blame(at: worker.loop.now)
-    worker.log.warning(
-      "an upstream's bytes do not match their CID",
-      metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
-  }
-
-  /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
-  /// there is none.
-  private func askAnother(insteadOf slices: [(index: Int, buffer: SliceBuffer)]) -> Bool {
-    guard (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
-      let liar = worker.gateway.region.servers.firstIndex(where: { $0 === source })
-    else { return false }
-    avoided.append(liar)
-    guard avoided.count < worker.gateway.region.servers.count else { return false }
-    worker.counters.add(.upstreamRetry)
-    for (index, _) in slices { fill.discard(slice: index) }
-    begin(.whole, slices: 0..<Int.max)
-    if isInOrder {
-      for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
-    }
-    return true
-  }
-
-  private var targetText: String { String(decoding: request.target, as: UTF8.self) }
 
   /// A fetch has ended, well or badly.
   func ended(_ fetch: Fetch, _ fault: Fault?) {
@@ -481,7 +328,7 @@ final class FillDriver: FillSource {
     leave()
   }
 
-  private func leave() {
+  func leave() {
     guard !isOver, fetches.isEmpty, jobs.isEmpty else { return }
     // Kept on: readers may want other slices. What is not kept has nothing more to give.
     if !isKept || fill.hasFailed { isOver = true }
@@ -490,140 +337,5 @@ final class FillDriver: FillSource {
   deinit {
     worker.drivers.remove(number)
     worker.counters.adjust(.fillsActive, by: -1)
-  }
-
-  // MARK: The cache writer
-
-  /// Whether fetches may bring more; not while the writer is far behind.
-  var hasRoom: Bool { jobs.count < GatewayOptions.waitingJobs }
-
-  private func putRecord(isVerified: Bool) {
-    guard
-      let record = head?.record(
-        key: fill.canonicalKey, stamp: stamp, sliceShift: sliceShift, isVerified: isVerified)
-    else { return }
-    let (fill, gateway) = (fill, worker.gateway)
-    fill.writeBegan()
-    submit(
-      .put(key: fill.key, record: record) { event in
-        if case .failed(let fault) = event {
-          gateway.diskRefused(fault)
-          fill.stopKeeping()
-        }
-        fill.writeEnded()
-      })
-  }
-
-  private func write(slice index: Int, _ buffer: SliceBuffer) {
-    let (fill, gateway) = (fill, worker.gateway)
-    fill.writeBegan()
-    submit(
-      .slice(key: fill.key, stamp: stamp, index: index, buffer) { event in
-        if case .failed(let fault) = event { gateway.diskRefused(fault) }
-        fill.written(slice: index, event)
-      })
-  }
-
-  private func submit(_ job: WriteJob) {
-    if jobs.isEmpty, worker.gateway.storage.submit(job, isAnnounced: true) { return }
-    jobs.append(job)
-    if retry == nil { retry = JobRetry(self, worker.loop) }
-  }
-
-  /// Offers waiting jobs again; true when none is left.
-  func submitWaiting() -> Bool {
-    var taken = 0
-    while taken < jobs.count, worker.gateway.storage.submit(jobs[taken], isAnnounced: true) {
-      taken += 1
-    }
-    jobs.removeFirst(taken)
-    guard jobs.isEmpty else { return false }
-    jobsDone()
-    return true
-  }
-
-  /// Goes on without the disk, whose writer has taken nothing for too long.
-  func giveUpKeeping() {
-    worker.counters.add(.notStored(.disk))
-    fill.stopKeeping()
-    let given = jobs.count
-    jobs = []
-    for _ in 0..<given { fill.writeEnded() }
-    jobsDone()
-  }
-
-  private func jobsDone() {
-    retry = nil
-    if fetches.isEmpty {
-      fill.setFetching(false)
-      leave()
-    } else {
-      roomMade()
-    }
-  }
-}
-
-/// The drivers of a worker, those included whose fill has left the table and still brings bytes.
-struct FillDrivers {
-  private struct Place {
-    weak var driver: FillDriver?
-  }
-
-  private var places: [Int: Place] = [:]
-  private(set) var nextNumber = 0
-
-  mutating func add(_ driver: FillDriver, _ number: Int) {
-    places[number] = Place(driver: driver)
-    nextNumber += 1
-  }
-
-  mutating func remove(_ number: Int) { places[number] = nil }
-
-  /// In the order in which they began.
-  var all: [FillDriver] { places.sorted { $0.key < $1.key }.compactMap(\.value.driver) }
-}
-
-/// The check of a whole body against its CID, as its bytes arrive in order.
-struct Verification: ~Copyable {
-  private var hasher: ContentHasher
-  /// Slices that wait for the outcome.
-  var slices: [(index: Int, buffer: SliceBuffer)] = []
-
-  /// Nil where the CID's hash is not one that can be computed here.
-  init?(_ subject: CID) {
-    guard let hasher = ContentHasher(for: subject) else { return nil }
-    self.hasher = hasher
-  }
-
-  mutating func update(_ bytes: RawSpan) { hasher.update(bytes) }
-
-  mutating func matches() -> Bool { hasher.matches() }
-}
-
-/// Offers a driver's waiting jobs to the cache writer again, until it has taken them.
-private final class JobRetry: EventHandler {
-  private let driver: FillDriver
-  private let loop: Loop
-  private var handle = Handle.none
-  private let givesUp: Instant
-
-  init(_ driver: FillDriver, _ loop: Loop) {
-    self.driver = driver
-    self.loop = loop
-    givesUp = loop.now + GatewayOptions.writerPatience
-    super.init()
-    handle = loop.enrol(self)
-    loop.setTimer(handle, tag: 0, at: loop.now + GatewayOptions.writerPause)
-  }
-
-  override func deadline(_ tag: UInt32) {
-    if driver.submitWaiting() {
-      loop.dismiss(handle)
-    } else if loop.now >= givesUp {
-      loop.dismiss(handle)
-      driver.giveUpKeeping()
-    } else {
-      loop.setTimer(handle, tag: 0, at: loop.now + GatewayOptions.writerPause)
-    }
   }
 }
