@@ -31,7 +31,9 @@ public struct Truth: Sendable {
     }
   }
 
-  public var etag: String {
+  public var etag: String { etag(as: kind) }
+
+  private func etag(as kind: Kind) -> String {
     switch kind {
     case .block: "\"\(cid).raw\""
     case .car: "W/\"\(cid).car.2s3j8e4d2f\""
@@ -65,10 +67,12 @@ public struct Truth: Sendable {
     }
   }
 
-  /// The fields of a Kubo gateway for it.
-  public var fields: [(String, String)] {
+  /// The fields of a Kubo gateway; which form of a raw block is asked for is the asker's choice.
+  func fields(of target: String) -> [(String, String)] {
+    let isRaw = kind == .block || kind == .leaf
+    let kind = isRaw ? target.contains("format=raw") ? Kind.block : .leaf : kind
     var fields = [
-      ("Etag", etag), ("Cache-Control", "public, max-age=29030400, immutable"),
+      ("Etag", etag(as: kind)), ("Cache-Control", "public, max-age=29030400, immutable"),
       ("X-Ipfs-Path", path), ("X-Ipfs-Roots", "\(cid)"),
     ]
     func attached(_ name: String) -> (String, String) {
@@ -142,9 +146,11 @@ public enum LyingUpstream {
   ) throws {
     var truth = truth
     var status = 200
-    var fields = truth.fields
+    var fields = truth.fields(of: request.target)
     var body = truth.body
-    if lie == .otherObject { (truth, fields, body) = (other, other.fields, other.body) }
+    if lie == .otherObject {
+      (truth, fields, body) = (other, other.fields(of: other.target), other.body)
+    }
     if lie == .otherBody { body = other.body }
     let isChunked = truth.kind == .car
     let part =
