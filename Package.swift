@@ -92,7 +92,14 @@ let package = Package(
       ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Cache", "Gateway"]),
     room(
       "Origin",
-      ["Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server"]),
+      [
+        "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "CXXHash",
+      ]),
+    tests(
+      "OriginTests",
+      [
+        "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Origin",
+      ]),
     // Floor 6
     room("Configuration", ["Base", "Yams"]),
     tests("ConfigurationTests", ["Configuration", "Base", "Yams"]),

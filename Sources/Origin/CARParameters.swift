@@ -32,7 +32,14 @@ struct CARParameters: Equatable, Sendable {
     }
   }
 
+  enum Order: String, Sendable {
+    case dfs
+    /// Any; depth first is one that it allows.
+    case unknown = "unk"
+  }
+
   var scope = Scope.all
+  var order = Order.dfs
   var entityBytes: EntityBytes?
   /// Whether a block stands again where it is met again.
   var duplicates = false
@@ -49,10 +56,11 @@ struct CARParameters: Equatable, Sendable {
     }
     let version = value("version", "car-version") ?? "1"
     guard version == "1" else { throw Rejection(400, "the CAR version \(version) is not known") }
-    let order = value("order", "car-order") ?? "dfs"
-    // Depth first is one of the orders that "unk" allows.
-    guard order == "dfs" || order == "unk" else {
-      throw Rejection(400, "the CAR order \(order) is not known")
+    if let text = value("order", "car-order") {
+      guard let order = Order(rawValue: text) else {
+        throw Rejection(400, "the CAR order \(text) is not known")
+      }
+      self.order = order
     }
     let duplicates = value("dups", "car-dups") ?? "n"
     guard duplicates == "y" || duplicates == "n" else {
@@ -83,12 +91,27 @@ struct CARParameters: Equatable, Sendable {
 
   /// The media type of the answer.
   var contentType: String {
-    "application/vnd.ipld.car; version=1; order=dfs; dups=\(duplicates ? "y" : "n")"
+    "application/vnd.ipld.car; version=1; order=\(order.rawValue); dups=\(duplicates ? "y" : "n")"
   }
 
-  /// All that tells two answers for one path apart.
-  var identity: String {
-    let range = entityBytes.map { "\($0.from):\($0.last.map { String($0) } ?? "*")" } ?? ""
-    return "\(scope.rawValue) dfs \(duplicates) \(range)"
+  /// All that tells two answers for one path apart, as boxo puts it into the Etag's hash.
+  var identity: [UInt8] {
+    var identity: [UInt8] = []
+    func append(_ name: String, _ value: String) {
+      identity.append(0)
+      identity += "\(name)=\(value)".utf8
+    }
+    if scope != .all { append("scope", scope.rawValue) }
+    if order != .dfs { append("order", order.rawValue) }
+    if duplicates { append("dups", "y") }
+    if let bytes = entityBytes, bytes.from != 0 || bytes.last != nil {
+      append("range", "")
+      for number in [bytes.from, bytes.last].compactMap(\.self) {
+        for shift in stride(from: 0, to: 64, by: 8) {
+          identity.append(UInt8(truncatingIfNeeded: number >> Int64(shift)))
+        }
+      }
+    }
+    return identity
   }
 }

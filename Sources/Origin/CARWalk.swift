@@ -13,7 +13,7 @@ struct CARWalk {
     case header
     /// The next block of the path.
     case path(Int)
-    case file(FileWalk)
+    case file
     case tree
     case done
   }
@@ -32,29 +32,31 @@ struct CARWalk {
   private let parameters: CARParameters
   private let range: Range<Int64>?
   private var stage = Stage.header
+  private var file: FileWalk?
   private var frames: [Frame] = []
   private var written: Set<Digest128> = []
 
-  /// The CAR of a path that was resolved to the last of these CIDs.
+  /// The CAR of a path and of what it led to.
   ///
   /// `range` limits a file to some of its bytes.
   init(
-    _ reader: BlockReader, resolved: [CID], _ parameters: CARParameters, range: Range<Int64>? = nil
+    _ reader: BlockReader, _ found: ResolvedPath, _ parameters: CARParameters,
+    range: Range<Int64>? = nil
   ) {
     self.reader = reader
-    path = Array(resolved.dropLast())
-    target = resolved.last
-    root = resolved[resolved.count - 1]
+    path = found.proof
+    target = found.target
+    root = found.target
     self.parameters = parameters
     self.range = range
   }
 
-  /// The CAR that proves that the last of these CIDs has no link of the name that was asked for.
-  init(_ reader: BlockReader, absentBelow resolved: [CID], _ parameters: CARParameters) {
+  /// The CAR that proves that a path leads no further than this.
+  init(_ reader: BlockReader, absentBelow found: ResolvedPath, _ parameters: CARParameters) {
     self.reader = reader
-    path = resolved
+    path = found.proof + [found.target]
     target = nil
-    root = resolved[0]
+    root = found.cids[0]
     self.parameters = parameters
     range = nil
   }
@@ -74,9 +76,8 @@ struct CARWalk {
         } else {
           try enterTarget(&output)
         }
-      case .file(var walk):
-        try step(&walk, &output)
-        stage = walk.wanted == nil ? .done : .file(walk)
+      case .file:
+        try stepFile(&output)
       case .tree:
         try step(&output)
       case .done: return false
@@ -99,7 +100,8 @@ struct CARWalk {
       try visit(target, &output)
     case .entity:
       if case .file = try Resolver(reader).entity(target) {
-        stage = .file(FileWalk(root: target, range: range))
+        file = FileWalk(root: target, range: range)
+        stage = .file
       } else {
         append(target, try block(target), to: &output)
         stage = .done
@@ -107,13 +109,14 @@ struct CARWalk {
     }
   }
 
-  private mutating func step(
-    _ walk: inout FileWalk, _ output: inout ByteBuffer
-  ) throws(ResolveFailure) {
-    guard let cid = walk.wanted else { return }
+  private mutating func stepFile(_ output: inout ByteBuffer) throws(ResolveFailure) {
+    guard let cid = file?.wanted else {
+      stage = .done
+      return
+    }
     let block = try block(cid)
     do throws(DAGError) {
-      _ = try walk.supply(block.rawBytes)
+      _ = try file?.supply(block.rawBytes)
     } catch {
       throw .malformed(cid, error)
     }

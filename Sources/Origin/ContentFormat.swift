@@ -1,5 +1,6 @@
 internal import Base
 internal import HTTP
+internal import IPFS
 
 /// What a client wants of a content: by `?format=`, else by Accept.
 ///
@@ -17,18 +18,37 @@ struct ContentFormat: Sendable {
     case cbor
     case ipnsRecord = "ipns-record"
 
-    init?(mediaType: [UInt8]) {
-      switch String(decoding: mediaType, as: UTF8.self) {
-      case "application/vnd.ipld.raw": self = .raw
-      case "application/vnd.ipld.car": self = .car
-      case "application/x-tar": self = .tar
-      case "application/vnd.ipld.dag-json": self = .dagJSON
-      case "application/vnd.ipld.dag-cbor": self = .dagCBOR
-      case "application/json": self = .json
-      case "application/cbor": self = .cbor
-      case "application/vnd.ipfs.ipns-record": self = .ipnsRecord
+    /// The format of blocks that are documents by themselves.
+    init?(codec: ContentCodec) {
+      switch codec {
+      case .json: self = .json
+      case .cbor: self = .cbor
+      case .dagJSON: self = .dagJSON
+      case .dagCBOR: self = .dagCBOR
       default: return nil
       }
+    }
+
+    var mediaType: String {
+      switch self {
+      case .file: "application/octet-stream"
+      case .raw: "application/vnd.ipld.raw"
+      case .car: "application/vnd.ipld.car"
+      case .tar: "application/x-tar"
+      case .dagJSON: "application/vnd.ipld.dag-json"
+      case .dagCBOR: "application/vnd.ipld.dag-cbor"
+      case .json: "application/json"
+      case .cbor: "application/cbor"
+      case .ipnsRecord: "application/vnd.ipfs.ipns-record"
+      }
+    }
+
+    init?(mediaType: [UInt8]) {
+      let kind = Self.allCases.first { kind in
+        kind != .file && kind.mediaType.utf8.elementsEqual(mediaType)
+      }
+      guard let kind else { return nil }
+      self = kind
     }
   }
 
@@ -51,14 +71,14 @@ struct ContentFormat: Sendable {
     guard let accepted else { return ContentFormat(kind: asked ?? .file) }
     let named = Kind(mediaType: OriginRequest.mediaType(accepted))
     if let asked {
-      let parameters = named == asked ? parameters(of: accepted) : []
+      let parameters = named == asked ? try parameters(of: accepted) : []
       return ContentFormat(kind: asked, parameters: parameters)
     }
     guard let named else {
       throw Rejection(
         400, "the format \(String(decoding: accepted, as: UTF8.self)) is not known")
     }
-    return ContentFormat(kind: named, fromAccept: true, parameters: parameters(of: accepted))
+    return ContentFormat(kind: named, fromAccept: true, parameters: try parameters(of: accepted))
   }
 
   /// The first entry of Accept that asks for a format.
@@ -74,12 +94,17 @@ struct ContentFormat: Sendable {
 
   private static func parameters(
     of entry: ArraySlice<UInt8>
-  ) -> [(name: String, value: String)] {
-    entry.split(separator: UInt8(ascii: ";")).dropFirst().compactMap { pair in
+  ) throws(Rejection) -> [(name: String, value: String)] {
+    var parameters: [(name: String, value: String)] = []
+    for pair in entry.split(separator: UInt8(ascii: ";")).dropFirst() {
       let text = pair.filter { !$0.isBlank && $0 != UInt8(ascii: "\"") }
-      guard let equals = text.firstIndex(of: UInt8(ascii: "=")) else { return nil }
+      if text.isEmpty { continue }
+      guard let equals = text.firstIndex(of: UInt8(ascii: "=")) else {
+        throw Rejection(400, "error while processing the Accept header: a parameter has no value")
+      }
       let name = String(decoding: text[..<equals].map(\.asciiLowercased), as: UTF8.self)
-      return (name, String(decoding: text[(equals + 1)...], as: UTF8.self))
+      parameters.append((name, String(decoding: text[(equals + 1)...], as: UTF8.self)))
     }
+    return parameters
   }
 }

@@ -8,7 +8,10 @@ enum DirectoryPage {
     "\"DirIndex-\(assets)_CID-\(cid)\""
   }
 
-  static func html(path: [UInt8], isRoot: Bool, _ entries: [DirectoryEntry]) -> [UInt8] {
+  /// Writes the page; links to other roots lead where this host has them.
+  static func html(
+    path: [UInt8], isRoot: Bool, _ entries: [DirectoryEntry], on host: HostRoute.Isolation = .none
+  ) -> [UInt8] {
     var page = HTMLText.page(title: "Index of \(String(decoding: path, as: UTF8.self))")
     page.markup("<table>\n")
     if !isRoot { page.markup("<tr><td><a href=\"..\">..</a><td><td>\n") }
@@ -17,18 +20,26 @@ enum DirectoryPage {
       page.markup("<tr><td><a href=\"./\(PercentText.encode(entry.name))\">")
       page.escaped(String(decoding: entry.name, as: UTF8.self))
       page.markup("</a><td class=\"size\">\(size(entry.totalSize))")
-      page.markup("<td class=\"cid\"><a href=\"/ipfs/\(entry.cid)?filename=")
-      page.markup(PercentText.encode(entry.name))
-      page.markup("\">\(short(entry.cid))</a>\n")
+      page.markup("<td class=\"cid\">")
+      switch host {
+      case .none: link(entry, from: "", &page)
+      case .subdomain(let host):
+        link(entry, from: "//\(PercentText.encode(path: host.utf8))", &page)
+      // Such a host has no /ipfs.
+      case .dnsLink: page.markup("\(short(entry.cid))\n")
+      }
     }
     page.markup("</table>\n</html>\n")
     return Array(page.text.utf8)
   }
 
-  private static let assets: String = {
-    let form = Array(("1" + HTMLText.style).utf8)
-    return String(SipHash.hash128(form.rawBytes, key: SipKey(first: 0, second: 0)).first, radix: 16)
-  }()
+  private static func link(_ entry: DirectoryEntry, from host: String, _ page: inout HTMLText) {
+    page.markup("<a href=\"\(host)/ipfs/\(entry.cid)?filename=")
+    page.markup(PercentText.encode(entry.name))
+    page.markup("\">\(short(entry.cid))</a>\n")
+  }
+
+  private static let assets = HTMLText.assets(version: 2)
 
   private static func short(_ cid: CID) -> String {
     let text = cid.description

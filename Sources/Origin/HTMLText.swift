@@ -1,3 +1,5 @@
+internal import Base
+
 /// A page in the making.
 struct HTMLText {
   private(set) var text = ""
@@ -29,6 +31,12 @@ struct HTMLText {
     page.escaped(title)
     page.markup("</h1>\n")
     return page
+  }
+
+  /// What tells pages apart that other versions of this program made of the same content.
+  static func assets(version: Int) -> String {
+    let form = Array(("\(version)" + style).utf8)
+    return String(SipHash.hash128(form.rawBytes, key: SipKey(first: 0, second: 0)).first, radix: 16)
   }
 
   /// Part of what a listing's Etag tells apart.

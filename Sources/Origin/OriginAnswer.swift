@@ -12,15 +12,18 @@ public struct OriginAnswer {
     case file(FileSlice)
     /// Blocks in CAR form; no length is known.
     case car(CARWalk)
+    /// Files as a TAR archive; no length is known.
+    case tar(TarWalk)
   }
 
   public var status: Int
   public private(set) var fields: [(token: FieldToken, value: String)] = []
   var body: Body
 
-  init(_ status: Int, _ body: Body) {
+  init(_ status: Int, _ body: Body, _ fields: [(token: FieldToken, value: String)] = []) {
     self.status = status
     self.body = body
+    self.fields = fields
   }
 
   mutating func add(_ token: FieldToken, _ value: String) {
@@ -35,7 +38,7 @@ public struct OriginAnswer {
   /// How many bytes the body has; nil where that is not known or there is none.
   public var bodyCount: Int64? {
     switch body {
-    case .absent, .car: nil
+    case .absent, .car, .tar: nil
     case .bytes(let bytes): Int64(bytes.count)
     case .file(let slice): slice.remaining
     }
@@ -46,10 +49,18 @@ public struct OriginAnswer {
 struct Rejection: Error {
   var status: Int
   var sentence: String
+  /// Where the client finds what it asks for, for statuses that redirect.
+  private(set) var location: String?
   var fields: [(token: FieldToken, value: String)] = []
 
   init(_ status: Int, _ sentence: String) {
     self.status = status
     self.sentence = sentence
+  }
+
+  static func redirect(_ status: Int, to location: String) -> Rejection {
+    var rejection = Rejection(status, "\(Status.reason(status))")
+    rejection.location = location
+    return rejection
   }
 }

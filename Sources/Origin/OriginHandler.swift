@@ -1,4 +1,5 @@
 internal import Base
+public import EventLoop
 public import HTTP
 public import HTTP1
 public import Server
@@ -6,13 +7,17 @@ public import Server
 /// Answers requests from CAR files, as a Kubo gateway would; one for each worker.
 public final class OriginHandler: RequestHandler {
   private let rules: OriginRules
+  private let loop: Loop
 
-  public init(_ store: CARStore) {
-    rules = OriginRules(store)
+  /// The loop tells what time it is.
+  public init(_ store: CARStore, _ options: OriginOptions = OriginOptions(), loop: Loop) {
+    rules = OriginRules(store, options)
+    self.loop = loop
   }
 
   public func handle(_ request: RequestHead, text: RawSpan, on stream: ClientStream) {
-    send(rules.answer(OriginRequest(request, text)), on: stream)
+    let answer = rules.answer(OriginRequest(request, text), now: loop.wallSeconds)
+    send(answer, on: stream)
   }
 
   public func refuse(_ refusal: Refusal, on stream: ClientStream) {
@@ -36,7 +41,10 @@ public final class OriginHandler: RequestHandler {
       respond(FileResponder(stream, slice), on: stream)
     case .car(let walk):
       stream.endHead(.unknown)
-      respond(CARResponder(stream, walk), on: stream)
+      respond(StreamResponder(stream, walk), on: stream)
+    case .tar(let walk):
+      stream.endHead(.unknown)
+      respond(StreamResponder(stream, walk), on: stream)
     }
   }
 

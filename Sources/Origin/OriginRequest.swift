@@ -9,10 +9,15 @@ public struct OriginRequest: Sendable {
   /// As sent, without the question mark.
   public var query: [UInt8]
   public var accept: [[UInt8]] = []
+  public var host: [UInt8] = []
+  public var forwardedHost: [UInt8]?
+  public var forwardedProto: [UInt8]?
   public var cacheControl: [UInt8]?
   public var ifMatch: [UInt8]?
+  public var ifModifiedSince: [UInt8]?
   public var ifNoneMatch: [UInt8]?
   public var ifRange: [UInt8]?
+  public var ifUnmodifiedSince: [UInt8]?
   public var range: [UInt8]?
   public var serviceWorker: [UInt8]?
 
@@ -36,10 +41,15 @@ public struct OriginRequest: Sendable {
   public mutating func set(_ token: FieldToken, _ value: RawSpan) {
     switch token {
     case .accept: accept.append(value.array)
+    case .host: host = host.isEmpty ? value.array : host
+    case .xForwardedHost: forwardedHost = forwardedHost ?? value.array
+    case .xForwardedProto: forwardedProto = forwardedProto ?? value.array
     case .cacheControl: cacheControl = cacheControl ?? value.array
     case .ifMatch: ifMatch = ifMatch ?? value.array
+    case .ifModifiedSince: ifModifiedSince = ifModifiedSince ?? value.array
     case .ifNoneMatch: ifNoneMatch = ifNoneMatch ?? value.array
     case .ifRange: ifRange = ifRange ?? value.array
+    case .ifUnmodifiedSince: ifUnmodifiedSince = ifUnmodifiedSince ?? value.array
     case .range: range = range ?? value.array
     case .serviceWorker: serviceWorker = serviceWorker ?? value.array
     default: break
@@ -57,13 +67,33 @@ public struct OriginRequest: Sendable {
     parameter(name).map { $0.elementsEqual(value.utf8) } ?? false
   }
 
+  /// A parameter's text; nil where it is absent or empty.
+  func text(_ name: StaticString) -> String? {
+    parameter(name).flatMap { $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The name that the client wants the answer to be saved under.
+  var fileName: [UInt8]? { parameter("filename").flatMap { $0.isEmpty ? nil : $0 } }
+  /// Whether the client wants to save the answer, not to show it.
+  var isDownload: Bool { hasParameter("download", "true") }
+
+  /// Only the exact value counts, as in boxo.
+  var isOnlyIfCached: Bool { cacheControl?.elementsEqual("only-if-cached".utf8) ?? false }
+  /// Whether a browser asks for a service worker's script.
+  var isServiceWorker: Bool { serviceWorker?.elementsEqual("script".utf8) ?? false }
+  /// Whether the client came by HTTPS, as a proxy in front says.
+  var isHTTPS: Bool { forwardedProto?.elementsEqual("https".utf8) ?? false }
+
+  /// A path with this request's query.
+  func target(path: [UInt8]) -> String {
+    let bytes = query.isEmpty ? path : path + [UInt8(ascii: "?")] + query
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   /// Whether the client would show HTML.
   var acceptsHTML: Bool {
-    accept.contains { value in
-      value.split(separator: UInt8(ascii: ",")).contains { entry in
-        Self.mediaType(entry).elementsEqual("text/html".utf8)
-      }
-    }
+    // The text anywhere in the first field will do, as in boxo.
+    accept.first?.contains("text/html".utf8) ?? false
   }
 
   /// A media type without its parameters and blanks, in lower case.

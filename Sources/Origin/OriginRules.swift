@@ -6,30 +6,29 @@ internal import IPFS
 ///
 /// Blocks are read for that, but nothing is sent; one for each worker.
 public final class OriginRules {
-  /// Content under a CID never changes (boxo's number of seconds).
-  static let immutable = "public, max-age=29030400, immutable"
-  /// Generated pages do change, with the program that makes them.
-  static let generated = "public, max-age=604800, stale-while-revalidate=2678400"
-
   let reader: BlockReader
+  let hosts: HostTable
+  let names: NameTable
+  let convertsCodecs: Bool
   var resolver: Resolver { Resolver(reader) }
 
-  public init(_ store: CARStore) {
+  public init(_ store: CARStore, _ options: OriginOptions = OriginOptions()) {
     reader = BlockReader(store)
+    hosts = HostTable(subdomainHosts: options.subdomainHosts)
+    names = NameTable(options)
+    convertsCodecs = options.convertsCodecs
   }
 
-  public func answer(_ request: OriginRequest) -> OriginAnswer {
+  /// Answers a request that came at a time, in seconds since 1970.
+  public func answer(_ request: OriginRequest, now: Int64) -> OriginAnswer {
     var answer: OriginAnswer
     do throws(Rejection) {
-      answer = try decide(request)
+      answer = try decide(request, now)
     } catch {
       answer = ErrorPage.answer(error, request)
     }
-    if answer.value(.xIpfsPath) == nil, request.path.starts(with: "/ip".utf8) {
-      answer.add(.xIpfsPath, String(decoding: request.path, as: UTF8.self))
-    }
     answer.add(.accessControlAllowOrigin, "*")
-    answer.add(.accessControlAllowMethods, "GET, HEAD, OPTIONS")
+    answer.add(.accessControlAllowMethods, Self.methods)
     answer.add(
       .accessControlAllowHeaders, "Content-Type, Range, User-Agent, X-Requested-With")
     answer.add(
@@ -38,104 +37,188 @@ public final class OriginRules {
     return answer
   }
 
-  private func decide(_ request: OriginRequest) throws(Rejection) -> OriginAnswer {
+  private static let methods = "GET, HEAD, OPTIONS"
+
+  private func decide(_ request: OriginRequest, _ now: Int64) throws(Rejection) -> OriginAnswer {
+    let route = try route(request)
     switch request.method {
     case .get, .head: break
-    case .options: return OriginAnswer(200, .bytes([]))
+    case .options:
+      var answer = OriginAnswer(200, .bytes([]))
+      answer.add(.allow, Self.methods)
+      return answer
     default:
       var rejection = Rejection(405, "only GET, HEAD and OPTIONS are answered")
-      rejection.fields = [(.allow, "GET, HEAD, OPTIONS")]
+      rejection.fields = [(.allow, Self.methods)]
       throw rejection
     }
-    if let asked = request.parameter("uri") { throw try uriRedirect(asked) }
-    let path = try RequestedPath(request)
-    if let worker = request.serviceWorker, worker.rawBytes.equals("script"),
-      path.segments.isEmpty
-    {
-      throw Rejection(400, "a service worker cannot have a whole gateway as its scope")
+    try rejectURI(request)
+    let target = route.prefix + request.path
+    if request.isServiceWorker, Self.isTooWideForWorker(target) {
+      throw Rejection(
+        400, "navigator.serviceWorker: registration is not allowed for this scope")
     }
+    if case .dnsLink = route.isolation {} else { try rejectForeignKey(request, target) }
+    let path: RequestedPath
+    do throws(ContentPathError) {
+      path = try RequestedPath(target)
+    } catch {
+      if case .repeatedNamespace = error { throw try namespaceRedirect(request, target) }
+      throw Self.rejection(error, target)
+    }
+    let named = (FieldToken.xIpfsPath, String(decoding: path.text, as: UTF8.self))
     do throws(Rejection) {
-      var answer = try content(request, path)
-      answer.add(.xIpfsPath, String(decoding: path.text, as: UTF8.self))
+      if request.isOnlyIfCached {
+        guard isHere(path, now) else { throw Rejection(412, "not in local datastore") }
+        // boxo answers without the representation's own fields.
+        if request.method == .head { return OriginAnswer(200, .absent) }
+      }
+      var answer = try content(request, route, path, now)
+      answer.add(named.0, named.1)
       return answer
     } catch {
       var rejection = error
-      rejection.fields.append((.xIpfsPath, String(decoding: path.text, as: UTF8.self)))
+      rejection.fields.append(named)
       throw rejection
     }
   }
 
-  /// `?uri=ipfs://…`, as browsers send it from a registered protocol handler.
-  private func uriRedirect(_ uri: [UInt8]) throws(Rejection) -> Rejection {
-    for scheme in ["ipfs", "ipns"] where uri.starts(with: "\(scheme)://".utf8) {
-      let rest = uri.dropFirst(scheme.utf8.count + 3)
-      var rejection = Rejection(301, "the content has its own address")
-      let encoded = rest.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        .map { PercentText.encode($0) }.joined(separator: "/")
-      rejection.fields = [(.location, "/\(scheme)/\(encoded)")]
-      return rejection
+  /// Whether a path leads to a block that is in the files.
+  private func isHere(_ path: RequestedPath, _ now: Int64) -> Bool {
+    guard let place = try? content(path, now),
+      let found = try? resolver.resolve(place.path.root, place.path.segments)
+    else { return false }
+    return found.target.hash == .identity || reader.store.place(found.target) != nil
+  }
+
+  /// What a path stands for when all names are resolved.
+  private func content(
+    _ path: RequestedPath, _ now: Int64
+  ) throws(Rejection) -> (path: ImmutablePath, lifetime: Lifetime) {
+    switch path.root {
+    case .content(let cid):
+      return (ImmutablePath(root: cid, segments: path.segments, text: path.text), .immutable)
+    case .name(let name):
+      do throws(NameFailure) {
+        return try names.resolve(name, path.segments, now: now)
+      } catch {
+        throw Self.rejection(error, path)
+      }
     }
-    throw Rejection(400, "the uri parameter must begin with ipfs:// or ipns://")
   }
 
   private func content(
-    _ request: OriginRequest, _ path: RequestedPath
+    _ request: OriginRequest, _ route: HostRoute, _ path: RequestedPath, _ now: Int64
   ) throws(Rejection) -> OriginAnswer {
-    let onlyIfCached = request.cacheControl.map { $0.elementsEqual("only-if-cached".utf8) } ?? false
-    let resolved: [CID]
-    let format: ContentFormat
-    do throws(ResolveFailure) {
-      resolved = try resolver.resolve(path.root, path.segments)
+    let format = try ContentFormat.choose(request)
+    do throws(Rejection) {
+      var answer: OriginAnswer
+      if format.kind == .ipnsRecord {
+        answer = try record(request, path, now)
+      } else {
+        let place = try content(path, now)
+        answer = try serve(
+          Inquiry(
+            request: request, route: route, path: path, format: format, content: place.path,
+            lifetime: place.lifetime, now: now))
+      }
+      if format.fromAccept { answer.add(.contentLocation, location(request, format)) }
+      return answer
     } catch {
-      if onlyIfCached, case .block(.absent) = error {
-        throw Rejection(412, "the content is not here")
+      var rejection = error
+      if format.fromAccept {
+        rejection.fields.append((.contentLocation, location(request, format)))
       }
-      format = try ContentFormat.choose(request)
-      if case .noLink(_, let found) = error, format.kind == .car {
-        return try car(request, path, format, .absentBelow(found))
-      }
-      throw Self.rejection(error)
+      throw rejection
     }
-    if onlyIfCached {
-      guard isHere(resolved[resolved.count - 1]) else {
-        throw Rejection(412, "the content is not here")
-      }
-      // boxo answers without the representation's own fields.
-      if request.method == .head { return OriginAnswer(200, .absent) }
-    }
-    format = try ContentFormat.choose(request)
-    var answer: OriginAnswer
-    switch format.kind {
-    case .file, .json, .cbor: answer = try unixFS(request, path, resolved)
-    case .raw: answer = try raw(request, resolved)
-    case .car: return try car(request, path, format, .found(resolved))
-    case .tar: throw Rejection(501, "this origin makes no TAR archives; ask for format=car")
-    case .dagJSON, .dagCBOR:
-      throw Rejection(406, "this origin does not convert between codecs; ask for format=raw")
-    case .ipnsRecord: throw Rejection(400, "an IPNS record exists below /ipns only")
-    }
-    if format.fromAccept, answer.status == 200 || answer.status == 206 {
-      answer.add(.contentLocation, location(request, format.kind, []))
-    }
-    return answer
   }
 
-  private func isHere(_ cid: CID) -> Bool {
-    cid.hash == .identity || reader.store.place(cid) != nil
+  private func serve(_ inquiry: Inquiry) throws(Rejection) -> OriginAnswer {
+    if inquiry.format.kind == .car { return try car(inquiry) }
+    var inquiry = inquiry
+    let found: ResolvedPath
+    switch try locate(inquiry) {
+    case .found(let path): found = path
+    case .rewritten(let content, let path):
+      inquiry.content = content
+      found = path
+    case .answered(let answer): return answer
+    }
+    do throws(Rejection) {
+      switch inquiry.format.kind {
+      case .raw: return try raw(inquiry, found)
+      case .tar: return try tar(inquiry, found)
+      case .dagJSON, .dagCBOR: return try codec(inquiry, found)
+      case .file, .json, .cbor, .car, .ipnsRecord:
+        return try found.target.codec.isDocument
+          ? codec(inquiry, found) : unixFS(inquiry, found)
+      }
+    } catch {
+      // Redirects and refusals tell the way that was found.
+      var rejection = error
+      if !rejection.fields.contains(where: { $0.token == .xIpfsRoots }) {
+        rejection.fields.append((.xIpfsRoots, found.roots))
+      }
+      throw rejection
+    }
+  }
+
+  /// Where a path that was asked for led.
+  private enum Location {
+    case found(ResolvedPath)
+    /// By `_redirects`, to other content under the same address.
+    case rewritten(ImmutablePath, ResolvedPath)
+    case answered(OriginAnswer)
+  }
+
+  private func locate(_ inquiry: Inquiry) throws(Rejection) -> Location {
+    let content = inquiry.content
+    do throws(ResolveFailure) {
+      return .found(try resolver.resolve(content.root, content.segments))
+    } catch {
+      guard case .noLink = error, inquiry.format.kind == .file, inquiry.route.isolation != .none,
+        let outcome = try redirected(inquiry)
+      else { throw Self.rejection(error) }
+      switch outcome {
+      case .answer(let answer): return .answered(answer)
+      case .rewrite(let content):
+        do throws(ResolveFailure) {
+          return .rewritten(content, try resolver.resolve(content.root, content.segments))
+        } catch {
+          throw Self.rejection(error)
+        }
+      }
+    }
   }
 
   /// The address that gives the same answer without Accept.
-  func location(
-    _ request: OriginRequest, _ kind: ContentFormat.Kind,
-    _ parameters: [(name: String, value: String)]
-  ) -> String {
-    let mine = ["format"] + parameters.map(\.name)
-    var pairs = String(decoding: request.query, as: UTF8.self).split(separator: "&")
-      .filter { pair in !mine.contains { pair == $0 || pair.hasPrefix("\($0)=") } }
-      .map(String.init)
-    pairs.append("format=\(kind.rawValue)")
-    pairs += parameters.map { "\($0.name)=\($0.value)" }
-    return String(decoding: request.path, as: UTF8.self) + "?" + pairs.joined(separator: "&")
+  private func location(_ request: OriginRequest, _ format: ContentFormat) -> String {
+    var query = QueryText(request.query)
+    query.set("format", format.kind.rawValue)
+    if format.kind == .car {
+      for (name, value) in format.parameters where ["version", "order", "dups"].contains(name) {
+        if !query.contains("car-\(name)") { query.set("car-\(name)", value) }
+      }
+    }
+    return String(decoding: request.path, as: UTF8.self) + "?" + query.text
+  }
+
+  private static func rejection(_ failure: NameFailure, _ path: RequestedPath) -> Rejection {
+    let text = String(decoding: path.text, as: UTF8.self)
+    switch failure {
+    case .unknown(let name):
+      return Rejection(
+        500,
+        "failed to resolve \(text): \(String(decoding: name, as: UTF8.self)) is no name of this origin"
+      )
+    case .expired(let name):
+      return Rejection(
+        500,
+        "failed to resolve \(text): the record of \(String(decoding: name, as: UTF8.self)) has ended"
+      )
+    case .tooDeep:
+      return Rejection(400, "failed to resolve \(text): names lead to names without end")
+    }
   }
 
   /// The page for a path that leads nowhere.
@@ -144,10 +227,9 @@ public final class OriginRules {
   /// be is in the files, so the answer is 404.
   static func rejection(_ failure: ResolveFailure) -> Rejection {
     switch failure {
-    case .noLink(let name, let resolved):
+    case .noLink(let name, let found):
       let name = String(decoding: name, as: UTF8.self)
-      let parent = resolved.last.map { "\($0)" } ?? ""
-      return Rejection(404, "no link named \"\(name)\" under \(parent)")
+      return Rejection(404, "no link named \"\(name)\" under \(found.target)")
     case .block(.absent(let cid)):
       return Rejection(404, "the block \(cid) is in none of this origin's CAR files")
     case .block(.corrupt(let cid)):
@@ -157,7 +239,7 @@ public final class OriginRules {
       return Rejection(501, "the directory \(cid) is sharded, which this origin does not look into")
     case .malformed(let cid, .unsupportedCodec):
       return Rejection(
-        501, "this origin shows UnixFS only; the block \(cid) can be had with format=raw")
+        500, "blocks like \(cid) cannot be shown; the block itself can be had with format=raw")
     case .malformed(let cid, let error):
       return Rejection(500, "the block \(cid) cannot be shown: \(error.sentence)")
     }

@@ -30,10 +30,10 @@ public final class OriginServer: @unchecked Sendable {
     let server: ServerWorker
     var thread: RunningThread?
 
-    init(_ store: CARStore) throws(Fault) {
+    init(_ store: CARStore, _ options: OriginOptions) throws(Fault) {
       loop = try Loop()
       server = ServerWorker(
-        loop: loop, options: ServerOptions(), handler: OriginHandler(store),
+        loop: loop, options: ServerOptions(), handler: OriginHandler(store, options, loop: loop),
         counters: CounterPage())
     }
   }
@@ -58,7 +58,7 @@ public final class OriginServer: @unchecked Sendable {
 
   /// Opens the files and listens, but answers nobody before `start`.
   public convenience init(
-    cars: [String], listen: SocketAddress, workers: Int,
+    cars: [String], options: OriginOptions = OriginOptions(), listen: SocketAddress, workers: Int,
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(StartError) {
     let store: CARStore
@@ -67,19 +67,19 @@ public final class OriginServer: @unchecked Sendable {
     } catch {
       throw .store(error)
     }
-    try self.init(store, listen: listen, workers: workers, log: log)
+    try self.init(store, options: options, listen: listen, workers: workers, log: log)
   }
 
   public init(
-    _ store: CARStore, listen: SocketAddress, workers: Int,
-    log: @escaping @Sendable (String) -> Void = { _ in }
+    _ store: CARStore, options: OriginOptions = OriginOptions(), listen: SocketAddress,
+    workers: Int, log: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(StartError) {
     var made: [Worker] = []
     var bound = listen
     do throws(Fault) {
       try SocketCalls.checkFree(listen)
       for _ in 0..<max(1, workers) {
-        let worker = try Worker(store)
+        let worker = try Worker(store, options)
         bound = try worker.server.listen(on: bound)
         made.append(worker)
       }

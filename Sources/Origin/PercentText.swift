@@ -38,6 +38,25 @@ enum PercentText {
     return encoded
   }
 
+  /// Encodes what cannot stand in a path; what is encoded already, and what a path may hold, stays.
+  static func encode(path bytes: some Collection<UInt8>) -> String {
+    var encoded = ""
+    for byte in bytes {
+      if isUnreserved(byte) || "!$&'()*+,;=:@%".utf8.contains(byte) {
+        encoded.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        encoded += encode(CollectionOfOne(byte))
+      }
+    }
+    return encoded
+  }
+
+  /// Encodes a name or a value of a query, as forms are sent.
+  static func encodeQuery(_ bytes: [UInt8]) -> String {
+    bytes.split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
+      .map { encode($0) }.joined(separator: "+")
+  }
+
   private static func isUnreserved(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

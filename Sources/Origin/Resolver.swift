@@ -3,13 +3,38 @@ public import IPFS
 
 /// Why a path leads to nothing that can be served.
 public enum ResolveFailure: Error, Sendable {
-  /// The last of the CIDs, one for each segment that was resolved, has no link of this name.
-  case noLink(name: [UInt8], resolved: [CID])
+  /// What was found last has no link of this name.
+  case noLink(name: [UInt8], ResolvedPath)
   case block(BlockFailure)
   /// A sharded directory, which is not looked into.
   case sharded(CID)
   /// A block that is there and right, but not what the path takes it for.
   case malformed(CID, DAGError)
+}
+
+/// Where a path led.
+public struct ResolvedPath: Sendable {
+  /// A CID for the root and for each segment; the last one is the target.
+  public private(set) var cids: [CID]
+  /// The blocks above the target that prove the path, in order.
+  public private(set) var proof: [CID] = []
+  /// Segments that lie within the target's block, which is a document.
+  public private(set) var remainder: [[UInt8]] = []
+
+  init(root: CID) {
+    cids = [root]
+  }
+
+  public var target: CID { cids[cids.count - 1] }
+
+  /// The value of X-Ipfs-Roots.
+  var roots: String { cids.map { "\($0)" }.joined(separator: ",") }
+
+  /// Goes one segment further; `blocks` are those that were read for it, the old target first.
+  mutating func follow(to cid: CID, through blocks: [CID]) {
+    proof += blocks
+    cids.append(cid)
+  }
 }
 
 /// A name in a directory.
@@ -28,6 +53,14 @@ public enum Entity: Sendable {
   case symlink([UInt8])
 }
 
+/// What UnixFS may say of a file's or directory's owner, if it does.
+struct EntityAttributes {
+  /// POSIX permission bits.
+  var mode: UInt32?
+  /// Seconds since 1970.
+  var modified: Int64?
+}
+
 /// Walks paths through UnixFS directories.
 public struct Resolver {
   private let reader: BlockReader
@@ -36,20 +69,18 @@ public struct Resolver {
     self.reader = reader
   }
 
-  /// The CIDs of a root and of each segment below it.
+  /// Where a root and the segments below it lead.
   public func resolve(
     _ root: CID, _ segments: [[UInt8]]
-  ) throws(ResolveFailure) -> [CID] {
-    var resolved = [root]
-    var cid = root
+  ) throws(ResolveFailure) -> ResolvedPath {
+    var found = ResolvedPath(root: root)
     for name in segments {
-      guard let next = try link(name, below: cid) else {
-        throw .noLink(name: name, resolved: resolved)
+      guard let next = try link(name, below: found.target) else {
+        throw .noLink(name: name, found)
       }
-      resolved.append(next)
-      cid = next
+      found.follow(to: next, through: [found.target])
     }
-    return resolved
+    return found
   }
 
   /// What a CID names.
@@ -69,6 +100,14 @@ public struct Resolver {
     } catch {
       throw failure(error, cid)
     }
+  }
+
+  /// What a node says of itself beside its content; nothing where it is no UnixFS.
+  func attributes(_ cid: CID) -> EntityAttributes {
+    guard cid.codec == .dagPB, let block = try? reader.block(cid),
+      let (_, unixFS) = try? UnixFSNode.read(block.rawBytes, of: cid)
+    else { return EntityAttributes() }
+    return EntityAttributes(mode: unixFS.mode, modified: unixFS.modified?.seconds)
   }
 
   private func entries(

@@ -72,15 +72,22 @@ final class FileResponder: Responder {
   }
 }
 
-/// Gives a CAR as it is written.
-final class CARResponder: Responder {
+/// Gives a body whose length is not known, as it is written.
+final class StreamResponder: Responder {
   private let stream: ClientStream
-  private var walk: CARWalk
+  // One of them; each is changed in place, since a copy would be one of all that it has gathered.
+  private var car: CARWalk?
+  private var tar: TarWalk?
   private var output = ByteBuffer(capacity: 64 * 1024)
 
   init(_ stream: ClientStream, _ walk: CARWalk) {
     self.stream = stream
-    self.walk = walk
+    car = walk
+  }
+
+  init(_ stream: ClientStream, _ walk: TarWalk) {
+    self.stream = stream
+    tar = walk
   }
 
   override func writable() {
@@ -96,15 +103,23 @@ final class CARResponder: Responder {
         budget -= count
         if count == 0 { return }
       }
-      do throws(ResolveFailure) {
-        if try !walk.next(into: &output) {
-          stream.finish()
-          return
-        }
-      } catch {
-        stream.abort()
+      if !write() {
+        stream.finish()
         return
       }
+    }
+  }
+
+  /// Writes the next piece; false at the end.
+  ///
+  /// A block that is missing ends a CAR too, in order, as boxo does it: by then nothing can be said in
+  /// the head any more.
+  private func write() -> Bool {
+    if let goesOn = tar?.next(into: &output) { return goesOn }
+    do throws(ResolveFailure) {
+      return try car?.next(into: &output) ?? false
+    } catch {
+      return false
     }
   }
 }

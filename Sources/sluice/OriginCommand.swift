@@ -11,6 +11,16 @@ struct OriginCommand: ParsableCommand {
   @Option(name: .customLong("car"), help: "A CAR file, or a folder of them; may be repeated.")
   var cars: [String] = []
 
+  @Option(
+    name: .customLong("name"),
+    help: "What a name below /ipns leads to, NAME=/ipfs/<cid>[,ttl=60s]; may be repeated.")
+  var names: [String] = []
+
+  @Option(
+    name: .customLong("subdomain-host"),
+    help: "A host below which each root has its own, <cid>.ipfs.HOST; may be repeated.")
+  var subdomainHosts: [String] = []
+
   @Option(help: "Where to listen.")
   var listen = "127.0.0.1:8081"
 
@@ -19,15 +29,30 @@ struct OriginCommand: ParsableCommand {
 
   func run() throws {
     guard !cars.isEmpty else { throw ValidationError("--car FILE is needed at least once") }
+    let options = try options()
     let signals = try Program.signals()
     let address = try Program.address(listen)
     let (cars, workers) = (cars, workers)
     let origin = try Program.origin { () throws(OriginServer.StartError) in
-      try OriginServer(cars: cars, listen: address, workers: workers, log: Program.tell)
+      try OriginServer(
+        cars: cars, options: options, listen: address, workers: workers, log: Program.tell)
     }
     while true {
       if signals.next() == .stop { break }
     }
     origin.stop()
+  }
+
+  private func options() throws -> OriginOptions {
+    var options = OriginOptions()
+    options.subdomainHosts = subdomainHosts
+    for text in names {
+      do throws(OriginName.Malformed) {
+        options.names.append(try OriginName(parsing: text))
+      } catch {
+        throw ValidationError("--name \(error.sentence)")
+      }
+    }
+    return options
   }
 }

@@ -16,7 +16,7 @@ struct BlockRulesTests {
     #expect(try answer.text() == "hello world\n")
     #expect(answer.value(.etag) == "\"\(cid).raw\"")
     #expect(answer.value(.contentType) == "application/vnd.ipld.raw")
-    #expect(answer.value(.cacheControl) == OriginRules.immutable)
+    #expect(answer.value(.cacheControl) == Lifetime.forever)
     #expect(answer.value(.xContentTypeOptions) == "nosniff")
     #expect(
       answer.value(.contentDisposition)
@@ -52,7 +52,7 @@ struct BlockRulesTests {
   }
 
   @Test(arguments: [
-    ("?format=dag-json", 406), ("?format=tar", 501), ("?format=ipns-record", 400),
+    ("?format=dag-json", 406), ("?format=dag-cbor", 406), ("?format=ipns-record", 400),
     ("?format=car&car-version=2", 400), ("?format=car&car-dups=x", 400),
     ("?format=car&car-order=bfs", 400), ("?format=car&dag-scope=some", 400),
     ("?format=car&entity-bytes=a:b", 400), ("?format=car&entity-bytes=0:*&dag-scope=all", 400),
@@ -73,7 +73,13 @@ struct BlockRulesTests {
         == path + "?a=b&format=raw")
     #expect(
       site.get(path, [.accept: "application/vnd.ipld.car; dups=y"]).value(.contentLocation)
-        == path + "?format=car&car-dups=y")
+        == path + "?car-dups=y&format=car")
+    #expect(
+      site.get(path + "?car-dups=n&b=c%20d", [.accept: "application/vnd.ipld.car; dups=y; q=1"])
+        .value(.contentLocation) == path + "?b=c+d&car-dups=n&format=car")
+    #expect(
+      site.get("/ipfs/\(site.root.cid)/no", [.accept: "application/json"]).value(.contentLocation)
+        == "/ipfs/\(site.root.cid)/no?format=json")
   }
 
   @Test func carFields() throws {
@@ -82,7 +88,7 @@ struct BlockRulesTests {
     let etag = try #require(answer.value(.etag))
     #expect(etag.hasPrefix("W/\"\(site.root.cid).car.") && etag.hasSuffix("\""))
     #expect(answer.value(.acceptRanges) == "none")
-    #expect(answer.value(.cacheControl) == OriginRules.immutable)
+    #expect(answer.value(.cacheControl) == Lifetime.forever)
     #expect(answer.value(.xContentTypeOptions) == "nosniff")
     #expect(
       answer.value(.contentDisposition)?.contains("\"\(site.root.cid)_hello.txt.car\"") == true)

@@ -52,8 +52,11 @@ struct FileRulesTests {
       ("bytes=-9999", 206, 0..<3333, "bytes 0-3332/3333"),
       ("bytes=10-99999", 206, 10..<3333, "bytes 10-3332/3333"),
       ("bytes=5-6,9-10", 206, 5..<7, "bytes 5-6/3333"),
-      ("bytes=6-5", 200, 0..<3333, nil),
-      ("lines=0-1", 200, 0..<3333, nil),
+      ("bytes=4000-, 9-10", 206, 9..<11, "bytes 9-10/3333"),
+      ("bytes=0-3000,10-2000", 200, 0..<3333, nil),
+      ("bytes=", 200, 0..<3333, nil),
+      ("bytes=6-5", 400, nil, nil),
+      ("lines=0-1", 400, nil, nil),
       ("bytes=3333-", 416, nil, "bytes */3333"),
       ("bytes=-0", 416, nil, "bytes */3333"),
     ] as [(String, Int, Range<Int>?, String?)])
@@ -78,6 +81,31 @@ struct FileRulesTests {
     let answer = site.get("/ipfs/\(site.root.cid)/empty", [.range: "bytes=0-5"])
     #expect(answer.status == 200)
     #expect(answer.bodyCount == 0)
+    #expect(answer.value(.contentType) == "text/plain")
+    #expect(answer.value(.acceptRanges) == nil)
+  }
+
+  @Test func refusalsKeepTheContentsFields() {
+    let path = "/ipfs/\(site.long.cid)"
+    let etag = "\"\(site.long.cid)\""
+    for (fields, status) in [
+      ([FieldToken.range: "bytes=4000-"], 416), ([.ifMatch: "\"other\""], 412),
+    ] {
+      let answer = site.get(path, fields)
+      #expect(answer.status == status)
+      #expect(answer.value(.etag) == etag)
+      #expect(answer.value(.cacheControl) == Lifetime.forever)
+    }
+    let head = site.get(path, [.range: "bytes=6-5"], method: .head)
+    #expect(head.status == 416)
+    #expect(head.value(.contentRange) == nil)
+  }
+
+  @Test func endOfABlockThatIsLongerThanTheBlockIs400() {
+    let path = "/ipfs/\(site.hello.cid)"
+    #expect(site.get(path + "?format=raw", [.range: "bytes=-13"]).status == 400)
+    #expect(site.get(path + "?format=raw", [.range: "bytes=-12"]).status == 206)
+    #expect(site.get(path, [.range: "bytes=-13"]).status == 206)
   }
 
   @Test func ifRangeComparesStrongly() {
@@ -95,7 +123,7 @@ struct FileRulesTests {
       let answer = site.get(path, [.ifNoneMatch: list])
       #expect(answer.status == 304)
       #expect(answer.value(.etag) == etag)
-      #expect(answer.value(.cacheControl) == OriginRules.immutable)
+      #expect(answer.value(.cacheControl) == Lifetime.forever)
       #expect(answer.bodyCount == nil)
     }
     #expect(site.get(path, [.ifNoneMatch: "\"a\""]).status == 200)
@@ -108,6 +136,7 @@ struct FileRulesTests {
     let answer = site.get(path + "?x=1&x=2")
     #expect(answer.status == 301)
     #expect(answer.value(.location) == path + "/?x=1&x=2")
+    #expect(answer.value(.xIpfsRoots) == "\(site.root.cid),\(site.plain.cid)")
     #expect(answer.value(.cacheControl) == nil)
     #expect(site.get(path + "?go-get=1").status == 200)
   }
@@ -116,7 +145,7 @@ struct FileRulesTests {
     let answer = site.get("/ipfs/\(site.root.cid)/")
     #expect(answer.status == 200)
     #expect(answer.value(.contentType) == "text/html")
-    #expect(answer.value(.cacheControl) == OriginRules.generated)
+    #expect(answer.value(.cacheControl) == Lifetime.immutable.listing)
     let etag = try #require(answer.value(.etag))
     #expect(etag.hasPrefix("\"DirIndex-") && etag.hasSuffix("_CID-\(site.root.cid)\""))
     let page = try answer.text()
@@ -133,7 +162,7 @@ struct FileRulesTests {
     #expect(try answer.text() == "<!DOCTYPE html><p>hi")
     #expect(answer.value(.etag) == "\"\(site.indexed.cid)\"")
     #expect(answer.value(.contentType) == "text/html")
-    #expect(answer.value(.cacheControl) == OriginRules.immutable)
+    #expect(answer.value(.cacheControl) == Lifetime.forever)
     #expect(answer.value(.xIpfsRoots) == "\(site.root.cid),\(site.indexed.cid)")
   }
 

@@ -53,7 +53,7 @@ struct OriginHandlerTests {
     let network = SimulatedNetwork(seed: seed)
     let loop = Loop(in: network)
     let worker = ServerWorker(
-      loop: loop, options: ServerOptions(), handler: OriginHandler(store),
+      loop: loop, options: ServerOptions(), handler: OriginHandler(store, loop: loop),
       counters: CounterPage())
     let address = SocketAddress(simulated: 1, port: 80)
     try worker.listen(on: address)
@@ -151,7 +151,8 @@ struct OriginHandlerTests {
     let loop = Loop(in: network)
     let worker = ServerWorker(
       loop: loop, options: ServerOptions(),
-      handler: OriginHandler(try CARStore(car: SampleSite().car)), counters: CounterPage())
+      handler: OriginHandler(try CARStore(car: SampleSite().car), loop: loop),
+      counters: CounterPage())
     let address = SocketAddress(simulated: 1, port: 80)
     try worker.listen(on: address)
     let root = try SampleSite().root

@@ -24,11 +24,12 @@ struct OriginRulesTests {
     let answer = site.get("/ipfs/\(site.root.cid)/", method: .options)
     #expect(answer.status == 200)
     #expect(answer.bodyCount == 0)
+    #expect(answer.value(.allow) == "GET, HEAD, OPTIONS")
     #expect(answer.value(.accessControlAllowMethods) == "GET, HEAD, OPTIONS")
   }
 
   @Test(arguments: [
-    ("/", 404), ("/ipfs/", 400), ("/ipfs/nonsense", 400), ("/ipns/example.org", 501),
+    ("/", 404), ("/ipfs/", 400), ("/ipfs/nonsense", 400), ("/ipns/example.org", 500),
     ("/ipfs/bafkqaaa/%zz", 400), ("/other", 404),
   ])
   func pathsThatNameNothing(target: String, status: Int) throws {
@@ -57,6 +58,8 @@ struct OriginRulesTests {
     #expect(try answer.text().contains("in none of this origin&#39;s CAR files"))
     #expect(site.get("/ipfs/\(cid)", [.cacheControl: "only-if-cached"]).status == 412)
     #expect(site.get("/ipfs/\(cid)", [.cacheControl: "only-if-cached, a"]).status == 404)
+    let missing = "/ipfs/\(site.root.cid)/nothing"
+    #expect(site.get(missing, [.cacheControl: "only-if-cached"]).status == 412)
   }
 
   @Test func onlyIfCachedHead() {
@@ -87,12 +90,17 @@ struct OriginRulesTests {
     let uri = site.get("/ipfs/?uri=ipfs%3A%2F%2F\(site.root.cid)%2Fa%20b")
     #expect(uri.status == 301)
     #expect(uri.value(.location) == "/ipfs/\(site.root.cid)/a%20b")
+    let query = site.get("/ipfs/?uri=ipfs%3A%2F%2F\(site.root.cid)%2Fx%2F..%2F%2Fy%2F%3Fa%3Db%26c")
+    #expect(query.value(.location) == "/ipfs/\(site.root.cid)/y?a=b&c")
     #expect(site.get("/ipfs/?uri=http%3A%2F%2Fx").status == 400)
+    #expect(site.get("/ipfs/ipfs/nonsense").status == 400)
   }
 
   @Test func serviceWorkerOfARootIsRefused() {
     let fields: [FieldToken: String] = [.serviceWorker: "script"]
     #expect(site.get("/ipfs/\(site.root.cid)", fields).status == 400)
+    #expect(site.get("/ipfs/nonsense", fields).status == 400)
+    #expect(site.get("/ipfs/\(site.root.cid)/", fields).status == 200)
     #expect(site.get("/ipfs/\(site.root.cid)/hello.txt", fields).status == 200)
   }
 

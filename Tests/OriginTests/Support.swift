@@ -40,6 +40,26 @@ struct Site {
   ) -> OriginAnswer {
     rules.answer(request(method, target, fields))
   }
+
+  /// The same tree, with names and hosts.
+  func rules(_ change: (inout OriginOptions) -> Void) -> OriginRules {
+    var options = OriginOptions()
+    change(&options)
+    return OriginRules(store, options)
+  }
+}
+
+/// Sunday, 22 November 2026, in seconds since 1970.
+let testTime: Int64 = 1_795_305_600
+
+extension OriginRules {
+  func answer(_ request: OriginRequest) -> OriginAnswer { answer(request, now: testTime) }
+
+  func get(
+    _ target: String, host: String = "127.0.0.1", _ fields: [FieldToken: String] = [:]
+  ) -> OriginAnswer {
+    answer(request(.get, target, fields.merging([.host: host]) { $1 }))
+  }
 }
 
 func request(
@@ -57,6 +77,7 @@ func bytes(of answer: OriginAnswer) throws -> [UInt8] {
   case .bytes(let bytes): return bytes
   case .file(let slice): return try bytes(of: slice)
   case .car(let walk): return try bytes(of: walk)
+  case .tar(let walk): return bytes(of: walk)
   }
 }
 
@@ -72,6 +93,13 @@ private func bytes(of walk: CARWalk) throws -> [UInt8] {
   var output = ByteBuffer(capacity: 1024)
   var goesOn = true
   while goesOn { goesOn = try walk.next(into: &output) }
+  return output.readable.array
+}
+
+private func bytes(of walk: TarWalk) -> [UInt8] {
+  var walk = walk
+  var output = ByteBuffer(capacity: 1024)
+  while walk.next(into: &output) {}
   return output.readable.array
 }
 
