@@ -191,10 +191,11 @@ public enum LyingUpstream {
       return try reply.head(
         status, fields + (isChunked ? [] : [("Content-Length", "\(length)")]))
     }
+    let cut = min(middle, body.count)
     if isChunked {
-      try sendChunks(lie, status, fields, body, cut: middle, reply)
+      try sendChunks(lie, status, fields, body, cut: cut, reply)
     } else {
-      try sendCounted(lie, status, fields, body, cut: middle, reply)
+      try sendCounted(lie, status, fields, body, cut: cut, reply)
     }
   }
 
@@ -207,7 +208,10 @@ public enum LyingUpstream {
     try reply.head(status, fields + [("Content-Length", "\(claimed)")])
     switch lie {
     case .marker:
-      try reply.send(Array((body[..<cut] + Array(markerText.utf8)).prefix(body.count)))
+      // It is written only where it fits into the length that was promised; often it fills it.
+      let room = body.count - markerText.utf8.count
+      let end = room < 0 ? cut : cut % 2 == 0 ? room : min(cut, room)
+      try reply.send(Array(body[..<end]) + (room < 0 ? [] : Array(markerText.utf8)))
       try reply.reset()
     case .noEnd:
       try reply.send(body[..<cut])
@@ -230,7 +234,7 @@ public enum LyingUpstream {
     let end = Array("0\r\n\r\n".utf8)
     try reply.head(status, fields + [("Transfer-Encoding", "chunked")])
     // A chunk of no bytes would be the end.
-    let start = body.isEmpty ? [] : chunk(Array(body[...cut]))
+    let start = cut == 0 ? [] : chunk(Array(body[..<cut]))
     switch lie {
     case .marker:
       try reply.send(start + chunk(Array(markerText.utf8)))

@@ -255,7 +255,8 @@ public final class OriginProcess {
   private static func arguments(
     _ names: [(name: String, target: String)], _ subdomainHosts: [String]
   ) -> [String] {
-    []
+    names.flatMap { ["--name", "\($0.name)=\($0.target),ttl=1h"] }
+      + subdomainHosts.flatMap { ["--subdomain-host", $0] }
   }
 
   /// Ends it; whoever asks it from then on is refused.
