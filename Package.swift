@@ -58,7 +58,7 @@ let package = Package(
     room("HTTP", ["Base"]),
     tests("HTTPTests", ["Base", "HTTP"]),
     room("IPFS", ["Base", "COpenSSL"]),
-    tests("IPFSTests", ["Base", "IPFS"]),
+    tests("IPFSTests", ["Base", "IPFS", "COpenSSL"]),
     // Floor 3
     room("EventLoop", ["Base", "System"]),
     tests("EventLoopTests", ["Base", "System", "EventLoop"]),
@@ -89,7 +89,7 @@ let package = Package(
       ]),
     tests(
       "GatewayTests",
-      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Cache", "Gateway"]),
+      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Router", "Cache", "Gateway"]),
     room(
       "Origin",
       [
@@ -101,8 +101,8 @@ let package = Package(
         "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Origin",
       ]),
     // Floor 6
-    room("Configuration", ["Base", "Yams"]),
-    tests("ConfigurationTests", ["Configuration", "Base", "Yams"]),
+    room("Configuration", ["Base", "HTTP", "Router", "Yams"]),
+    tests("ConfigurationTests", ["Configuration", "Base", "Router", "Yams"]),
     room(
       "Admin",
       ["Base", "System", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
@@ -110,8 +110,8 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Cache", "Upstreams",
-        "Gateway", "Origin", "Admin", "Configuration",
+        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Router", "Cache",
+        "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),

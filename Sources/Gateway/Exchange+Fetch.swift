@@ -4,6 +4,7 @@ internal import EventLoop
 internal import HTTP
 internal import IPFS
 internal import Logging
+internal import Router
 internal import Server
 internal import Telemetry
 internal import Upstreams
@@ -51,8 +52,11 @@ extension Exchange {
     outcome = .hit
     server = head.server
     let etag = head.etag
-    let wish = text.withReadable { conditions.wish(etag: etag.rawBytes, total: total, in: $0) }
-    writeHead(head, total, wish, on: stream)
+    if acceptsHTML, hasView(etag: etag.rawBytes) {
+      askForView()
+      return
+    }
+    writeHead(head, total, wish(etag: etag.rawBytes, total: total), on: stream)
     finish()
   }
 
@@ -68,7 +72,7 @@ extension Exchange {
       wish, on: stream
     ) { stream in
       for field in head.fields {
-        stream.field(bytes: field.name.rawBytes, field.value.rawBytes)
+        writeKeptField(field.name.rawBytes, field.value.rawBytes, on: stream)
       }
     }
   }
@@ -93,10 +97,12 @@ extension Exchange {
 
   /// Sets a new fill going, from what the index has of the object by now.
   private func beginFill() {
-    guard let reader, let content = requestedCID, let stream else { return }
+    guard let reader, let content = contentRoot, let stream else { return }
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
-    let request = FillRequest(target: contentTarget, root: content)
+    let request = FillRequest(
+      target: contentTarget, content: asked.map { FillContent($0, root: content) },
+      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
     if let record = currentRecord(), !record.isVerified || isComplete(record) {
@@ -113,7 +119,8 @@ extension Exchange {
   /// The client's part, where it can be asked for beside the head: what a bare dag-pb root names is
   /// no raw leaf, which would have to be fetched whole and checked.
   private func guess(_ content: CID) -> Range<Int64>? {
-    guard content.codec == .dagPB, root.end == path.count, conditions.ifRange.isEmpty,
+    guard content.codec == .dagPB, asked?.form == .file, root.end == path.count,
+      conditions.ifRange.isEmpty,
       conditions.ifMatch.isEmpty, conditions.ifNoneMatch.isEmpty,
       let range = text.withReadable({ RangeRequest.parse($0.bytes(conditions.range)) })
     else { return nil }
@@ -148,9 +155,7 @@ extension Exchange {
   /// Whether the first byte of what is asked for is here.
   private func begins(in record: Record) -> Bool {
     var first: Int64 = 0
-    let wish = text.withReadable {
-      conditions.wish(etag: record.etag.rawBytes, total: Int64(record.totalBytes), in: $0)
-    }
+    let wish = wish(etag: record.etag.rawBytes, total: Int64(record.totalBytes))
     if case .part(let part) = wish { first = part.lowerBound }
     return record.totalBytes == 0 || hasSlice(Int(first >> Int64(record.sliceShift)), of: record)
   }
@@ -165,17 +170,8 @@ extension Exchange {
   }
 
   /// The root CID, read once more: a hit has no use for it.
-  private var requestedCID: CID? {
+  var requestedCID: CID? {
     path.withReadable { try? CID.parse($0.bytes(root)) }
-  }
-
-  /// What the upstream is asked for: the path as the client wrote it, without its query, which means
-  /// nothing for a file.
-  private var contentTarget: [UInt8] {
-    text.withReadable { text in
-      let whole = text.bytes(target).array
-      return Array(whole.prefix { $0 != UInt8(ascii: "?") })
-    }
   }
 
   /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
@@ -237,8 +233,13 @@ extension Exchange {
   private func keptHead(_ head: AnswerHead, on stream: ClientStream) {
     guard let reader, let total = head.totalBytes else { return }
     let etag = head.etag
-    let wish = text.withReadable { conditions.wish(etag: etag.rawBytes, total: total, in: $0) }
-    if wish == .unsatisfiable && reader.fill.isHeldBack {
+    if acceptsHTML, hasView(etag: etag.rawBytes) {
+      askForView()
+      return
+    }
+    let wish = wish(etag: etag.rawBytes, total: total)
+    // Of a body that is held back whole nothing is said either, so that its server can still be changed.
+    if reader.fill.isHeldBack, wish == .unsatisfiable || total <= GatewayOptions.heldBytes {
       awaitCheck(reader, total: total)
       return
     }
@@ -271,7 +272,9 @@ extension Exchange {
     let isPrivate = outcome == .bypass
     let isOthersWhole = !conditions.range.isEmpty && head.status == 200
     let isOthersRedirect = 300..<400 ~= head.status && hasQuery
-    if !isPrivate && (isOthersWhole || isOthersRedirect) {
+    // What another client accepts chose a page that need not be what this one wants.
+    let isOthersPage = outcome == .collapsed && why == .generated
+    if !isPrivate && (isOthersWhole || isOthersRedirect || isOthersPage) {
       // A part was asked for, or a redirect has to carry this client's own query.
       leaveFill()
       reason = why.name
@@ -282,9 +285,7 @@ extension Exchange {
     if reason.utf8CodeUnitCount == 0 { reason = why.name }
     let etag = head.etag
     if !conditions.ifNoneMatch.isEmpty, head.status == 200, !etag.isEmpty,
-      case .notModified = text.withReadable({
-        conditions.wish(etag: etag.rawBytes, total: head.totalBytes ?? 0, in: $0)
-      })
+      case .notModified = wish(etag: etag.rawBytes, total: head.totalBytes ?? 0)
     {
       answerNotModified(head, on: stream)
       return

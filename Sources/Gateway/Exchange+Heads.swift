@@ -1,6 +1,8 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
+internal import Router
 internal import Server
 internal import Telemetry
 
@@ -47,21 +49,29 @@ extension Exchange {
     case .unsatisfiable: stream.begin(status: 416)
     }
     if wish != .preconditionFailed && wish != .unsatisfiable {
-      stream.field(.etag, head.etag)
-      stream.lines(Self.immutable)
+      withSpelledEtag(head.etag) { stream.field(.etag, $0) }
+      if let naming {
+        stream.field(.cacheControl) {
+          $0.append("public, max-age=" as StaticString)
+          $0.append(decimal: naming.ttl.nanoseconds / 1_000_000_000)
+        }
+      } else {
+        stream.lines(Self.immutable)
+      }
     }
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }
     switch wish {
     case .whole, .part:
-      if head.contentType.byteCount > 0 { stream.field(.contentType, head.contentType) }
-      stream.field(.acceptRanges, "bytes")
+      writeContentType(head.contentType, on: stream)
+      stream.field(.acceptRanges, asked?.form.hasRanges ?? true ? "bytes" : "none")
+      if let asked, asked.needsOwnFields { writeOwnFields(asked, on: stream) }
     case .unsatisfiable: stream.unsatisfiedRange(total: head.total)
     default: break
     }
     fields(stream)
     writeContentFields(on: stream)
     stream.lines(Self.crossOrigin)
-    stream.field(.age, decimal: head.age)
+    stream.field(.age, decimal: naming?.age(at: worker.loop.now) ?? head.age)
     writeCacheFields(on: stream)
     switch wish {
     case .whole: stream.endHead(.known(head.total))
@@ -76,7 +86,7 @@ extension Exchange {
     guard !path.isEmpty else { return }
     path.withReadable { path in
       stream.field(.xIpfsPath, path)
-      stream.field(named: "X-IPFS-Hash", path.bytes(root))
+      if naming == nil { stream.field(named: "X-IPFS-Hash", path.bytes(root)) }
     }
   }
 

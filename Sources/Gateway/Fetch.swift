@@ -39,6 +39,7 @@ final class Fetch: UpstreamConsumer {
     var asked = UpstreamRequest(
       method: kind == .head ? .head : request.method, target: request.target, host: request.host,
       fields: request.fields)
+    asked.avoided = driver.avoided
     if kind == .run {
       setEnd()
       asked.firstByte = position

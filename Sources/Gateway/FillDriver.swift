@@ -7,18 +7,6 @@ internal import Logging
 internal import Telemetry
 internal import Upstreams
 
-/// What a fill fetches: content by its path, for everybody, or one client's request as it is.
-struct FillRequest {
-  /// The request target for the upstream.
-  var target: [UInt8]
-  /// The root CID that the answer must belong to; nil for an answer that is passed through.
-  var root: CID?
-  /// For an answer that is passed through: the method, host and fields that the client may choose.
-  var method = Method.get
-  var host: [UInt8]?
-  var fields: [(name: StaticString, value: [UInt8])] = []
-}
-
 /// Brings a fill its bytes, on the fill's own worker: decides which fetches there are, judges the
 /// answer, checks its bytes, and hands slices to the cache writer.
 ///
@@ -39,6 +27,9 @@ final class FillDriver: FillSource {
   private var isVerified = false
   private var fetches: [Fetch] = []
   private var nextFetch = 0
+  /// The server that the body comes from, and those whose bytes were wrong.
+  private var source: UpstreamServer?
+  private(set) var avoided: [Int] = []
   /// Jobs for the cache writer, oldest first; more than none wait only while its queue is full.
   private var jobs: [WriteJob] = []
   private var retry: JobRetry?
@@ -185,17 +176,38 @@ final class FillDriver: FillSource {
   /// The head of the whole answer; false where the fetch is of no use.
   func opened(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
     var verdict = AnswerPolicy.Verdict.pass(.bypass)
-    if let root = request.root {
-      verdict = AnswerPolicy.judge(answer, text: text, root: root)
+    if let content = request.content {
+      verdict = AnswerPolicy.judge(answer, text: text, content: content)
+    }
+    source = server
+    if head != nil {
+      reopened(answer, text: text, by: server, verdict)
+      return
     }
     switch verdict {
-    case .pass(let reason):
-      pass(answer, text: text, by: server, reason)
+    case .pass(let reason): pass(answer, text: text, by: server, reason)
+    case .collect: pass(answer, text: text, by: server, .noLength)
     case .keep(let subject):
       let head = AnswerPolicy.answerHead(
         answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
       keep(head, subject: subject)
     }
+  }
+
+  /// The same from another server, after bytes that were wrong: readers have the first one's head.
+  private func reopened(
+    _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer,
+    _ verdict: AnswerPolicy.Verdict
+  ) {
+    guard let head, case .keep(let subject?) = verdict, answer.contentLength == head.totalBytes,
+      answer.value(.etag).map({ text.bytes($0).equals(head.etag.rawBytes) }) ?? false
+    else {
+      for fetch in fetches { fetch.cut() }
+      fill.fail(Fault(.mismatch, .upstream))
+      return
+    }
+    self.head?.server = server.name
+    verification = Verification(subject)
   }
 
   private func pass(
@@ -226,8 +238,10 @@ final class FillDriver: FillSource {
       // Nothing to hold back: checked before anything is said of it.
       if completedWhole() { fill.open(head, kept: true, sliceShift: sliceShift) }
     } else if verification != nil {
-      // The last byte waits for the check, so that nothing wrong is ever complete.
-      fill.open(head, kept: true, sliceShift: sliceShift, visibleEnd: max(0, total - 1))
+      // A block waits for its check as a whole, so that another server can be asked for a bad one; of a
+      // larger body the last byte waits, so that nothing wrong is ever complete.
+      let visibleEnd = total <= GatewayOptions.heldBytes ? 0 : max(0, total - 1)
+      fill.open(head, kept: true, sliceShift: sliceShift, visibleEnd: visibleEnd)
     } else {
       putRecord(isVerified: false)
       fill.open(head, kept: true, sliceShift: sliceShift)
@@ -236,8 +250,8 @@ final class FillDriver: FillSource {
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
-    guard let root = request.root,
-      case .keep(let subject) = AnswerPolicy.judge(answer, text: text, root: root)
+    guard let content = request.content,
+      case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {
       // Whoever waits asks for its part by itself.
       fill.fail(Fault(.mismatch, .own))
@@ -283,11 +297,8 @@ final class FillDriver: FillSource {
   func completedWhole() -> Bool {
     guard var check = verification.take() else { return true }
     guard check.matches() else {
-      worker.counters.add(.notStored(.mismatch))
-      worker.counters.add(.upstreamError(.mismatch))
-      worker.log.warning(
-        "an upstream's bytes do not match their CID",
-        metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
+      blame()
+      if askAnother(insteadOf: check.slices) { return false }
       fill.stopKeeping()
       fill.fail(Fault(.mismatch, .upstream))
       return false
@@ -297,6 +308,33 @@ final class FillDriver: FillSource {
     putRecord(isVerified: true)
     for (index, buffer) in check.slices { write(slice: index, buffer) }
     fill.releaseAll()
+    return true
+  }
+
+  /// Counts bytes that are not those of their CID against the server that sent them.
+  private func blame() {
+    worker.counters.add(.notStored(.mismatch))
+    worker.counters.add(.upstreamError(.mismatch))
+    source?.blame(at: worker.loop.now)
+    worker.log.warning(
+      "an upstream's bytes do not match their CID",
+      metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
+  }
+
+  /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
+  /// there is none.
+  private func askAnother(insteadOf slices: [(index: Int, buffer: SliceBuffer)]) -> Bool {
+    guard (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
+      let liar = worker.gateway.region.servers.firstIndex(where: { $0 === source })
+    else { return false }
+    avoided.append(liar)
+    guard avoided.count < worker.gateway.region.servers.count else { return false }
+    worker.counters.add(.upstreamRetry)
+    for (index, _) in slices { fill.discard(slice: index) }
+    begin(.whole, slices: 0..<Int.max)
+    if isInOrder {
+      for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
+    }
     return true
   }
 

@@ -23,6 +23,7 @@ public final class Gateway: Sendable {
   let badSlices = BadSlices()
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
+  let names = NameTable()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
 
@@ -78,6 +79,7 @@ public final class GatewayWorker: RequestHandler {
   /// Set by the program when it stops: `/health` says so.
   public var isDraining = false
   var drivers = FillDrivers()
+  var nameLookUps = NameLookUps()
   private var idle: [Exchange] = []
   /// Those that live a request now; each knows its place.
   private var active: [Exchange] = []

@@ -1,4 +1,5 @@
-internal import Base
+public import Base
+public import Router
 public import Upstreams
 
 /// What an operator may set about the gateway itself.
@@ -10,6 +11,13 @@ public struct GatewayOptions: Sendable {
   /// Enough to keep 200 fetches and the cache writer busy, small beside a machine's memory. At least
   /// four slices.
   public var sliceMemory = 256 << 20
+
+  /// Which hosts are gateways, and of which kind.
+  public var hosts = HostTable.standard
+  /// Whose word about clients and what they asked counts.
+  public var trustedProxies = NetworkSet()
+  /// How long past its time a name's content may be given where no upstream answers.
+  public var staleNames = Interval.seconds(86_400)
 
   public init() {}
 
@@ -43,6 +51,11 @@ public struct GatewayOptions: Sendable {
   ///
   /// Blocks end at 2 MiB.
   static let verifiedBytes: Int64 = 8 << 20
+  /// Bodies up to this size are held back until they are checked; then a bad one costs its client time and
+  /// no more.
+  ///
+  /// A block: it comes in milliseconds, and gateways refuse larger ones.
+  static let heldBytes: Int64 = 2 << 20
   /// How often an answer begins anew after a fill that was given up or lost what it had.
   static let newBeginnings = 3
   /// Exchanges kept for the next requests.

@@ -18,7 +18,7 @@ public struct RemovalSubject: Sendable {
 
   /// All that is kept under a CID, in whatever form and at whatever path below it.
   public static func content(_ cid: CID) -> RemovalSubject {
-    let place = Router.place(of: cid)
+    let place = CanonicalKey.place(of: cid)
     return RemovalSubject(key: nil) { key in
       key.byteCount > place.count && key.extracting(1..<1 + place.count).equals(place.rawBytes)
     }
