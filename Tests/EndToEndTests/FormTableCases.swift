@@ -165,6 +165,13 @@ enum FormTable {
           add(.index) { ($0.host, $0.accept) = (host, accept) }
         }
         for name in names { add(.indexWithoutSlash) { ($0.host, $0.query) = (host, name) } }
+        for content in [ContentForm.moved, .shown, .missing] {
+          for format in formats[0...1] { add(content) { ($0.host, $0.format) = (host, format) } }
+          for accept in accepts[0...1] { add(content) { ($0.host, $0.accept) = (host, accept) } }
+          add(content) { ($0.host, $0.range) = (host, ranges[2]) }
+          add(content) { ($0.host, $0.method) = (host, "HEAD") }
+          add(content) { ($0.host, $0.condition) = (host, .noneEqual) }
+        }
       }
       for spelling in Spelling.allCases {
         let contents: [ContentForm] = [

@@ -46,6 +46,9 @@ enum ContentForm: String, CaseIterable, Sendable {
   case twice = "/ipfs/ipfs"
   case uri = "?uri="
   case unclean = "unclean path"
+  case moved = "path that _redirects moves"
+  case shown = "path that _redirects shows another file at"
+  case missing = "path that _redirects has a page for"
 
   /// One of each kind that a gateway answers in a way of its own: what is crossed with the long
   /// dimensions.
@@ -162,6 +165,9 @@ extension ContentForm {
       var place = try inFolder("hello.txt", Self.short(salt), &dag)
       place.query = "uri=ipfs%3A%2F%2F"
       return place
+    case .moved: return Placement(try ruled(salt, &dag), "/old/place")
+    case .shown: return Placement(try ruled(salt, &dag), "/shown")
+    case .missing: return Placement(try ruled(salt, &dag), "/no/such/page")
     case .unclean:
       var place = try inFolder("hello.txt", Self.short(salt), &dag)
       place.tail = "/x/../.\(place.tail)"
@@ -194,6 +200,15 @@ extension ContentForm {
   private func site(_ salt: Int, _ dag: inout TestDAG) throws -> CID {
     try dag.directory([
       "index.html": dag.file(Self.page(salt)), "other.txt": dag.file(Self.short(salt)),
+    ]).cid
+  }
+
+  /// A site with rules, which count only where it has an origin of its own.
+  private func ruled(_ salt: Int, _ dag: inout TestDAG) throws -> CID {
+    let rules = "/old/* /new/:splat 302\n/shown /hello.txt 200\n/* /404.html 404\n"
+    return try dag.directory([
+      "_redirects": dag.file(Array(rules.utf8)), "hello.txt": dag.file(Self.short(salt)),
+      "404.html": dag.file(Self.page(salt)),
     ]).cid
   }
 

@@ -106,9 +106,10 @@ struct FormTableRun {
   init(
     _ requests: [Request], car: [UInt8], names: [(name: String, target: String)]
   ) throws {
-    origin = try OriginProcess(car: car, names: names, subdomainHosts: ["dweb.test"])
+    origin = try OriginProcess(car: car, names: names, subdomainHosts: [TestHosts.subdomains])
     var settings = SluiceProcess.Settings(upstreams: [origin.port])
     settings.sliceSize = "64KB"
+    settings.hosts = TestHosts.entries
     sluice = try SluiceProcess(settings)
     let asker = Asker(port: origin.port)
     cases = try requests.map { try Self.plan($0, asker) }

@@ -25,6 +25,7 @@ extension EndToEnd {
         let asker = Asker(port: port)
         for number in 0..<requests where number % 2 == thread {
           let truth = truths[number % truths.count]
+          if number % 11 == 0 { _ = try? asker.ask(Self.question(truth, nil, method: "HEAD")) }
           let range = number % 5 == 0 && truth.kind != .car ? 100..<200 : nil
           if let fault = Self.fault(truth, range, asker) { wrong.add(fault) }
         }
@@ -44,6 +45,12 @@ extension EndToEnd {
       var kept: [Truth.Kind: Int] = [:]
       for truth in truths {
         let range = truth.kind == .car ? nil : 100..<200
+        let head = try? asker.ask(Self.question(truth, nil, method: "HEAD"))
+        if truth.kind != .car, let head, head.status == 200,
+          head["Content-Length"] != "\(truth.body.count)"
+        {
+          bad.append("\(truth.target): HEAD with \(head["Content-Length"] ?? "no") bytes")
+        }
         for part in [nil, range] {
           guard let answer = try? asker.ask(Self.question(truth, part)),
             answer.status == 200 || answer.status == 206
@@ -63,8 +70,11 @@ extension EndToEnd {
       }
     }
 
-    private static func question(_ truth: Truth, _ part: Range<Int>?) -> Question {
+    private static func question(
+      _ truth: Truth, _ part: Range<Int>?, method: String = "GET"
+    ) -> Question {
       var question = Question(truth.target)
+      question.method = method
       if let part {
         question.fields = [("Range", "bytes=\(part.lowerBound)-\(part.upperBound - 1)")]
       }

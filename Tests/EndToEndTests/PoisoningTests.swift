@@ -45,8 +45,11 @@ extension EndToEnd {
               content: content))
         }
       }
-      let origin = try OriginProcess(car: dag.car, names: names, subdomainHosts: ["dweb.test"])
-      let sluice = try SluiceProcess(SluiceProcess.Settings(upstreams: [origin.port]))
+      let origin = try OriginProcess(
+        car: dag.car, names: names, subdomainHosts: [TestHosts.subdomains])
+      var settings = SluiceProcess.Settings(upstreams: [origin.port])
+      settings.hosts = TestHosts.entries
+      let sluice = try SluiceProcess(settings)
       let wrong = Collected<Wrong>()
       let (all, ports) = (pairs, (origin: origin.port, sluice: sluice.port))
       try onThreads(2) { number in

@@ -31,7 +31,9 @@ public struct Truth: Sendable {
     }
   }
 
-  public var etag: String {
+  public var etag: String { etag(as: kind) }
+
+  private func etag(as kind: Kind) -> String {
     switch kind {
     case .block: "\"\(cid).raw\""
     case .car: "W/\"\(cid).car.2s3j8e4d2f\""
@@ -65,10 +67,12 @@ public struct Truth: Sendable {
     }
   }
 
-  /// The fields of a Kubo gateway for it.
-  public var fields: [(String, String)] {
+  /// The fields of a Kubo gateway; which form of a raw block is asked for is the asker's choice.
+  func fields(of target: String) -> [(String, String)] {
+    let isRaw = kind == .block || kind == .leaf
+    let kind = isRaw ? target.contains("format=raw") ? Kind.block : .leaf : kind
     var fields = [
-      ("Etag", etag), ("Cache-Control", "public, max-age=29030400, immutable"),
+      ("Etag", etag(as: kind)), ("Cache-Control", "public, max-age=29030400, immutable"),
       ("X-Ipfs-Path", path), ("X-Ipfs-Roots", "\(cid)"),
     ]
     func attached(_ name: String) -> (String, String) {
@@ -142,9 +146,11 @@ public enum LyingUpstream {
   ) throws {
     var truth = truth
     var status = 200
-    var fields = truth.fields
+    var fields = truth.fields(of: request.target)
     var body = truth.body
-    if lie == .otherObject { (truth, fields, body) = (other, other.fields, other.body) }
+    if lie == .otherObject {
+      (truth, fields, body) = (other, other.fields(of: other.target), other.body)
+    }
     if lie == .otherBody { body = other.body }
     let isChunked = truth.kind == .car
     let part =
@@ -185,10 +191,11 @@ public enum LyingUpstream {
       return try reply.head(
         status, fields + (isChunked ? [] : [("Content-Length", "\(length)")]))
     }
+    let cut = min(middle, body.count)
     if isChunked {
-      try sendChunks(lie, status, fields, body, cut: middle, reply)
+      try sendChunks(lie, status, fields, body, cut: cut, reply)
     } else {
-      try sendCounted(lie, status, fields, body, cut: middle, reply)
+      try sendCounted(lie, status, fields, body, cut: cut, reply)
     }
   }
 
@@ -201,7 +208,10 @@ public enum LyingUpstream {
     try reply.head(status, fields + [("Content-Length", "\(claimed)")])
     switch lie {
     case .marker:
-      try reply.send(Array((body[..<cut] + Array(markerText.utf8)).prefix(body.count)))
+      // It is written only where it fits into the length that was promised; often it fills it.
+      let room = body.count - markerText.utf8.count
+      let end = room < 0 ? cut : cut % 2 == 0 ? room : min(cut, room)
+      try reply.send(Array(body[..<end]) + (room < 0 ? [] : Array(markerText.utf8)))
       try reply.reset()
     case .noEnd:
       try reply.send(body[..<cut])
@@ -224,7 +234,7 @@ public enum LyingUpstream {
     let end = Array("0\r\n\r\n".utf8)
     try reply.head(status, fields + [("Transfer-Encoding", "chunked")])
     // A chunk of no bytes would be the end.
-    let start = body.isEmpty ? [] : chunk(Array(body[...cut]))
+    let start = cut == 0 ? [] : chunk(Array(body[..<cut]))
     switch lie {
     case .marker:
       try reply.send(start + chunk(Array(markerText.utf8)))

@@ -13,6 +13,8 @@ public final class SluiceProcess {
     public var timeouts: [String] = []
     /// Lines of the `limits` section.
     public var limits: [String] = []
+    /// Entries of the `hosts` section, `{ name: dweb.test, subdomains: true }` for example.
+    public var hosts: [String] = []
     /// 0 lets the system choose.
     public var port: UInt16 = 0
     /// The cache's folder; in the process's own one unless it is absolute.
@@ -26,6 +28,7 @@ public final class SluiceProcess {
       lines += ["regions:", "  test:", "    servers:"]
       lines += upstreams.map { "      - address: 127.0.0.1:\($0)" }
       if !timeouts.isEmpty { lines += ["timeouts:"] + timeouts.map { "  " + $0 } }
+      if !hosts.isEmpty { lines += ["hosts:"] + hosts.map { "  - " + $0 } }
       if !limits.isEmpty { lines += ["limits:"] + limits.map { "  " + $0 } }
       lines += ["admin:", "  address: 127.0.0.1:0", "logs:", "  access:", "    path: access.log"]
       return lines.joined(separator: "\n") + "\n"
@@ -255,7 +258,8 @@ public final class OriginProcess {
   private static func arguments(
     _ names: [(name: String, target: String)], _ subdomainHosts: [String]
   ) -> [String] {
-    []
+    names.flatMap { ["--name", "\($0.name)=\($0.target),ttl=1h"] }
+      + subdomainHosts.flatMap { ["--subdomain-host", $0] }
   }
 
   /// Ends it; whoever asks it from then on is refused.
