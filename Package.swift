@@ -58,7 +58,7 @@ let package = Package(
     room("HTTP", ["Base"]),
     tests("HTTPTests", ["Base", "HTTP"]),
     room("IPFS", ["Base", "COpenSSL"]),
-    tests("IPFSTests", ["Base", "IPFS"]),
+    tests("IPFSTests", ["Base", "IPFS", "COpenSSL"]),
     // Floor 3
     room("EventLoop", ["Base", "System"]),
     tests("EventLoopTests", ["Base", "System", "EventLoop"]),

@@ -66,7 +66,14 @@ enum CARHeader {
   private static func appendHead(
     _ type: CBORReader.MajorType, _ argument: UInt64, to output: inout ByteBuffer
   ) {
-    let top = type.rawValue << 5
+    CBORHead.append(type.rawValue, argument, to: &output)
+  }
+}
+
+/// The first bytes of a CBOR item in their shortest form (RFC 8949).
+enum CBORHead {
+  static func append(_ type: UInt8, _ argument: UInt64, to output: inout ByteBuffer) {
+    let top = type << 5
     switch argument {
     case 0..<24: output.append(top | UInt8(argument))
     case 24...0xff:
@@ -79,6 +86,28 @@ enum CARHeader {
         output.append(UInt8(truncatingIfNeeded: argument >> UInt64(8 * index)))
       }
     }
+  }
+}
+
+/// The header of a CARv2 file, which follows a CARv1 header that says "version 2".
+enum CARVersion2 {
+  static let headerBytes = 40
+  /// The CARv1 header before it.
+  private static let pragmaBytes: UInt64 = 11
+
+  /// Where the CARv1 lies in the file: 16 bytes of flags that only indexes use, then offset and size, then the
+  /// index's offset, all little-endian.
+  static func decode(_ bytes: RawSpan) throws(CARError) -> Range<UInt64> {
+    func number(_ start: Int) -> UInt64 {
+      (0..<8).reduce(0) { $0 | UInt64(bytes.byte(start + $1)) << UInt64(8 * $1) }
+    }
+    let start = number(16)
+    let (end, overflow) = start.addingReportingOverflow(number(24))
+    // A size of 0 is that of a file whose writer has not finished.
+    guard start >= pragmaBytes + UInt64(headerBytes), !overflow, end > start, end < 1 << 63 else {
+      throw .malformedHeader
+    }
+    return start..<end
   }
 }
 

@@ -17,8 +17,10 @@ public enum CAREvent: Equatable, Sendable {
   case block(CARBlock)
 }
 
-/// Reads a CARv1 file as its bytes arrive, in any pieces.
+/// Reads a CARv1 file as its bytes arrive, in any pieces; also the one inside a CARv2 file, where allowed.
 ///
+/// Of a CARv2 file (ipld.io/specs/transport/car/carv2) the header says where the CARv1 lies in it; the index
+/// and whatever else there is are passed over.
 /// Feed bytes, then call `next` until it asks for more. The reader holds at most one section beside what
 /// is fed at once. Blocks are not verified here: see `CID.verify`. An error is final.
 public struct CARReader: ~Copyable {
@@ -34,9 +36,18 @@ public struct CARReader: ~Copyable {
   private var payloadRange = ByteRange.empty
   private var sawHeader = false
   private var failure: CARError?
+  private let acceptsVersion2: Bool
+  /// Bytes to pass over before the next thing to read.
+  private var skipped: UInt64 = 0
+  /// Whether a CARv2's header is to be read next.
+  private var awaitsFrame = false
+  /// Where the CARv1 inside a CARv2 ends.
+  private var dataEnd: UInt64?
 
-  public init(capacity: Int = 64 * 1024) {
+  /// Begins a file; streams of gateways are never CARv2.
+  public init(capacity: Int = 64 * 1024, acceptsVersion2: Bool = false) {
     buffer = ByteBuffer(capacity: capacity)
+    self.acceptsVersion2 = acceptsVersion2
   }
 
   /// Adds the file's next bytes.
@@ -53,6 +64,7 @@ public struct CARReader: ~Copyable {
   public mutating func next() throws(CARError) -> CAREvent {
     if let failure { throw failure }
     do throws(CARError) {
+      if let needed = try enterFrame() { return .needMore(needed) }
       return try sawHeader ? section() : header()
     } catch {
       failure = error
@@ -63,7 +75,28 @@ public struct CARReader: ~Copyable {
   /// Whether the file may end here: throws where it would be cut off.
   public func checkEnd() throws(CARError) {
     if let failure { throw failure }
-    guard sawHeader, buffer.count == held else { throw .truncated }
+    guard sawHeader, dataEnd ?? position + UInt64(buffer.count) == position + UInt64(held) else {
+      throw .truncated
+    }
+  }
+
+  /// Goes to where the CARv1 begins in a CARv2; how many bytes are missing for that, nil where none.
+  private mutating func enterFrame() throws(CARError) -> Int? {
+    if awaitsFrame {
+      guard buffer.count >= CARVersion2.headerBytes else {
+        return CARVersion2.headerBytes - buffer.count
+      }
+      let frame = try CARVersion2.decode(buffer.readable)
+      awaitsFrame = false
+      // What was read of the file so far is its pragma.
+      skipped = frame.lowerBound - position
+      dataEnd = frame.upperBound
+    }
+    let passed = Int(min(skipped, UInt64(buffer.count)))
+    buffer.consume(passed)
+    position += UInt64(passed)
+    skipped -= UInt64(passed)
+    return skipped > 0 ? Int(clamping: skipped) : nil
   }
 
   private mutating func header() throws(CARError) -> CAREvent {
@@ -71,8 +104,19 @@ public struct CARReader: ~Copyable {
     guard length > 0 else { throw .malformedHeader }
     guard length <= Self.maximumHeader else { throw .headerTooLarge(length) }
     let end = start + Int(length)
+    guard isInside(end) else { throw .truncated }
     guard buffer.count >= end else { return .needMore(end - buffer.count) }
-    let roots = try CARHeader.decode(buffer.readable.extracting(start..<end))
+    let roots: [CID]
+    do throws(CARError) {
+      roots = try CARHeader.decode(buffer.readable.extracting(start..<end))
+    } catch {
+      guard error == .version2, acceptsVersion2, dataEnd == nil else { throw error }
+      buffer.consume(end)
+      position += UInt64(end)
+      awaitsFrame = true
+      if let needed = try enterFrame() { return .needMore(needed) }
+      return try header()
+    }
     sawHeader = true
     held = end
     return .header(roots: roots)
@@ -83,10 +127,15 @@ public struct CARReader: ~Copyable {
     position += UInt64(held)
     held = 0
     payloadRange = .empty
+    if position == dataEnd {
+      buffer.clear()
+      return .needMore(1)
+    }
     guard let (length, start) = try length() else { return .needMore(1) }
     guard length > 0 else { throw .emptySection }
     guard length <= Self.maximumSection else { throw .blockTooLarge(length) }
     let end = start + Int(length)
+    guard isInside(end) else { throw .truncated }
     guard buffer.count >= end else { return .needMore(end - buffer.count) }
     let (cid, count) = try cid(at: start..<end)
     let payloadCount = end - start - count
@@ -97,6 +146,11 @@ public struct CARReader: ~Copyable {
       CARBlock(
         cid: cid, sectionOffset: position, payloadOffset: position + UInt64(start + count),
         payloadCount: payloadCount))
+  }
+
+  /// Whether so many of the readable bytes belong to the CARv1.
+  private func isInside(_ count: Int) -> Bool {
+    dataEnd.map { position + UInt64(count) <= $0 } ?? true
   }
 
   /// The length that the readable bytes begin with, and where it ends; nil where it is not whole.

@@ -24,6 +24,10 @@ public enum DAGError: Error, Equatable, Sendable {
   case unsupportedCodec(ContentCodec)
   case notAFile(UnixFSNode.Kind)
   case notADirectory(UnixFSNode.Kind)
+  /// A dag-cbor or dag-json block that is not strictly of its codec.
+  case malformedData
+  /// A block of a sharded directory whose fields do not fit together, or whose hash is not murmur3.
+  case malformedShard
   /// A sharded directory, which is not looked into.
   case hamtNotSupported
   case tooDeep
@@ -49,8 +53,10 @@ public enum DAGError: Error, Equatable, Sendable {
       "the codec 0x\(String(codec.rawValue, radix: 16)) holds no UnixFS"
     case .notAFile(let kind): "the node is a \(kind), not a file"
     case .notADirectory(let kind): "the node is a \(kind), not a directory"
+    case .malformedData: "the block is not well-formed data of its codec"
+    case .malformedShard: "the block is not a well-formed part of a sharded directory"
     case .hamtNotSupported: "the directory is sharded, which is not supported"
-    case .tooDeep: "the file's tree is too deep"
+    case .tooDeep: "the tree is too deep"
     case .nothingWanted: "no block was wanted"
     }
   }

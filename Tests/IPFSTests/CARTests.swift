@@ -12,6 +12,12 @@ import Testing
   /// Everything in a file that arrives in pieces that end at `cuts`.
   static func read(_ file: [UInt8], cuts: [Int] = []) throws(CARError) -> Contents {
     var reader = CARReader(capacity: 64)
+    return try read(&reader, file, cuts: cuts)
+  }
+
+  static func read(
+    _ reader: inout CARReader, _ file: [UInt8], cuts: [Int]
+  ) throws(CARError) -> Contents {
     var contents = Contents()
     var start = 0
     for end in cuts + [file.count] {

@@ -54,4 +54,49 @@ import Testing
       if walk.wanted == nil { #expect(total == walk.fileSize) }
     }
   }
+
+  /// The files are whole answers for their roots, and every name in them leads to a block.
+  @Test(.enabled(if: !files.isEmpty), arguments: files)
+  func everyRootIsAWholeAnswer(_ url: URL) throws {
+    let file = [UInt8](try Data(contentsOf: url))
+    let contents = try CARTests.read(file)
+    let blocks = Dictionary(
+      zip(contents.blocks.map(\.cid), contents.payloads), uniquingKeysWith: { first, _ in first })
+    var builder = FileBuilder()
+    builder.blocks = blocks
+    for root in try #require(contents.roots) {
+      #expect(check(file, CARQuestion(root: root)).verdict == .complete)
+      for (name, cid) in try Self.entries(of: root, blocks) {
+        #expect(try UnixFSShardTests.find(name, in: root, builder) == cid)
+        for scope in CARParameters.Scope.allCases {
+          let parameters = CARParameters(scope: scope)
+          let question = CARQuestion(root: root, segments: [name], parameters: parameters)
+          let report = check(file, question)
+          #expect(report.verdict == .complete)
+          #expect(report.terminal == cid)
+        }
+      }
+      let question = CARQuestion(root: root, segments: [bytes("no such name")])
+      #expect(check(file, question).verdict == .provenAbsent(segment: 0))
+    }
+  }
+
+  /// The names in a directory, sharded or not; none in what is no directory.
+  private static func entries(
+    of root: CID, _ blocks: [CID: [UInt8]]
+  ) throws -> [(name: [UInt8], cid: CID)] {
+    guard root.codec == .dagPB, let block = blocks[root] else { return [] }
+    let (node, unixFS) = try UnixFSNode.read(block, of: root)
+    switch unixFS.kind {
+    case .directory: return try node.links.map { (block.part($0.name), try $0.cid(in: block)) }
+    case .hamtShard:
+      let shard = try UnixFSShard.read(block.rawBytes, of: root)
+      return try shard.links.flatMap { link in
+        let cid = try link.cid(in: block)
+        return shard.isShard(link)
+          ? try entries(of: cid, blocks) : [(block.part(shard.entryName(link)), cid)]
+      }
+    default: return []
+    }
+  }
 }
