@@ -99,6 +99,7 @@ let package = Package(
       "OriginTests",
       [
         "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Origin",
+        "COpenSSL",
       ]),
     // Floor 6
     room("Configuration", ["Base", "HTTP", "Router", "Yams"]),

@@ -23,7 +23,7 @@ extension OriginRules {
   }
 
   func car(_ inquiry: Inquiry) throws(Rejection) -> OriginAnswer {
-    let parameters = try CARParameters(inquiry.request, inquiry.format)
+    let parameters = try parameters(inquiry)
     let content = inquiry.content
     let etag = Self.carEtag(content, parameters)
     // The tag says all of it: no block need be there.
@@ -38,12 +38,14 @@ extension OriginRules {
       walk = CARWalk(reader, found, parameters, range: range)
       roots = found.roots
     } catch {
-      guard case .noLink(_, let found) = error else { throw Self.rejection(error) }
-      walk = CARWalk(reader, absentBelow: found, parameters)
+      guard case .noLink(_, _, let proof) = error else { throw Self.rejection(error) }
+      walk = CARWalk(reader, absentBelow: proof, parameters)
       roots = "\(content.root)"
     }
     var answer = OriginAnswer(200, .car(walk))
-    answer.add(.contentType, parameters.contentType)
+    var type = ByteBuffer(capacity: 64)
+    parameters.appendMediaType(to: &type)
+    answer.add(.contentType, type.readable.text)
     answer.add(.etag, etag)
     if let kept = inquiry.lifetime.content { answer.add(.cacheControl, kept) }
     answer.add(.acceptRanges, "none")
@@ -51,6 +53,37 @@ extension OriginRules {
     let last = content.segments.last.map { "_" + String(decoding: $0, as: UTF8.self) } ?? ""
     attach(inquiry, "\(content.root)\(last).car", to: &answer)
     return answer
+  }
+
+  /// The parameters of the URL, and those of Accept that the URL does not name.
+  private func parameters(_ inquiry: Inquiry) throws(Rejection) -> CARParameters {
+    var parameters = CARParameters()
+    do throws(CARParameterError) {
+      for (name, value) in inquiry.format.parameters {
+        guard let parameter = CARParameters.Parameter(inAccept: Array(name.utf8).rawBytes),
+          inquiry.request.text(Self.inURL(parameter)) == nil
+        else { continue }
+        try parameters.take(parameter, Array(value.utf8).rawBytes)
+      }
+      for parameter in [CARParameters.Parameter.scope, .entityBytes, .version, .order, .duplicates]
+      {
+        guard let value = inquiry.request.parameter(Self.inURL(parameter)) else { continue }
+        try parameters.take(parameter, value.rawBytes)
+      }
+    } catch {
+      throw Rejection(400, error.sentence)
+    }
+    return parameters
+  }
+
+  private static func inURL(_ parameter: CARParameters.Parameter) -> StaticString {
+    switch parameter {
+    case .scope: "dag-scope"
+    case .entityBytes: "entity-bytes"
+    case .version: "car-version"
+    case .order: "car-order"
+    case .duplicates: "car-dups"
+    }
   }
 
   /// The target's first block must be there, or there is nothing to answer with; its part of the file.
@@ -62,16 +95,36 @@ extension OriginRules {
     } catch {
       throw .block(error)
     }
-    guard parameters.scope == .entity, target.codec == .raw || target.codec == .dagPB,
-      case .file(let size) = try resolver.entity(target)
+    guard let wanted = parameters.entityBytes, target.codec == .raw || target.codec == .dagPB,
+      case .file(let size)? = try? resolver.entity(target)
     else { return nil }
-    return parameters.entityBytes?.resolve(size: size)
+    return wanted.resolve(size: size)
   }
 
   /// The hash is boxo's: XXH64 of the path and of what differs from the defaults, in base 32.
   private static func carEtag(_ content: ImmutablePath, _ parameters: CARParameters) -> String {
-    let key = content.text + parameters.identity
+    let key = content.text + identity(parameters)
     let hash = unsafe key.withUnsafeBytes { unsafe XXH64($0.baseAddress, $0.count, 0) }
     return "W/\"\(content.root).car.\(String(hash, radix: 32))\""
+  }
+
+  /// What differs from the defaults, as boxo writes it into the hash.
+  private static func identity(_ parameters: CARParameters) -> [UInt8] {
+    var identity: [UInt8] = []
+    func append(_ name: String, _ value: StaticString) {
+      identity.append(0)
+      identity += "\(name)=\(value)".utf8
+    }
+    if parameters.scope != .all { append("scope", parameters.scope.name) }
+    if parameters.order != .depthFirst { append("order", parameters.order.name) }
+    if parameters.duplicates { append("dups", "y") }
+    guard let bytes = parameters.entityBytes else { return identity }
+    append("range", "")
+    for number in [bytes.from, bytes.last].compactMap(\.self) {
+      for shift in stride(from: Int64(0), to: 64, by: 8) {
+        identity.append(UInt8(truncatingIfNeeded: number >> shift))
+      }
+    }
+    return identity
   }
 }

@@ -28,7 +28,7 @@ struct CARScan {
 
   /// Adds a file's blocks; those that are known already stay where they were found first.
   mutating func add(_ source: CARSource, number: UInt32) throws(CARStoreError) {
-    var reader = CARReader(capacity: 4 * Self.readBytes)
+    var reader = CARReader(capacity: 4 * Self.readBytes, acceptsVersion2: true)
     var offset = 0
     // Where the section begins that is being read.
     var section: UInt64 = 0

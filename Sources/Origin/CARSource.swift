@@ -37,6 +37,20 @@ final class CARSource: Sendable {
     return count
   }
 
+  /// The first bytes, fewer where there are no more.
+  func start(count: Int) throws(Fault) -> [UInt8] {
+    var outcome: Result<Int, Fault> = .success(0)
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { room, filled in
+      do throws(Fault) {
+        filled = try unsafe read(at: 0, into: UnsafeMutableRawBufferPointer(room))
+      } catch {
+        outcome = .failure(error)
+      }
+    }
+    _ = try outcome.get()
+    return bytes
+  }
+
   /// The bytes of a range; a fault where the file has become shorter than that.
   func bytes(at offset: Int, count: Int) throws(Fault) -> [UInt8] {
     var outcome: Result<Int, Fault> = .success(0)

@@ -15,13 +15,15 @@ struct CARWalk {
     case path(Int)
     case file
     case tree
+    /// The shards of a directory, without what its entries lead to.
+    case shards
     case done
   }
 
   /// A node of the tree whose links are being followed.
   private struct Frame {
-    let block: [UInt8]
-    let links: [PBLink]
+    /// At most what one block holds (`PBNode.maximumLinks`).
+    let links: [CID]
     var next = 0
   }
 
@@ -78,8 +80,7 @@ struct CARWalk {
         }
       case .file:
         try stepFile(&output)
-      case .tree:
-        try step(&output)
+      case .tree, .shards: try step(&output)
       case .done: return false
       }
     }
@@ -98,14 +99,25 @@ struct CARWalk {
     case .all:
       stage = .tree
       try visit(target, &output)
-    case .entity:
-      if case .file = try Resolver(reader).entity(target) {
-        file = FileWalk(root: target, range: range)
-        stage = .file
-      } else {
-        append(target, try block(target), to: &output)
-        stage = .done
-      }
+    case .entity: try enterEntity(target, &output)
+    }
+  }
+
+  private mutating func enterEntity(
+    _ target: CID, _ output: inout ByteBuffer
+  ) throws(ResolveFailure) {
+    let block = try block(target)
+    // What is no UnixFS is one block, and so is a directory that is not sharded.
+    let isFile = target.codec == .raw || (try? UnixFSFile.read(block.rawBytes, of: target)) != nil
+    if isFile {
+      file = FileWalk(root: target, range: range)
+      stage = .file
+    } else if (try? UnixFSShard.read(block.rawBytes, of: target)) != nil {
+      stage = .shards
+      try visit(target, &output)
+    } else {
+      append(target, block, to: &output)
+      stage = .done
     }
   }
 
@@ -132,15 +144,8 @@ struct CARWalk {
     guard frame.next < frame.links.count else { return }
     let link = frame.links[frame.next]
     frame.next += 1
-    let block = frame.block
     frames.append(frame)
-    let cid: CID
-    do throws(DAGError) {
-      cid = try link.cid(in: block.rawBytes)
-    } catch {
-      throw .malformed(root, error)
-    }
-    try visit(cid, &output)
+    try visit(link, &output)
   }
 
   private mutating func visit(
@@ -149,14 +154,23 @@ struct CARWalk {
     if !parameters.duplicates && written.contains(reader.store.key(cid)) { return }
     let block = try block(cid)
     append(cid, block, to: &output)
-    if cid.codec == .raw { return }
-    guard cid.codec == .dagPB else { throw .malformed(cid, .unsupportedCodec(cid.codec)) }
     guard frames.count < Self.maximumDepth else { throw .malformed(cid, .tooDeep) }
     do throws(DAGError) {
-      frames.append(Frame(block: block, links: try PBNode.decode(block.rawBytes).links))
+      frames.append(Frame(links: try links(of: cid, block.rawBytes)))
     } catch {
       throw .malformed(cid, error)
     }
+  }
+
+  private func links(of cid: CID, _ block: RawSpan) throws(DAGError) -> [CID] {
+    var links: [CID] = []
+    guard case .shards = stage else {
+      try DAGLinks.visit(block, of: cid.codec) { link in links.append(link) }
+      return links
+    }
+    let shard = try UnixFSShard.read(block, of: cid)
+    for link in shard.links where shard.isShard(link) { links.append(try link.cid(in: block)) }
+    return links
   }
 
   private mutating func append(_ cid: CID, _ block: [UInt8], to output: inout ByteBuffer) {

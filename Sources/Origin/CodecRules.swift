@@ -28,7 +28,12 @@ extension OriginRules {
       try rejectMissingSlash(inquiry)
       return page(inquiry, block, found)
     }
-    guard let native, Self.isServed(native, as: shown) else {
+    let body: [UInt8]
+    if let native, Self.isServed(native, as: shown) {
+      body = block
+    } else if convertsCodecs, let converted = try converted(block, cid, to: shown) {
+      body = converted
+    } else {
       throw Rejection(
         406,
         "the block \(cid) cannot be had as \(shown.mediaType): ask for ?format=raw and convert it")
@@ -37,7 +42,7 @@ extension OriginRules {
     var answer = try answer(
       inquiry,
       Representation(
-        source: .bytes(block), size: Int64(block.count), etag: etag, type: shown.mediaType,
+        source: .bytes(body), size: Int64(body.count), etag: etag, type: shown.mediaType,
         isBlock: true), found)
     attach(inquiry, shown, to: &answer, cid)
     return answer
@@ -57,6 +62,26 @@ extension OriginRules {
   ) -> Bool {
     native == shown || (native == .dagJSON && shown == .json)
       || (native == .dagCBOR && shown == .cbor)
+  }
+
+  /// A block in another codec of the IPLD data model; nil where that is no pair to convert.
+  private func converted(
+    _ block: [UInt8], _ cid: CID, to kind: ContentFormat.Kind
+  ) throws(Rejection) -> [UInt8]? {
+    let target: ContentCodec
+    switch kind {
+    case .dagJSON, .json: target = .dagJSON
+    case .dagCBOR, .cbor: target = .dagCBOR
+    case .file, .raw, .car, .tar, .ipnsRecord: return nil
+    }
+    var output = ByteBuffer(capacity: 2 * block.count + 64)
+    do throws(DAGError) {
+      try DAGConversion.append(block.rawBytes, from: cid.codec, to: target, to: &output)
+    } catch {
+      if case .unsupportedCodec = error { return nil }
+      throw Rejection(500, "the block \(cid) cannot be converted: \(error.sentence)")
+    }
+    return output.readable.array
   }
 
   private func isShownAsPage(_ request: OriginRequest, _ codec: ContentCodec) -> Bool {

@@ -14,15 +14,20 @@ enum DAGPage {
     page.markup("\(cid.codec.name ?? "unknown") (0x\(String(cid.codec.rawValue, radix: 16)))\n")
     page.markup("<tr><td>Size<td>\(DirectoryPage.size(UInt64(block.count)))\n</table>\n")
     page.markup("<p>Download: <a href=\"?format=raw\">block</a>")
-    if cid.codec == .dagJSON {
-      page.markup(" <a href=\"?format=dag-json\">DAG-JSON</a></p>\n<pre>")
-      page.escaped(String(decoding: block, as: UTF8.self))
-      page.markup("</pre>\n</html>\n")
-    } else {
-      page.markup(" <a href=\"?format=dag-cbor\">DAG-CBOR</a></p>\n</html>\n")
+    page.markup(cid.codec == .dagJSON ? json : cbor)
+    // Best effort, as a preview is.
+    var text = ByteBuffer(capacity: 2 * block.count + 64)
+    if (try? DAGConversion.append(block.rawBytes, from: cid.codec, to: .dagJSON, to: &text)) != nil
+    {
+      page.markup("</p>\n<pre>")
+      page.escaped(text.readable.text)
+      page.markup("</pre>")
     }
+    page.markup("\n</html>\n")
     return Array(page.text.utf8)
   }
 
+  private static let json = " <a href=\"?format=dag-json\">DAG-JSON</a>"
+  private static let cbor = " <a href=\"?format=dag-cbor\">DAG-CBOR</a>"
   private static let assets = HTMLText.assets(version: 1)
 }

@@ -24,8 +24,8 @@ extension OriginRules {
       shown.source = .bytes(target)
       shown.size = Int64(target.count)
       shown.type = "inode/symlink"
-    case .directory(let entries):
-      let index = entries.first { $0.name.rawBytes.equals("index.html") }
+    case .directory:
+      let index = try index(of: cid)
       if isKnown, index == nil {
         return inquiry.notModified(DirectoryPage.etag(cid), inquiry.lifetime.listing, found)
       }
@@ -33,11 +33,11 @@ extension OriginRules {
         try checkRange(inquiry)
         try rejectMissingSlash(inquiry)
       }
-      guard let index else { return listing(inquiry, entries, found) }
-      guard case .file(let size) = try self.entity(index.cid) else {
+      guard let index else { return try listing(inquiry, found) }
+      guard case .file(let size) = try self.entity(index) else {
         throw Rejection(422, "the directory's index.html is not a file")
       }
-      shown.source = .file(index.cid)
+      shown.source = .file(index)
       shown.size = size
       shown.type = named.flatMap { ContentType.of(name: $0) } ?? "text/html"
     }
@@ -74,9 +74,25 @@ extension OriginRules {
     }
   }
 
+  /// The page that stands for a directory; nil where it has none.
+  private func index(of directory: CID) throws(Rejection) -> CID? {
+    do throws(ResolveFailure) {
+      return try resolver.resolve(directory, [Array("index.html".utf8)]).target
+    } catch {
+      if case .noLink = error { return nil }
+      throw Self.rejection(error)
+    }
+  }
+
   private func listing(
-    _ inquiry: Inquiry, _ entries: [DirectoryEntry], _ found: ResolvedPath
-  ) -> OriginAnswer {
+    _ inquiry: Inquiry, _ found: ResolvedPath
+  ) throws(Rejection) -> OriginAnswer {
+    let entries: [DirectoryEntry]
+    do throws(ResolveFailure) {
+      entries = try resolver.entries(found.target)
+    } catch {
+      throw Self.rejection(error)
+    }
     let page = DirectoryPage.html(
       path: inquiry.path.text, isRoot: inquiry.path.segments.isEmpty, entries,
       on: inquiry.route.isolation)

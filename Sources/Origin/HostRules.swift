@@ -32,11 +32,7 @@ extension OriginRules {
     return HostRoute(isolation: .dnsLink(host: host), prefix: Array("/ipns/\(name)".utf8))
   }
 
-  /// Whether there is a name that is no key.
-  private func isDNSLink(_ name: String) -> Bool {
-    let bytes = Array(name.utf8)
-    return !bytes.isEmpty && PeerKey.parse(bytes) == nil && names.entry(bytes) != nil
-  }
+  private func isDNSLink(_ name: String) -> Bool { names.hasDNSLink(Array(name.utf8)) }
 
   private func route(
     _ request: OriginRequest, _ subdomain: HostTable.Subdomain

@@ -1,3 +1,6 @@
+internal import Base
+internal import IPFS
+
 /// What an origin answers for beside the blocks of its CAR files.
 public struct OriginOptions: Sendable {
   /// Names below `/ipns`; one that is asked for as a host is answered like a DNSLink site.
@@ -23,6 +26,29 @@ public struct OriginRecord: Equatable, Sendable {
   public init(key: String, bytes: [UInt8]) {
     self.key = key
     self.bytes = bytes
+  }
+
+  /// Reads `FILE`, named as gateways have it saved, `<key>.ipns-record`, or `KEY=FILE`.
+  ///
+  /// What is in the file is not looked at: one that is not valid is answered as a gateway would.
+  public init(parsing text: String) throws(OriginName.Malformed) {
+    var path = text[...]
+    if let equals = text.firstIndex(of: "=") {
+      key = String(text[..<equals])
+      path = text[text.index(after: equals)...]
+    } else {
+      let name = text.split(separator: "/").last ?? ""
+      key = String(name.prefix { $0 != "." && $0 != "_" })
+    }
+    guard PeerKey.parse(Array(key.utf8)) != nil else {
+      throw OriginName.Malformed(sentence: "\(text): \(key) is no key; say KEY=FILE")
+    }
+    do throws(Fault) {
+      // A byte more than a record may have, so that it is seen to be too long.
+      bytes = try CARSource(path: String(path)).start(count: IPNSRecord.maximumBytes + 1)
+    } catch {
+      throw OriginName.Malformed(sentence: "\(path): cannot be read")
+    }
   }
 }
 

@@ -203,7 +203,7 @@ public final class OriginRules {
     return String(decoding: request.path, as: UTF8.self) + "?" + query.text
   }
 
-  private static func rejection(_ failure: NameFailure, _ path: RequestedPath) -> Rejection {
+  static func rejection(_ failure: NameFailure, _ path: RequestedPath) -> Rejection {
     let text = String(decoding: path.text, as: UTF8.self)
     switch failure {
     case .unknown(let name):
@@ -216,6 +216,11 @@ public final class OriginRules {
         500,
         "failed to resolve \(text): the record of \(String(decoding: name, as: UTF8.self)) has ended"
       )
+    case .invalid(let name):
+      return Rejection(
+        500,
+        "failed to resolve \(text): the record of \(String(decoding: name, as: UTF8.self)) is not valid"
+      )
     case .tooDeep:
       return Rejection(400, "failed to resolve \(text): names lead to names without end")
     }
@@ -227,7 +232,7 @@ public final class OriginRules {
   /// be is in the files, so the answer is 404.
   static func rejection(_ failure: ResolveFailure) -> Rejection {
     switch failure {
-    case .noLink(let name, let found):
+    case .noLink(let name, let found, _):
       let name = String(decoding: name, as: UTF8.self)
       return Rejection(404, "no link named \"\(name)\" under \(found.target)")
     case .block(.absent(let cid)):
@@ -235,8 +240,6 @@ public final class OriginRules {
     case .block(.corrupt(let cid)):
       return Rejection(500, "the block \(cid) does not have the hash that it should have")
     case .block(.fault): return Rejection(500, "a CAR file could not be read")
-    case .sharded(let cid):
-      return Rejection(501, "the directory \(cid) is sharded, which this origin does not look into")
     case .malformed(let cid, .unsupportedCodec):
       return Rejection(
         500, "blocks like \(cid) cannot be shown; the block itself can be had with format=raw")

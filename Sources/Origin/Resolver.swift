@@ -3,11 +3,9 @@ public import IPFS
 
 /// Why a path leads to nothing that can be served.
 public enum ResolveFailure: Error, Sendable {
-  /// What was found last has no link of this name.
-  case noLink(name: [UInt8], ResolvedPath)
+  /// What was found last has no link of this name; the proof has all blocks that show it.
+  case noLink(name: [UInt8], ResolvedPath, proof: ResolvedPath)
   case block(BlockFailure)
-  /// A sharded directory, which is not looked into.
-  case sharded(CID)
   /// A block that is there and right, but not what the path takes it for.
   case malformed(CID, DAGError)
 }
@@ -15,8 +13,10 @@ public enum ResolveFailure: Error, Sendable {
 /// Where a path led.
 public struct ResolvedPath: Sendable {
   /// A CID for the root and for each segment; the last one is the target.
+  ///
+  /// Segments inside a document have that document's.
   public private(set) var cids: [CID]
-  /// The blocks above the target that prove the path, in order.
+  /// The blocks above the target that prove the path, in order; shards of directories are among them.
   public private(set) var proof: [CID] = []
   /// Segments that lie within the target's block, which is a document.
   public private(set) var remainder: [[UInt8]] = []
@@ -30,10 +30,23 @@ public struct ResolvedPath: Sendable {
   /// The value of X-Ipfs-Roots.
   var roots: String { cids.map { "\($0)" }.joined(separator: ",") }
 
-  /// Goes one segment further; `blocks` are those that were read for it, the old target first.
+  /// Goes one segment further, to a link; `blocks` are those that were read for it, the old target first.
   mutating func follow(to cid: CID, through blocks: [CID]) {
     proof += blocks
     cids.append(cid)
+    remainder = []
+  }
+
+  /// Goes one segment further within the target's block.
+  mutating func stay(at segment: [UInt8]) {
+    cids.append(target)
+    remainder.append(segment)
+  }
+
+  /// Notes the shards that were read below the target in vain: they prove that it has no such name.
+  mutating func fail(through blocks: [CID]) {
+    proof += blocks.dropLast()
+    if let last = blocks.last { cids[cids.count - 1] = last }
   }
 }
 
@@ -48,7 +61,8 @@ public struct DirectoryEntry: Sendable {
 /// What a CID names in UnixFS.
 public enum Entity: Sendable {
   case file(size: Int64)
-  case directory([DirectoryEntry])
+  /// In one block or in many shards.
+  case directory
   /// The text of the target, which is not followed.
   case symlink([UInt8])
 }
@@ -61,8 +75,11 @@ struct EntityAttributes {
   var modified: Int64?
 }
 
-/// Walks paths through UnixFS directories.
+/// Walks paths through directories and documents, and tells what is at their ends.
 public struct Resolver {
+  /// Entries of one directory that are listed; shards are read until then.
+  static let maximumEntries = 1_048_576
+
   private let reader: BlockReader
 
   public init(_ reader: BlockReader) {
@@ -75,10 +92,26 @@ public struct Resolver {
   ) throws(ResolveFailure) -> ResolvedPath {
     var found = ResolvedPath(root: root)
     for name in segments {
-      guard let next = try link(name, below: found.target) else {
-        throw .noLink(name: name, found)
+      // What lies within a block is looked up from the block's beginning.
+      var walk = PathWalk(root: found.target, segments: found.remainder + [name])
+      var blocks: [CID] = []
+      while let cid = walk.wanted {
+        let block = try block(cid)
+        do throws(DAGError) {
+          try walk.supply(block.rawBytes)
+        } catch {
+          throw .malformed(cid, error)
+        }
+        blocks.append(cid)
       }
-      found.follow(to: next, through: [found.target])
+      switch walk.outcome {
+      case .found(let cid, inside: 0): found.follow(to: cid, through: blocks)
+      case .found: found.stay(at: name)
+      case .absent, nil:
+        var proof = found
+        proof.fail(through: blocks)
+        throw .noLink(name: name, found, proof: proof)
+      }
     }
     return found
   }
@@ -88,18 +121,63 @@ public struct Resolver {
     let block = try block(cid)
     if cid.codec == .raw { return .file(size: Int64(block.count)) }
     do throws(DAGError) {
-      let (node, unixFS) = try UnixFSNode.read(block.rawBytes, of: cid)
+      let (_, unixFS) = try UnixFSNode.read(block.rawBytes, of: cid)
       switch unixFS.kind {
       case .raw, .file:
         return .file(size: try UnixFSFile.read(block.rawBytes, of: cid).totalSize)
       case .symlink: return .symlink(block.rawBytes.bytes(unixFS.data).array)
-      case .directory: return .directory(try entries(node, block.rawBytes))
-      case .hamtShard: throw .hamtNotSupported
+      case .directory, .hamtShard: return .directory
       case .metadata: throw .notAFile(unixFS.kind)
       }
     } catch {
-      throw failure(error, cid)
+      throw .malformed(cid, error)
     }
+  }
+
+  /// What a directory has, in its own order: sorted by name, or by the hashes of names.
+  func entries(_ directory: CID) throws(ResolveFailure) -> [DirectoryEntry] {
+    var entries: [DirectoryEntry] = []
+    var shards = [directory]
+    while let cid = shards.popLast() {
+      let block = try block(cid)
+      var below: [CID] = []
+      do throws(DAGError) {
+        below = try append(cid, block.rawBytes, to: &entries)
+        guard entries.count <= Self.maximumEntries else { throw .tooManyLinks }
+      } catch {
+        throw .malformed(cid, error)
+      }
+      shards += below.reversed()
+    }
+    return entries
+  }
+
+  /// Appends the entries in one block; the shards below it, in order.
+  private func append(
+    _ cid: CID, _ block: RawSpan, to entries: inout [DirectoryEntry]
+  ) throws(DAGError) -> [CID] {
+    let (node, unixFS) = try UnixFSNode.read(block, of: cid)
+    guard unixFS.kind == .hamtShard else {
+      for link in node.links {
+        entries.append(
+          DirectoryEntry(
+            name: block.bytes(link.name).array, cid: try link.cid(in: block),
+            totalSize: link.totalSize))
+      }
+      return []
+    }
+    let shard = try UnixFSShard.read(block, of: cid)
+    var below: [CID] = []
+    for link in shard.links {
+      let target = try link.cid(in: block)
+      if shard.isShard(link) {
+        below.append(target)
+      } else {
+        let name = block.bytes(shard.entryName(link)).array
+        entries.append(DirectoryEntry(name: name, cid: target, totalSize: link.totalSize))
+      }
+    }
+    return below
   }
 
   /// What a node says of itself beside its content; nothing where it is no UnixFS.
@@ -110,42 +188,11 @@ public struct Resolver {
     return EntityAttributes(mode: unixFS.mode, modified: unixFS.modified?.seconds)
   }
 
-  private func entries(
-    _ node: PBNode, _ block: RawSpan
-  ) throws(DAGError) -> [DirectoryEntry] {
-    var entries: [DirectoryEntry] = []
-    entries.reserveCapacity(node.links.count)
-    for link in node.links {
-      entries.append(
-        DirectoryEntry(
-          name: block.bytes(link.name).array, cid: try link.cid(in: block),
-          totalSize: link.totalSize))
-    }
-    return entries
-  }
-
-  private func link(_ name: [UInt8], below cid: CID) throws(ResolveFailure) -> CID? {
-    guard cid.codec == .dagPB else { return nil }
-    let block = try block(cid)
-    do throws(DAGError) {
-      return try UnixFSDirectory.find(name.rawBytes, in: block.rawBytes, of: cid)?
-        .cid(in: block.rawBytes)
-    } catch {
-      // A file or a symbolic link has no names below it.
-      if case .notADirectory = error { return nil }
-      throw failure(error, cid)
-    }
-  }
-
   private func block(_ cid: CID) throws(ResolveFailure) -> [UInt8] {
     do throws(BlockFailure) {
       return try reader.block(cid)
     } catch {
       throw .block(error)
     }
-  }
-
-  private func failure(_ error: DAGError, _ cid: CID) -> ResolveFailure {
-    error == .hamtNotSupported ? .sharded(cid) : .malformed(cid, error)
   }
 }

@@ -78,10 +78,10 @@ struct TarWalk {
       header.kind = .symlink
       header.link = target
       header.mode = 0o777
-    case .directory(let entries):
+    case .directory:
       header.kind = .directory
       header.mode = 0o755
-      for entry in entries.reversed() {
+      for entry in try resolver.entries(member.cid).reversed() {
         let path = Self.join(member.path, entry.name)
         pending.append(Pending(cid: entry.cid, path: path, depth: member.depth + 1))
       }

@@ -17,9 +17,19 @@ struct OriginCommand: ParsableCommand {
   var names: [String] = []
 
   @Option(
+    name: .customLong("record"),
+    help: "An IPNS record, <key>.ipns-record or KEY=FILE; may be repeated.")
+  var records: [String] = []
+
+  @Option(
     name: .customLong("subdomain-host"),
     help: "A host below which each root has its own, <cid>.ipfs.HOST; may be repeated.")
   var subdomainHosts: [String] = []
+
+  @Flag(
+    name: .customLong("allow-codec-conversion"),
+    help: "Convert between dag-pb, dag-cbor and dag-json, instead of 406.")
+  var convertsCodecs = false
 
   @Option(help: "Where to listen.")
   var listen = "127.0.0.1:8081"
@@ -46,11 +56,19 @@ struct OriginCommand: ParsableCommand {
   private func options() throws -> OriginOptions {
     var options = OriginOptions()
     options.subdomainHosts = subdomainHosts
+    options.convertsCodecs = convertsCodecs
     for text in names {
       do throws(OriginName.Malformed) {
         options.names.append(try OriginName(parsing: text))
       } catch {
         throw ValidationError("--name \(error.sentence)")
+      }
+    }
+    for text in records {
+      do throws(OriginName.Malformed) {
+        options.records.append(try OriginRecord(parsing: text))
+      } catch {
+        throw ValidationError("--record \(error.sentence)")
       }
     }
     return options

@@ -101,4 +101,18 @@ struct CARStoreTests {
       #expect(verdict == .match)
     }
   }
+
+  @Test func theCARInsideAVersion2IsServed() throws {
+    let site = try Site()
+    let inner = site.builder.car(roots: [site.root.cid])
+    func number(_ value: Int) -> [UInt8] {
+      (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+    }
+    let pragma: [UInt8] = [0x0a, 0xa1, 0x67] + Array("version".utf8) + [2]
+    let header = [UInt8](repeating: 0, count: 16) + number(60) + number(inner.count) + number(0)
+    let file = pragma + header + [UInt8](repeating: 9, count: 9) + inner + [1, 2, 3]
+    let rules = OriginRules(try CARStore(car: file))
+    let answer = rules.get("/ipfs/\(site.root.cid)/long.bin")
+    #expect(try answer.bytes() == site.longBytes)
+  }
 }

@@ -103,4 +103,64 @@ struct CodecRulesTests {
     #expect(
       rules.get("/ipfs/\(plain)", [.accept: "text/html"]).value(.contentType) == "application/json")
   }
+
+  // MARK: Paths and conversion
+
+  /// `{"foo": {"link": <hello>, "n": 1}}` as dag-cbor, beside a text of which `hello` is the CID.
+  private func linked(converts: Bool = false) throws -> (rules: OriginRules, root: CID, leaf: CID) {
+    let leaf = try #require(cids[.dagJSON])
+    var link = ByteBuffer(capacity: 128)
+    leaf.appendBinary(to: &link)
+    let target = link.readable.array
+    var block: [UInt8] = [0xa1, 0x63] + Array("foo".utf8) + [0xa2, 0x61, 0x6e, 0x01, 0x64]
+    block += Array("link".utf8) + [0xd8, 0x2a, 0x58, UInt8(target.count + 1), 0] + target
+    let hashed = CID(sha256Of: block.rawBytes, codec: .dagCBOR)
+    let root = try #require(hashed)
+    var output = ByteBuffer(capacity: 1024)
+    CARWriter.appendHeader(roots: [root], to: &output)
+    CARWriter.appendBlock(root, block.rawBytes, to: &output)
+    CARWriter.appendBlock(leaf, Array(Self.text.utf8).rawBytes, to: &output)
+    var options = OriginOptions()
+    options.convertsCodecs = converts
+    return (OriginRules(try CARStore(car: output.readable.array), options), root, leaf)
+  }
+
+  @Test func pathsLeadThroughDocuments() throws {
+    let (rules, root, leaf) = try linked()
+    let found = rules.get("/ipfs/\(root)/foo/link")
+    #expect(try found.text() == Self.text)
+    #expect(found.value(.xIpfsRoots) == "\(root),\(root),\(leaf)")
+    for path in ["foo", "foo/n"] {
+      let inside = rules.get("/ipfs/\(root)/\(path)?format=dag-cbor")
+      #expect(inside.status == 501)
+      #expect(try inside.text().contains("reading IPLD Kinds other than Links"))
+    }
+    for path in ["none", "foo/none", "foo/n/x", "foo/link/none"] {
+      #expect(rules.get("/ipfs/\(root)/\(path)").status == 404)
+    }
+    let car = try rules.get("/ipfs/\(root)/foo/link?format=car&dag-scope=block").car()
+    #expect(car.blocks == [root, leaf])
+    #expect(car.roots == [leaf])
+    #expect(try rules.get("/ipfs/\(root)?format=car").car().blocks == [root, leaf])
+    #expect(try rules.get("/ipfs/\(root)?format=car&dag-scope=entity").car().blocks == [root])
+    let absent = try rules.get("/ipfs/\(root)/foo/none?format=car").car()
+    #expect(absent.blocks == [root])
+    let page = try rules.get("/ipfs/\(root)/", [.accept: "text/html"]).text()
+    #expect(page.contains("{&quot;foo&quot;:{&quot;link&quot;:{&quot;/&quot;:&quot;\(leaf)"))
+  }
+
+  @Test func conversionIsOnlyWhereItIsAllowed() throws {
+    let (strict, root, leaf) = try linked()
+    #expect(strict.get("/ipfs/\(root)?format=dag-json").status == 406)
+    let (rules, _, _) = try linked(converts: true)
+    let json = rules.get("/ipfs/\(root)?format=dag-json")
+    #expect(json.status == 200)
+    #expect(json.value(.etag) == "\"\(root).dag-json\"")
+    #expect(json.value(.contentType) == "application/vnd.ipld.dag-json")
+    #expect(try json.text() == "{\"foo\":{\"link\":{\"/\":\"\(leaf)\"},\"n\":1}}")
+    let part = rules.get("/ipfs/\(root)?format=dag-json", [.range: "bytes=0-5"])
+    #expect(try part.text() == "{\"foo\"")
+    let cbor = rules.get("/ipfs/\(leaf)?format=dag-cbor")
+    #expect(try cbor.bytes() == Self.cbor)
+  }
 }
