@@ -27,7 +27,6 @@ extension Exchange {
     stream.begin(status: 301)
     stream.field(.location, location.rawBytes)
     stream.field(.contentType, "text/html; charset=utf-8")
-    writeContentFields(on: stream)
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)
     let body = Array(
@@ -75,7 +74,7 @@ extension Exchange {
     stream.begin(status: status)
     stream.field(.contentType, type)
     if status >= 500 { stream.field(.cacheControl, "no-store") }
-    stream.field(.xContentTypeOptions, "nosniff")
+    if !acceptsHTML { stream.field(.xContentTypeOptions, "nosniff") }
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
     if status == 503 || status == 504 { stream.field(.retryAfter, "10") }
     writeContentFields(on: stream)

@@ -108,7 +108,7 @@ extension Exchange {
     if let record = currentRecord(), !record.isVerified || isComplete(record) {
       driver.resume(record)
       if stream.isUntouched { outcome = begins(in: record) ? .hit : .partial }
-    } else if !conditions.range.isEmpty || !stream.isUntouched {
+    } else if asked?.form.hasRanges ?? true, !conditions.range.isEmpty || !stream.isUntouched {
       driver.fetchHead(beside: stream.isUntouched ? guess(content) : nil)
     } else {
       driver.fetchWhole()
@@ -305,8 +305,11 @@ extension Exchange {
     let isOthersPage =
       (300..<400 ~= head.status || why == .generated)
       && (outcome == .collapsed || !asksAsUpstreamDoes)
+    // A condition may have another answer than what it is a condition on.
+    let isConditional =
+      head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
     let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
-    if !isPrivate && (isOthersWhole || isOthersPage || lacksFields) {
+    if !isPrivate && (isOthersWhole || isOthersPage || isConditional || lacksFields) {
       leaveFill()
       reason = why.name
       passThrough()

@@ -65,7 +65,7 @@ extension Exchange {
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }
     switch wish {
     case .whole, .part:
-      writeContentType(head.contentType, on: stream)
+      writeContentType(head.contentType, etag: head.etag, on: stream)
       writeAcceptRanges(total: head.total, on: stream)
       writeAskedName(on: stream)
     case .unsatisfiable:

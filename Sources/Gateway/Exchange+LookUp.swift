@@ -56,6 +56,11 @@ extension Exchange {
     let total = Int64(record.totalBytes)
     let etag = bytes.bytes(record.etag)
     if acceptsHTML, hasView(etag: etag) { return .view }
+    if onlyIfCached && method == .head {
+      outcome = .hit
+      answerThatItIsHere(on: stream)
+      return .answered
+    }
     let wish = wish(etag: etag, total: total)
     let part: Range<Int64> =
       switch wish {
@@ -85,6 +90,14 @@ extension Exchange {
     guard hasBody else { return .answered }
     begin(part, of: total, etag: etag)
     return .head
+  }
+
+  /// A HEAD that only the cache may answer asks whether it could; gateways say no more than that.
+  private func answerThatItIsHere(on stream: ClientStream) {
+    stream.begin(status: 200)
+    writeCrossOriginFields(on: stream)
+    writeCacheFields(on: stream)
+    stream.endHead(.known(0))
   }
 
   private func isWhole(_ record: RecordView, _ bytes: RawSpan) -> Bool {

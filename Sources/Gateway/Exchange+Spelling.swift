@@ -64,19 +64,28 @@ extension Exchange {
   /// that are no files, whose Etags say their codec (gateway digest A1).
   func hasView(etag: RawSpan) -> Bool {
     guard let asked, asked.form == .file, !asked.isDownload else { return false }
-    return etag.contains(".")
+    return etag.contains(".dag-")
   }
 
   /// The type of a file by the name that the query gives it, else the one that was kept.
-  func writeContentType(_ kept: RawSpan, on stream: ClientStream) {
-    // A symbolic link is one whatever it is called.
+  func writeContentType(_ kept: RawSpan, etag: RawSpan, on stream: ClientStream) {
+    // Data and symbolic links are what they are whatever they are called.
     if let asked, !asked.filename.isEmpty, asked.hasTypeOfName, !kept.equals("inode/symlink"),
-      let type = MediaType.sure(ofName: filename(asked))
+      !Self.isData(etag: etag), let type = MediaType.sure(ofName: filename(asked))
     {
       stream.field(.contentType, type)
     } else if kept.byteCount > 0 {
       stream.field(.contentType, kept)
     }
+  }
+
+  /// Whether an Etag is that of a block of data, which is no file.
+  private static func isData(etag: RawSpan) -> Bool {
+    guard etag.byteCount > 2, etag.byte(0) == UInt8(ascii: "\"") else { return false }
+    let inside = etag.extracting(1..<etag.byteCount - 1)
+    let end = inside.first(UInt8(ascii: "."), from: 0, to: inside.byteCount)
+    guard let cid = try? CID.parse(inside.extracting(0..<end)) else { return false }
+    return cid.codec != .raw && cid.codec != .dagPB
   }
 
   /// Repeats a Content-Disposition, less what the client's query says otherwise.
@@ -87,8 +96,12 @@ extension Exchange {
         $0.append("attachment" as StaticString)
         $0.append(kept.extracting(6..<kept.byteCount))
       }
-    } else if isVersion0, let start = kept.firstQuote {
-      let spelled = respelled(kept, from: start + 1)
+    } else if isVersion0 {
+      // The root's name stands in it twice.
+      var spelled = kept.array
+      for start in kept.nameStarts.reversed() {
+        spelled = respelled(spelled.rawBytes, from: start)
+      }
       stream.field(.contentDisposition, spelled.rawBytes)
     } else {
       stream.field(.contentDisposition, kept)
@@ -135,8 +148,10 @@ extension ContentForm {
 }
 
 extension RawSpan {
-  fileprivate var firstQuote: Int? {
-    let place = first(UInt8(ascii: "\""), from: 0, to: byteCount)
-    return place < byteCount ? place : nil
+  /// Where the two names of a Content-Disposition begin.
+  fileprivate var nameStarts: [Int] {
+    let quote = first(UInt8(ascii: "\""), from: 0, to: byteCount)
+    let tick = first(UInt8(ascii: "'"), from: 0, to: byteCount)
+    return [quote + 1, tick + 2].filter { $0 < byteCount }
   }
 }

@@ -24,12 +24,13 @@ struct FillContent {
   var segments: [[UInt8]] = []
   var selection: CARSelection
 
-  /// Upstreams are asked for the root as version 1, and name it so.
+  /// Upstreams are asked for the root as version 1, and name it so; for a CAR, whose header names it too,
+  /// as the client wrote it.
   init(
     root: CID, form: ContentForm = .file, segments: [[UInt8]] = [],
     selection: CARSelection = CARSelection()
   ) {
-    self.root = root.version1
+    self.root = form == .car ? root : root.version1
     self.form = form
     self.segments = segments
     self.selection = selection
@@ -51,7 +52,8 @@ extension Exchange {
     var target = Array(whole.prefix { $0 != UInt8(ascii: "?") })
     guard let asked else { return target }
     if asked.mode == .path, let content = contentRoot {
-      target = Array("/ipfs/\(content.version1)".utf8) + rest(of: target, asked)
+      let root = asked.form == .car ? content : content.version1
+      target = Array("/ipfs/\(root)".utf8) + rest(of: target, asked)
     }
     var mark = "?"
     if asked.form != .file {

@@ -49,6 +49,8 @@ public enum CanonicalKey {
     key.append(remainder)
     if request.form == .car {
       key.append(0)
+      // A CAR's header names the root as it was asked for.
+      key.append(root.version)
       request.selection.appendKey(to: &key)
     } else if !request.foreignExtension.isEmpty {
       key.append(0)

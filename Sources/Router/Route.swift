@@ -72,7 +72,13 @@ public enum Router {
     let target = text.bytes(request.path)
     let kind = site.hosts.classify(host: host)
     switch kind {
-    case .subdomain(let namespace, let label, _):
+    case .subdomain(let namespace, let label, let gateway):
+      if let location = SubdomainAddress.canonical(
+        namespace, label: host.bytes(label), target: text.bytes(request.target),
+        gateway: host.bytes(gateway), isSecure: site.isSecure)
+      {
+        return .redirect(location: location)
+      }
       return route(
         request, text, below: SitePath.prefix(namespace, label: host.bytes(label)), .subdomain,
         &path, &key)
@@ -153,7 +159,6 @@ public enum Router {
     } catch {
       return refusal(error)
     }
-    if !content.wasClean { return .passThrough(keepsHost: false) }
     let location = SubdomainAddress.of(
       content, decoded: path.readable, target: text.bytes(request.target), gateway: gateway,
       isSecure: site.isSecure)
