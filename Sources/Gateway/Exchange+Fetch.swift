@@ -309,6 +309,11 @@ extension Exchange {
     let isConditional =
       head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
     let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
+    if !isPrivate, isOthersWhole, why == .foreignAnswer, reader.fill.isHeldBack {
+      // A part of a block that is not the one asked for cannot be told from a good one.
+      fillFailed(Fault(.mismatch, .upstream))
+      return
+    }
     if !isPrivate && (isOthersWhole || isOthersPage || isConditional || lacksFields) {
       leaveFill()
       reason = why.name

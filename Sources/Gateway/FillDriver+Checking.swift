@@ -44,7 +44,7 @@ extension FillDriver {
   /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
   /// there is none.
   func askAnother(insteadOf slices: [(index: Int, buffer: SliceBuffer)]) -> Bool {
-    guard (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
+    guard isKept, (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
       let liar = worker.gateway.region.servers.firstIndex(where: { $0 === source })
     else { return false }
     avoided.append(liar)
