@@ -187,7 +187,8 @@ public enum LyingUpstream {
     default: break
     }
     if request.method == "HEAD" {
-      let length = body.count + (lie == .tooLong ? 10 : 0)
+      // Of what cannot be checked nobody could tell.
+      let length = body.count + (lie == .tooLong && truth.kind != .opaque ? 10 : 0)
       return try reply.head(
         status, fields + (isChunked ? [] : [("Content-Length", "\(length)")]))
     }
