@@ -89,7 +89,7 @@ let package = Package(
       ]),
     tests(
       "GatewayTests",
-      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Cache", "Gateway"]),
+      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Router", "Cache", "Gateway"]),
     room(
       "Origin",
       [
@@ -102,8 +102,8 @@ let package = Package(
         "COpenSSL",
       ]),
     // Floor 6
-    room("Configuration", ["Base", "Yams"]),
-    tests("ConfigurationTests", ["Configuration", "Base", "Yams"]),
+    room("Configuration", ["Base", "HTTP", "Router", "Yams"]),
+    tests("ConfigurationTests", ["Configuration", "Base", "Router", "Yams"]),
     room(
       "Admin",
       ["Base", "System", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
@@ -111,8 +111,8 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Cache", "Upstreams",
-        "Gateway", "Origin", "Admin", "Configuration",
+        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Router", "Cache",
+        "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),

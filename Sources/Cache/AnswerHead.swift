@@ -19,6 +19,10 @@ public enum NotStored: UInt8, Sendable, CaseIterable {
   case disk
   /// The memory for slices on their way to the disk was in use for too long.
   case memory
+  /// A CAR larger than those that are kept.
+  case tooLarge
+  /// What a CAR is of could not be found out: an unknown hash or codec, or too much structure.
+  case unchecked
 
   public var name: StaticString {
     switch self {
@@ -32,6 +36,8 @@ public enum NotStored: UInt8, Sendable, CaseIterable {
     case .truncated: "truncated"
     case .disk: "disk"
     case .memory: "memory"
+    case .tooLarge: "too_large"
+    case .unchecked: "unchecked"
     }
   }
 }
@@ -49,8 +55,10 @@ public struct AnswerHead: Sendable {
   public var created: Int64
   /// The server that gave it, empty from the index.
   public var server: String
-  /// Why it is not kept; nil where it is.
+  /// Why it is not kept; nil where it is, or may be.
   public var notStored: NotStored?
+  /// Whether only its end will show if it is kept.
+  public var isCollected = false
 
   public init(
     status: Int, totalBytes: Int64?, etag: [UInt8] = [], contentType: [UInt8] = [],

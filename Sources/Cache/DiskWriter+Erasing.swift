@@ -7,23 +7,27 @@ extension DiskWriter {
   ///
   /// The notes are committed with it, so that a life that ends before `erase` leaves them to the next.
   func unlist(
-    _ keys: [Digest128], now: Instant, wallSeconds: Int64
+    _ keys: [Digest128], _ lost: [Digest128], now: Instant, wallSeconds: Int64
   ) throws(Fault) -> (objects: Int, bytes: [StoredBytes]) {
     // Jobs before this one may have named more.
     if !commit(now: now, wallSeconds: wallSeconds) { throw Fault(.unavailable, .disk) }
-    let gone = Set(keys)
-    leaving?.moving.removeAll { gone.contains($0.key) }
-    let (objects, bytes, records) = try change { tables throws(Fault) in
+    let (objects, bytes, records, gone) = try change { tables throws(Fault) in
       var all: [StoredBytes] = []
+      var gone = Set(keys)
       let before = try tables.recordCount
       for key in keys {
         try tables.removeObject(key)
         all += try tables.takeOrphans(of: key)
       }
+      for key in lost where try tables.summary(key) == nil {
+        gone.insert(key)
+        all += try tables.takeOrphans(of: key)
+      }
       for bytes in all { try tables.noteErasure(bytes) }
       let after = try tables.recordCount
-      return (before - after, all, after)
+      return (before - after, all, after, gone)
     }
+    leaving?.moving.removeAll { gone.contains($0.key) }
     counters.entries.store(records, ordering: .relaxed)
     return (objects, bytes)
   }
@@ -52,6 +56,31 @@ extension DiskWriter {
       for place in bytes { try tables.removeErasure(place) }
     }
     counters.erasedBytes.add(count, ordering: .relaxed)
+  }
+
+  /// Tells that bytes have been erased; where a segment is leaving, only once it has gone.
+  ///
+  /// Its names are taken from the index before its file goes, so that nobody can say any more whose
+  /// bytes these are.
+  func tellErased(_ completion: @escaping WriteJob.Completion) {
+    if let leaving {
+      erased.append((leaving.segment.number, completion))
+    } else {
+      completion(.committed(sequence: counters.sequence.load(ordering: .relaxed)))
+    }
+  }
+
+  /// Tells those who wait for a segment that is not leaving any more; badly, where its file is still there.
+  func tellErased() {
+    let told = erased.filter { $0.segment != leaving?.segment.number }
+    erased.removeAll { $0.segment != leaving?.segment.number }
+    for (segment, completion) in told {
+      let isThere = Folder.exists(table.path(segment))
+      completion(
+        isThere
+          ? .failed(Fault(.unavailable, .disk))
+          : .committed(sequence: counters.sequence.load(ordering: .relaxed)))
+    }
   }
 
   private func erase(_ place: StoredBytes, in file: FileReference) throws(Fault) {

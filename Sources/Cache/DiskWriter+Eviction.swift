@@ -11,6 +11,7 @@ extension DiskWriter {
     let known = leaving?.segment == oldest ? leaving?.unsettled : nil
     let sorted = if let known { known } else { SegmentEntry.distinct(try names(in: oldest)) }
     leaving = nil
+    defer { tellErased() }
     try change { tables throws(Fault) in
       var row = try tables.row(oldest.number) ?? SegmentRow(size: oldest.size, created: 0)
       row.state = .evicted

@@ -218,6 +218,7 @@ extension DiskWriter {
       try tables.removeRow(segment.number)
     }
     leaving = nil
+    defer { tellErased() }
     try unlink(segment)
     sweep()
   }

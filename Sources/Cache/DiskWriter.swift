@@ -62,6 +62,8 @@ final class DiskWriter {
   var open: OpenSegment?
   /// The oldest segment on its way out.
   var leaving: LeavingSegment?
+  /// Who hears that bytes have been erased once a segment has gone that is leaving.
+  var erased: [(segment: UInt32, completion: WriteJob.Completion)] = []
   /// Evicted segments that are still pinned.
   var retired: [LiveSegment] = []
   /// Evicted segments whose keys are still in the index.
@@ -209,13 +211,13 @@ final class DiskWriter {
       case .flush(let completion):
         group.wantsCommit = true
         group.wait(completion)
-      case .unlist(let keys, let completion):
-        let (objects, bytes) = try unlist(keys, now: now, wallSeconds: wallSeconds)
+      case .unlist(let keys, let lost, let completion):
+        let (objects, bytes) = try unlist(keys, lost, now: now, wallSeconds: wallSeconds)
         completion(.unlisted(objects: objects, bytes))
         return
       case .erase(let bytes, let completion):
         try erase(bytes)
-        completion?(.committed(sequence: counters.sequence.load(ordering: .relaxed)))
+        if let completion { tellErased(completion) }
         return
       }
       if commitBy == nil { commitBy = now + Self.groupTime }
@@ -261,6 +263,8 @@ final class DiskWriter {
     counters.refusals.add(group.count, ordering: .relaxed)
     group = WriteGroup()
     gathered.clear()
+    for (_, completion) in erased { completion(.failed(fault)) }
+    erased = []
     return Legacy(live: live, retired: retired, nextSegment: nextSegment)
   }
 
@@ -281,6 +285,8 @@ final class DiskWriter {
   /// Makes everything so far durable and readable by the next life as it is.
   func close(now: Instant, wallSeconds: Int64) {
     let isWhole = commit(now: now, wallSeconds: wallSeconds)
+    for (_, completion) in erased { completion(.failed(Fault(.unavailable, .disk))) }
+    erased = []
     attempt(now) { () throws(Fault) in
       try change { tables throws(Fault) in
         try tables.set(.uncleanExits, 0)

@@ -7,7 +7,7 @@ extension Fill {
     if !state.isKept && state.sliceShift == Fill.passedShift {
       // What the slowest reader waits for must come, whatever lies ready for those before it: that comes
       // free only when it has passed by.
-      let isDue = state.readers.lazy.map(\.position).min().map { start <= $0 } ?? false
+      let isDue = state.slowest.map { start <= $0 } ?? true
       if budget.takePassed(capacity, isFirst: state.places.isEmpty || isDue) { return .passed }
       state.pausedAt = min(state.pausedAt ?? .max, start)
       return nil

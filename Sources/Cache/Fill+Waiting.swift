@@ -40,7 +40,7 @@ extension Fill.State {
   /// No slice that begins further on may be begun.
   var windowEnd: Int64 {
     mutating get {
-      if !isKept { return (readers.lazy.map(\.position).min() ?? 0) + Fill.passedWindow }
+      if !isKept { return slowest.map { $0 + Fill.passedWindow } ?? .max }
       let place = furthest ?? readers.lazy.map(\.position).max() ?? 0
       furthest = place
       return place + Fill.keptWindow
@@ -48,7 +48,46 @@ extension Fill.State {
   }
 }
 
+/// What is checked as a whole and not kept: all of it must come, though readers may want a part.
+extension Fill.State {
+  /// Whether a reader has all that it may have before the check.
+  private func awaitsCheck(_ reader: FillReader) -> Bool {
+    visibleEnd != .max && reader.position >= min(reader.end, totalBytes ?? .max) - 1
+  }
+
+  /// The place of the slowest reader that still takes something; nil where nobody does.
+  var slowest: Int64? { readers.lazy.filter { !awaitsCheck($0) }.map(\.position).min() }
+
+  /// Whether no reader goes as far as this: such bytes come for the check alone.
+  func isForNobody(_ start: Int64) -> Bool {
+    visibleEnd != .max && !isKept && readers.allSatisfy { $0.end <= start }
+  }
+
+  /// Frees what no reader is at or has still to come to.
+  mutating func releaseUnneeded() {
+    for index in places.keys {
+      let start = Int64(index) << Int64(sliceShift)
+      let isNeeded = readers.contains {
+        Int($0.position >> Int64(sliceShift)) <= index && start < $0.end
+      }
+      if !isNeeded { places[index] = nil }
+    }
+  }
+}
+
 extension Fill {
+  /// Goes on without the disk, before any byte has come, as what is passed on: in pieces that go as soon
+  /// as readers have them.
+  public func passOn() {
+    stopKeeping()
+    state.withLock { state in
+      state.sliceShift = Self.passedShift
+      state.lacking = 0
+      // What waited as a whole comes by and by now, its last byte excepted.
+      if state.visibleEnd == 0 { state.visibleEnd = max(0, (state.totalBytes ?? 1) - 1) }
+    }
+  }
+
   /// Tells all who wait that something has changed: each worker by one message.
   func wakeReaders() {
     var own: [FillReader] = []

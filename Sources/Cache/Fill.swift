@@ -302,7 +302,7 @@ public final class Fill: @unchecked Sendable {
       if !state.isKept { Self.release(&state) }
       let size = Int64(1) << Int64(state.sliceShift)
       let start = Int64(index) << Int64(state.sliceShift)
-      if !state.readers.isEmpty && start > state.windowEnd {
+      if !state.readers.isEmpty && start > state.windowEnd && !state.isForNobody(start) {
         // Of several fetches the one that is furthest behind goes on first; the others ask again.
         state.pausedAt = min(state.pausedAt ?? .max, start)
         return nil
@@ -392,6 +392,9 @@ public final class Fill: @unchecked Sendable {
   /// Whether the bytes are still to be checked as a whole.
   public var isHeldBack: Bool { state.withLock { $0.visibleEnd != .max } }
 
+  /// Whether all of them are held back until then.
+  public var isHeldWhole: Bool { state.withLock { $0.visibleEnd == 0 } }
+
   public var hasReaders: Bool { state.withLock { !$0.readers.isEmpty } }
 
   // MARK: For the cache writer
@@ -433,6 +436,10 @@ public final class Fill: @unchecked Sendable {
 
   /// Frees what every reader has passed.
   private static func release(_ state: inout State) {
+    if state.visibleEnd != .max {
+      state.releaseUnneeded()
+      return
+    }
     guard let slowest = state.readers.lazy.map(\.position).min() else { return }
     let current = Int(slowest >> Int64(state.sliceShift))
     for index in state.places.keys where index < current { state.places[index] = nil }

@@ -62,7 +62,18 @@ public final class IndexReader {
   ) throws(Fault) -> Digest128? {
     let open = try current()
     return try trusting { () throws(Fault) in
-      try open.scan(after: key, limit: limit, body)
+      try open.scan(open.index.databases.objects, nameBytes: 16, after: key, limit: limit, body)
+    }
+  }
+
+  /// Gives the keys that have bytes on the disk which no record names, some more than once; as `scan` does.
+  public func scanOrphans(
+    after key: Digest128?, limit: Int, _ body: (Digest128) -> Void
+  ) throws(Fault) -> Digest128? {
+    let open = try current()
+    return try trusting { () throws(Fault) in
+      let orphans = open.index.databases.orphans
+      return try open.scan(orphans, nameBytes: 24, after: key, limit: limit) { key, _ in body(key) }
     }
   }
 
@@ -149,11 +160,12 @@ private final class ReadTransaction {
   }
 
   func scan(
-    after key: Digest128?, limit: Int, _ body: (Digest128, RawSpan) -> Void
+    _ database: MDB_dbi, nameBytes: Int, after key: Digest128?, limit: Int,
+    _ body: (Digest128, RawSpan) -> Void
   ) throws(Fault) -> Digest128? {
     try begin()
     var opened: OpaquePointer?
-    try checkedIndex(unsafe mdb_cursor_open(transaction, index.databases.objects, &opened))
+    try checkedIndex(unsafe mdb_cursor_open(transaction, database, &opened))
     guard let cursor = unsafe opened else { throw Fault(.exhausted, .own) }
     defer { unsafe mdb_cursor_close(cursor) }
     var coded = (key?.first.littleEndian ?? 0, key?.second.littleEndian ?? 0)
@@ -167,7 +179,7 @@ private final class ReadTransaction {
     var given = 0
     while code == 0 && given < limit {
       let name = unsafe UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size).bytes
-      if name.byteCount == 16 {
+      if name.byteCount == nameBytes {
         let place = Digest128(first: name.integer(at: 0), second: name.integer(at: 8))
         if place != key {
           let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)

@@ -1,3 +1,4 @@
+internal import Base
 internal import Synchronization
 
 /// The memory that the slices of all fills take, and the bound on it.
@@ -66,6 +67,19 @@ public final class SliceBudget: Sendable {
     guard isFirst || bytes(.passed) + count <= passedLimit else { return false }
     passed.add(count, ordering: .relaxed)
     return true
+  }
+
+  /// The same for bytes that are gathered before it is known whether they are kept; to be given back, or
+  /// made a buffer of.
+  public func takeCollected(_ count: Int) -> Bool { take(count) }
+
+  public func giveCollected(_ count: Int) { give(count, .kept) }
+
+  /// A buffer of bytes for which the budget has been taken.
+  public func collected(_ bytes: [UInt8]) -> SliceBuffer {
+    let buffer = SliceBuffer(capacity: bytes.count, of: self, .kept)
+    buffer.append(bytes.rawBytes)
+    return buffer
   }
 
   func give(_ count: Int, _ use: Use) {

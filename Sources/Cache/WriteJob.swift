@@ -42,9 +42,12 @@ public enum WriteJob: Sendable {
   case remove(key: Digest128, Completion?)
   /// Forgets keys at once, and tells which bytes they have on the disk.
   ///
-  /// They are noted for erasing: the next life does it, if this one ends before.
-  case unlist(keys: [Digest128], Completion)
+  /// They are noted for erasing: the next life does it, if this one ends before. `lost` are keys that had
+  /// no record: their bytes count too, unless they have one now.
+  case unlist(keys: [Digest128], lost: [Digest128] = [], Completion)
   /// Takes bytes off the disk that `unlist` told of, once nobody sends them any more.
+  ///
+  /// Where a segment is leaving it is done only when that has gone: what it holds may have lost its names.
   case erase([StoredBytes], Completion?)
   /// Commits what is there now, without waiting for more.
   case flush(Completion?)
@@ -65,7 +68,7 @@ public enum WriteJob: Sendable {
     case .put(_, _, let completion), .slice(_, _, _, _, let completion),
       .remove(_, let completion), .flush(let completion), .erase(_, let completion):
       completion
-    case .unlist(_, let completion): completion
+    case .unlist(_, _, let completion): completion
     case .drop: nil
     }
   }

@@ -1,4 +1,5 @@
 import Base
+import Router
 
 /// What a setting's value may be: how it is read from text, shown again and described.
 struct Kind<Content: Equatable & Sendable>: Sendable {
@@ -7,6 +8,8 @@ struct Kind<Content: Equatable & Sendable>: Sendable {
   /// The value of a scalar's text; nil where it is not what is expected.
   let read: @Sendable (String) -> Content?
   let show: @Sendable (Content) -> String
+  /// What is wrong with a text that `read` refuses; nil where what is expected says it all.
+  var why: @Sendable (String) -> String? = { _ in nil }
 }
 
 extension Kind<Int> {
@@ -78,6 +81,43 @@ extension Kind<HostPort> {
       "a host with a port, such as 10.1.0.11:8080, kubo.example:8080 or \"[::1]:8080\" in quotes",
     read: { text in HostPort(text).flatMap { $0.port > 0 ? $0 : nil } },
     show: { $0.description })
+}
+
+extension Kind<Network> {
+  static let network = Kind(
+    expected: "a network or an address, such as 10.0.0.0/8, \"::1\" or \"2001:db8::/32\" in quotes",
+    read: { try? Network($0) },
+    show: { $0.description },
+    why: { text in
+      do throws(NetworkError) {
+        _ = try Network(text)
+        return nil
+      } catch {
+        return error.sentence
+      }
+    })
+}
+
+extension Kind<HostPattern> {
+  static let host = Kind(
+    expected: "a host name or address, *.example.com in quotes, or \"*\" in quotes for all hosts",
+    read: { try? HostPattern($0) },
+    show: { $0.description },
+    why: { text in
+      do throws(HostPatternError) {
+        _ = try HostPattern(text)
+        return nil
+      } catch {
+        return error.sentence
+      }
+    })
+}
+
+extension Kind<Bool> {
+  static let flag = Kind(
+    expected: "true or false",
+    read: { $0 == "true" ? true : $0 == "false" ? false : nil },
+    show: { $0 ? "true" : "false" })
 }
 
 extension Kind<String> {

@@ -19,6 +19,8 @@ struct Setting<Root: Sendable>: Sendable {
   /// A value as it stands in the file.
   enum Shown {
     case scalar(String)
+    /// YAML as it stands, on the key's line: an empty list or mapping.
+    case plain(String)
     /// Lines of YAML, to be indented below the key.
     case block([String])
   }
@@ -35,14 +37,42 @@ extension Setting {
     self.expected = kind.expected
     self.isRequired = required
     self.read = { node, root, reader, place in
-      guard let text = reader.scalar(node, at: place, expected: kind.expected) else { return }
-      guard let value = kind.read(text) else {
-        reader.complain("\(place): '\(text)' does not fit; expected \(kind.expected)", at: node)
-        return
-      }
-      root[keyPath: path] = value
+      if let value = reader.value(node, kind, at: place) { root[keyPath: path] = value }
     }
     self.show = { .scalar(kind.show($0[keyPath: path])) }
+  }
+
+  /// A list of values, which may be empty and in which no two may be equal.
+  init<Element: Hashable & Sendable>(
+    _ name: String, valuesOf path: any WritableKeyPath<Root, [Element]> & Sendable,
+    _ kind: Kind<Element>, atMost: Int, _ help: String
+  ) {
+    let expected = "a list in brackets, or a line with a hyphen for each: \(kind.expected)"
+    self.name = name
+    self.help = help
+    self.expected = expected
+    self.isRequired = false
+    self.read = { node, root, reader, place in
+      guard let nodes = reader.list(node, atMost: atMost, at: place, expected: expected) else {
+        return
+      }
+      var elements: [Element] = []
+      var seen: Set<Element> = []
+      for (index, node) in nodes.enumerated() {
+        guard let element = reader.value(node, kind, at: "\(place)[\(index)]") else { continue }
+        if !seen.insert(element).inserted {
+          reader.complain("\(place)[\(index)] repeats an earlier entry; expected it once", at: node)
+        }
+        elements.append(element)
+      }
+      root[keyPath: path] = elements
+    }
+    self.show = { root in
+      let elements = root[keyPath: path]
+      return elements.isEmpty
+        ? .plain("[]")
+        : .block(elements.map { "- " + SettingsPrinter.quotedIfNeeded(kind.show($0)) })
+    }
   }
 
   /// A list of mappings, each read by a table of its own, in which no two may be equal.
@@ -50,7 +80,8 @@ extension Setting {
   /// - Parameter blank: What an element is before its rows are read; its required rows replace it.
   init<Element: Hashable & Sendable>(
     _ name: String, listOf path: any WritableKeyPath<Root, [Element]> & Sendable,
-    _ table: [Setting<Element>], blank: Element, required: Bool = false, _ help: String
+    _ table: [Setting<Element>], blank: Element, required: Bool = false, atMost: Int = 1_000,
+    _ help: String
   ) {
     let keys = table.map { "\($0.name): …" }.joined(separator: ", ")
     let expected = "a list of at least one { \(keys) }"
@@ -59,17 +90,21 @@ extension Setting {
     self.expected = expected
     self.isRequired = required
     self.read = { node, root, reader, place in
-      guard case .sequence(let nodes) = node, !nodes.isEmpty else {
+      guard let nodes = reader.list(node, atMost: atMost, at: place, expected: expected) else {
+        return
+      }
+      guard !nodes.isEmpty else {
         reader.complain("\(place) is not such a list; expected \(expected)", at: node)
         return
       }
       var elements: [Element] = []
+      var seen: Set<Element> = []
       for (index, node) in nodes.enumerated() {
         var element = blank
         let before = reader.complaints.count
         reader.mapping(node, into: &element, by: table, at: "\(place)[\(index)]")
         guard reader.complaints.count == before else { continue }
-        if elements.contains(element) {
+        if !seen.insert(element).inserted {
           reader.complain("\(place)[\(index)] repeats an earlier entry; expected it once", at: node)
         }
         elements.append(element)

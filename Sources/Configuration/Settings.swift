@@ -1,4 +1,5 @@
 public import Base
+public import Router
 
 /// What gateway.conf says, as plain values: the defaults until something else is read.
 ///
@@ -7,6 +8,12 @@ public import Base
 public struct Settings: Equatable, Sendable {
   public var workers = Workers.auto
   public var listen = [Listen(address: HostPort(loopback: 8080))]
+  /// Whose word on a client's address counts; none twice.
+  public var trustedProxies: [Network] = []
+  /// At least one, no pattern twice.
+  public var hosts = [HostTable.Entry(.all)]
+  /// No name twice, whatever its case.
+  public var headers: [Header] = []
   public var cache = Cache()
   public var regions = [Region(name: "local", servers: [Server(address: HostPort(loopback: 8081))])]
   public var timeouts = Timeouts()
@@ -37,6 +44,18 @@ public struct Settings: Equatable, Sendable {
     /// Bytes; a power of two.
     public var sliceSize = 1 << 20
     public var maxAge = MaxAge.off
+    /// How long the proven absence of content is remembered; zero for not at all.
+    public var negativeTTL = Interval.seconds(3_600)
+    /// How long a name's last content serves while its record is looked for; zero for not at all.
+    public var staleNames = Interval.seconds(86_400)
+  }
+
+  /// A field that every answer has, or that none has.
+  public struct Header: Hashable, Sendable {
+    /// A token, in the spelling that clients get.
+    public var name: String
+    /// Printable ASCII; nil where the field is removed.
+    public var value: String?
   }
 
   /// How long content stays at most.

@@ -1,3 +1,5 @@
+import Router
+
 extension Settings {
   /// Reads the text of a configuration file.
   ///
@@ -37,6 +39,7 @@ extension Settings {
           + "expected at most a 64th of it, or 4MB",
         atSetting: "cache.slice_size", "cache.max_size")
     }
+    checkHosts(&reader)
     let own = listen.map(\.address)
     if own.contains(admin.address), admin.address.port > 0 {
       reader.complain(
@@ -47,6 +50,25 @@ extension Settings {
       reader.complain(
         "regions: \(server.address) is Sluice's own address; expected another server's",
         atSetting: "regions", "listen")
+    }
+  }
+
+  private func checkHosts(_ reader: inout SettingsReader) {
+    var first: [HostPattern: Int] = [:]
+    for (index, host) in hosts.enumerated() {
+      if let earlier = first[host.pattern] {
+        reader.complain(
+          "hosts[\(index)].name: \(host.pattern) is hosts[\(earlier)] already; expected it once",
+          atSetting: "hosts[\(index)].name")
+      } else {
+        first[host.pattern] = index
+      }
+      if case .address = host.pattern, host.subdomains || host.dnslink {
+        reader.complain(
+          "hosts[\(index)].name: \(host.pattern) is an address, which has no names below it and no "
+            + "DNSLink; expected neither subdomains nor dnslink",
+          atSetting: "hosts[\(index)].name")
+      }
     }
   }
 

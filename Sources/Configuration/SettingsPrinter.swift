@@ -5,8 +5,10 @@ enum SettingsPrinter {
     let defaults = Settings()
     return lines(table) { row, indent in
       var comments = ["# \(row.help)", "# Expected: \(row.expected)."]
-      if case .scalar(let text) = row.show(defaults) {
-        comments.append("# Default: \(quotedIfNeeded(text))")
+      switch row.show(defaults) {
+      case .scalar(let text): comments.append("# Default: \(quotedIfNeeded(text))")
+      case .plain(let text): comments.append("# Default: \(text)")
+      case .block: break
       }
       return comments.map { indent + $0 } + entry(row, of: settings, indent: indent)
     }
@@ -41,6 +43,7 @@ enum SettingsPrinter {
     let key = indent + (row.name.split(separator: ".").last.map(String.init) ?? row.name) + ":"
     switch row.show(root) {
     case .scalar(let text): return ["\(key) \(quotedIfNeeded(text))"]
+    case .plain(let text): return ["\(key) \(text)"]
     case .block(let lines): return [key] + lines.map { "\(indent)  \($0)" }
     }
   }

@@ -46,6 +46,30 @@ struct SettingsReader {
     return nil
   }
 
+  /// The value of a scalar, or a complaint.
+  mutating func value<Content>(_ node: Node, _ kind: Kind<Content>, at place: String) -> Content? {
+    guard let text = scalar(node, at: place, expected: kind.expected) else { return nil }
+    if let value = kind.read(text) { return value }
+    let why = kind.why(text).map { ": \($0)" } ?? ""
+    complain("\(place): '\(text)' does not fit\(why); expected \(kind.expected)", at: node)
+    return nil
+  }
+
+  /// The nodes of a list, or a complaint.
+  mutating func list(
+    _ node: Node, atMost bound: Int, at place: String, expected: String
+  ) -> [Node]? {
+    guard case .sequence(let nodes) = node else {
+      complain("\(place) is not such a list; expected \(expected)", at: node)
+      return nil
+    }
+    guard nodes.count <= bound else {
+      complain("\(place) has \(nodes.count) entries; expected at most \(bound)", at: node)
+      return nil
+    }
+    return Array(nodes)
+  }
+
   /// The text of a mapping's key, or a complaint; nil for a key that was complained of before.
   mutating func key(_ node: Node) -> String? {
     guard case .scalar(let scalar) = node else {

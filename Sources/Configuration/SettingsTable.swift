@@ -1,11 +1,12 @@
 import Base
+import Router
 
 /// The one table of settings: the parser, its messages and the printer all come from these rows.
 ///
 /// The defaults are what a fresh `Settings()` holds. Each range keeps a value within what the rest
 /// of the program can do with it; the reason stands beside those that are not plain common sense.
 enum SettingsTable {
-  static let all: [Setting<Settings>] = general + cache + timeouts + limits + outputs
+  static let all: [Setting<Settings>] = general + answers + cache + timeouts + limits + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -18,6 +19,19 @@ enum SettingsTable {
     Setting(
       "regions", regions: region,
       "The Kubo gateways that Sluice asks for what it does not hold: one region for now."),
+  ]
+
+  private static let answers: [Setting<Settings>] = [
+    Setting(
+      "trusted_proxies", valuesOf: \.trustedProxies, .network, atMost: NetworkSet.maximumCount,
+      "The proxies in front of Sluice whose X-Forwarded-For and the like are believed."),
+    Setting(
+      "hosts", listOf: \.hosts, host, blank: HostTable.Entry(.all),
+      atMost: HostTable.maximumCount,
+      "Which hosts are gateways, and of which kind; all others get 404."),
+    Setting(
+      "headers", headers: \.headers,
+      "Fields that every answer gets, or that none has."),
   ]
 
   // 128MB: the index alone counts as 64MB, and segments need room beside it.
@@ -34,6 +48,14 @@ enum SettingsTable {
     Setting(
       "cache.max_age", \.cache.maxAge, .maxAge(.seconds(60) ... .seconds(3650 * 86_400)),
       "How long content stays at most, from its fetch; off for as long as there is room."),
+    // What is proven absent stays absent: the bounds are for an operator's peace of mind.
+    Setting(
+      "cache.negative_ttl", \.cache.negativeTTL, .duration(.zero ... .seconds(365 * 86_400)),
+      "How long it is remembered that a path does not exist, once proven; 0s for not at all."),
+    // Beyond a month it is no outage, and the record's own end has come for nearly every name.
+    Setting(
+      "cache.stale_names", \.cache.staleNames, .duration(.zero ... .seconds(30 * 86_400)),
+      "How long a name's last content is served while its record is looked for; 0s for not at all."),
   ]
 
   private static let timeouts: [Setting<Settings>] = [
@@ -88,6 +110,18 @@ enum SettingsTable {
     Setting(
       "address", \.address, .ownAddress, required: true,
       "An IPv4 address, or an IPv6 address in brackets, and a port.")
+  ]
+
+  static let host: [Setting<HostTable.Entry>] = [
+    Setting(
+      "name", \.pattern, .host, required: true,
+      "A host, *.example.com for one label in front, or * for all."),
+    Setting(
+      "subdomains", \.subdomains, .flag,
+      "Whether content has hosts of its own below this one."),
+    Setting(
+      "dnslink", \.dnslink, .flag,
+      "Whether the host is a site by its DNSLink record."),
   ]
 
   static let region: [Setting<Settings.Region>] = [

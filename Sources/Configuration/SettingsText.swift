@@ -56,6 +56,7 @@ enum SettingsText {
     let line = lines[mark.line - 1]
     if line.contains("\t") { return "; indent with spaces, not tabs" }
     if line.contains("::") { return "; write an IPv6 address in quotes" }
+    if line.contains(": *") || line.contains("- *") { return "; write \"*\" in quotes" }
     if line.contains(": -") { return "; write \"-\" in quotes" }
     return ""
   }

@@ -2,6 +2,7 @@ internal import Base
 internal import Cache
 internal import HTTP
 internal import IPFS
+internal import Router
 
 /// Decides whether an upstream's answer may be kept, and as what.
 ///
@@ -10,29 +11,92 @@ internal import IPFS
 enum AnswerPolicy {
   enum Verdict {
     /// To be kept. `subject` is the CID that the whole body is the content of, where it can be hashed
-    /// against it alone: a raw block or a file of a single raw leaf.
+    /// against it alone: a block, or a file of a single raw leaf.
     case keep(subject: CID?)
+    /// A CAR, which is kept once its end has shown it to be whole.
+    case collect
     case pass(NotStored)
   }
 
   /// No object is larger; keeps sums of offsets far from overflow.
   static let maximumBytes: Int64 = 1 << 50
 
-  /// Judges a 200 answer to `GET /ipfs/{root}…` without `format` (digest A2 of how gateways answer).
-  ///
-  /// - Parameter root: the CID that was asked for.
-  static func judge(_ head: ResponseHead, text: RawSpan, root: CID) -> Verdict {
+  /// Judges an answer to a GET of content (gateway digest A2).
+  static func judge(_ head: ResponseHead, text: RawSpan, content: FillContent) -> Verdict {
     guard head.status == 200 else { return .pass(.status) }
     guard head.count(.setCookie) == 0 else { return .pass(.setCookie) }
     guard let etagPlace = head.value(.etag) else { return .pass(.foreignAnswer) }
     let etag = text.bytes(etagPlace)
     if etag.hasPrefix("\"DirIndex-") || etag.hasPrefix("\"DagIndex-") { return .pass(.generated) }
     guard head.count(.etag) == 1, head.count(.contentEncoding) == 0,
-      let subject = subject(of: head, text, root: root), isStrongEtag(etag, of: subject)
+      let subject = subject(of: head, text, root: content.root)
+    else { return .pass(.foreignAnswer) }
+    if content.form == .car {
+      return isCAR(head, text, etag, of: content.root) ? .collect : .pass(.foreignAnswer)
+    }
+    guard let suffix = strongEtag(etag, of: subject),
+      isSuffix(suffix, of: content.form, subject.codec)
     else { return .pass(.foreignAnswer) }
     guard let length = head.contentLength, !head.isChunked else { return .pass(.noLength) }
     guard length <= maximumBytes else { return .pass(.foreignAnswer) }
-    return .keep(subject: subject.codec == .raw ? subject : nil)
+    return .keep(subject: isBlock(content.form, suffix, subject) ? subject : nil)
+  }
+
+  /// Whether the head is that of a CAR of content under the root: its Etag is weak and goes on with a
+  /// hash of what was asked.
+  private static func isCAR(
+    _ head: ResponseHead, _ text: RawSpan, _ etag: RawSpan, of root: CID
+  ) -> Bool {
+    guard let type = head.value(.contentType),
+      text.bytes(type).hasPrefixIgnoringCase("application/vnd.ipld.car")
+    else { return false }
+    var expected = ByteBuffer(capacity: 160)
+    expected.append("W/\"")
+    root.appendText(to: &expected)
+    expected.append(".car.")
+    let name = expected.readable
+    return etag.byteCount > name.byteCount && etag.byte(etag.byteCount - 1) == UInt8(ascii: "\"")
+      && etag.extracting(0..<name.byteCount).equals(name)
+  }
+
+  /// What follows the CID's own text (v0 stays `Qm…`, v1 is base32) in a strong Etag of it, less the
+  /// quotes; nil for the Etag of something else.
+  private static func strongEtag(_ etag: RawSpan, of cid: CID) -> [UInt8]? {
+    var expected = ByteBuffer(capacity: 128)
+    expected.append("\"")
+    cid.appendText(to: &expected)
+    let name = expected.readable
+    guard etag.byteCount > name.byteCount, etag.byte(etag.byteCount - 1) == UInt8(ascii: "\""),
+      etag.extracting(0..<name.byteCount).equals(name)
+    else { return nil }
+    return etag.extracting(name.byteCount..<etag.byteCount - 1).array
+  }
+
+  /// Whether an Etag's suffix is one that an answer of this form has.
+  private static func isSuffix(_ suffix: [UInt8], of form: ContentForm, _ codec: ContentCodec)
+    -> Bool
+  {
+    let isCodec = codec.name.map { suffix == Array(".\($0)".utf8) } ?? false
+    switch form {
+    // Blocks of data are given as they are, under their codec's name.
+    case .file: return suffix.isEmpty || isCodec && codec != .raw && codec != .dagPB
+    // Files have either, by the gateway's version.
+    case .json, .cbor: return suffix.isEmpty || suffix == Array(".\(form.name)".utf8)
+    case .raw, .dagJSON, .dagCBOR: return suffix == Array(".\(form.name)".utf8)
+    case .car, .tar, .ipnsRecord: return false
+    }
+  }
+
+  /// Whether the body is the very block that the CID names.
+  private static func isBlock(_ form: ContentForm, _ suffix: [UInt8], _ subject: CID) -> Bool {
+    switch form {
+    case .raw: true
+    case .file: subject.codec == .raw || !suffix.isEmpty
+    case .json: subject.codec == .raw || subject.codec == .json || subject.codec == .dagJSON
+    case .cbor: subject.codec == .raw || subject.codec == .cbor || subject.codec == .dagCBOR
+    // Gateways decode and encode these, so that a block in unusual order comes out in the usual one.
+    case .dagJSON, .dagCBOR, .car, .tar, .ipnsRecord: false
+    }
   }
 
   /// The CID that ends X-Ipfs-Roots, or the root where that field is absent; nil where the roots are
@@ -55,15 +119,6 @@ enum AnswerPolicy {
     while start < end, text.byte(start) == UInt8(ascii: " ") { start += 1 }
     while end > start, text.byte(end - 1) == UInt8(ascii: " ") { end -= 1 }
     return try? CID.parse(text.extracting(start..<end))
-  }
-
-  /// Whether an Etag is `"<cid>"` in the CID's own spelling (v0 stays `Qm…`, v1 is base32).
-  private static func isStrongEtag(_ etag: RawSpan, of cid: CID) -> Bool {
-    var expected = ByteBuffer(capacity: 128)
-    expected.append("\"")
-    cid.appendText(to: &expected)
-    expected.append("\"")
-    return expected.readable.equals(etag)
   }
 
   /// The head as its readers get it; `keeps` leaves out what a hit makes anew.

@@ -13,11 +13,28 @@ extension Exchange {
   /// OPTIONS, for every path: what a browser asks before a request of another site's.
   func answerOptions() {
     guard let stream else { return }
-    stream.begin(status: 204)
+    stream.begin(status: 200)
     stream.field(.allow, "GET, HEAD, OPTIONS")
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)
-    stream.endHead(.absent)
+    stream.endHead(.known(0))
+    finish()
+  }
+
+  /// Sends the client to the content's own address.
+  func redirect(to location: [UInt8]) {
+    guard let stream else { return }
+    stream.begin(status: 301)
+    stream.field(.location, location.rawBytes)
+    stream.field(.contentType, "text/html; charset=utf-8")
+    writeContentFields(on: stream)
+    writeCrossOriginFields(on: stream)
+    writeCacheFields(on: stream)
+    let body = Array(
+      "<a href=\"\(Self.escaped(String(decoding: location, as: UTF8.self)))\">Moved Permanently</a>.\n"
+        .utf8)
+    stream.endHead(.known(Int64(body.count)))
+    if method != .head { stream.fill(body.rawBytes) }
     finish()
   }
 
@@ -57,7 +74,7 @@ extension Exchange {
     write(&body)
     stream.begin(status: status)
     stream.field(.contentType, type)
-    stream.field(.cacheControl, "no-store")
+    if status >= 500 { stream.field(.cacheControl, "no-store") }
     stream.field(.xContentTypeOptions, "nosniff")
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
     if status == 503 || status == 504 { stream.field(.retryAfter, "10") }

@@ -76,7 +76,8 @@ extension Exchange {
         }
         reader.fill.lost(slice: index, at: slice)
         return nextPiece()
-      case .absent where outcome == .bypass: return .failed(Fault(.closed, .upstream))
+      case .absent where outcome == .bypass || isCollected:
+        return .failed(Fault(.closed, .upstream))
       case .absent(let index):
         if let piece = storedPiece(index) { return piece }
         reader.fill.want(reader, slice: index)

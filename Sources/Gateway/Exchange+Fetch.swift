@@ -4,6 +4,7 @@ internal import EventLoop
 internal import HTTP
 internal import IPFS
 internal import Logging
+internal import Router
 internal import Server
 internal import Telemetry
 internal import Upstreams
@@ -16,14 +17,14 @@ extension Exchange {
         answerHead(head)
       } else {
         reason = "head"
-        passThrough(range: nil)
+        passThrough()
       }
       return
     }
     guard let isNew = join() else {
       // Two objects with one hash: the second is never kept.
       reason = "foreign_answer"
-      passThrough(range: clientRange)
+      passThrough()
       return
     }
     if isNew {
@@ -51,8 +52,11 @@ extension Exchange {
     outcome = .hit
     server = head.server
     let etag = head.etag
-    let wish = text.withReadable { conditions.wish(etag: etag.rawBytes, total: total, in: $0) }
-    writeHead(head, total, wish, on: stream)
+    if acceptsHTML, hasView(etag: etag.rawBytes) {
+      askForView()
+      return
+    }
+    writeHead(head, total, wish(etag: etag.rawBytes, total: total), on: stream)
     finish()
   }
 
@@ -68,7 +72,7 @@ extension Exchange {
       wish, on: stream
     ) { stream in
       for field in head.fields {
-        stream.field(bytes: field.name.rawBytes, field.value.rawBytes)
+        writeKeptField(field.name.rawBytes, field.value.rawBytes, on: stream)
       }
     }
   }
@@ -93,10 +97,12 @@ extension Exchange {
 
   /// Sets a new fill going, from what the index has of the object by now.
   private func beginFill() {
-    guard let reader, let content = requestedCID, let stream else { return }
+    guard let reader, let content = contentRoot, let stream else { return }
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
-    let request = FillRequest(target: contentTarget, root: content)
+    let request = FillRequest(
+      target: contentTarget, content: fillContent(content),
+      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
     if let record = currentRecord(), !record.isVerified || isComplete(record) {
@@ -110,10 +116,19 @@ extension Exchange {
     if stream.isUntouched { fillChanged() }
   }
 
+  private func fillContent(_ root: CID) -> FillContent? {
+    guard let asked else { return nil }
+    guard asked.form == .car else { return FillContent(asked, root: root) }
+    let segments = path.withReadable { $0.bytes(asked.remainder).array }
+      .split(separator: UInt8(ascii: "/")).map(Array.init)
+    return FillContent(asked, root: root, segments: segments)
+  }
+
   /// The client's part, where it can be asked for beside the head: what a bare dag-pb root names is
   /// no raw leaf, which would have to be fetched whole and checked.
   private func guess(_ content: CID) -> Range<Int64>? {
-    guard content.codec == .dagPB, root.end == path.count, conditions.ifRange.isEmpty,
+    guard content.codec == .dagPB, asked?.form == .file, root.end == path.count,
+      conditions.ifRange.isEmpty,
       conditions.ifMatch.isEmpty, conditions.ifNoneMatch.isEmpty,
       let range = text.withReadable({ RangeRequest.parse($0.bytes(conditions.range)) })
     else { return nil }
@@ -148,9 +163,7 @@ extension Exchange {
   /// Whether the first byte of what is asked for is here.
   private func begins(in record: Record) -> Bool {
     var first: Int64 = 0
-    let wish = text.withReadable {
-      conditions.wish(etag: record.etag.rawBytes, total: Int64(record.totalBytes), in: $0)
-    }
+    let wish = wish(etag: record.etag.rawBytes, total: Int64(record.totalBytes))
     if case .part(let part) = wish { first = part.lowerBound }
     return record.totalBytes == 0 || hasSlice(Int(first >> Int64(record.sliceShift)), of: record)
   }
@@ -160,22 +173,14 @@ extension Exchange {
     return slice != nil && slice != unreadable
   }
 
-  private var hasQuery: Bool {
-    text.withReadable { $0.bytes(target).array.contains(UInt8(ascii: "?")) }
+  /// Whether the client's own request is word by word what the upstream was asked.
+  private var asksAsUpstreamDoes: Bool {
+    naming == nil && text.withReadable { $0.bytes(target).array } == contentTarget
   }
 
   /// The root CID, read once more: a hit has no use for it.
-  private var requestedCID: CID? {
+  var requestedCID: CID? {
     path.withReadable { try? CID.parse($0.bytes(root)) }
-  }
-
-  /// What the upstream is asked for: the path as the client wrote it, without its query, which means
-  /// nothing for a file.
-  private var contentTarget: [UInt8] {
-    text.withReadable { text in
-      let whole = text.bytes(target).array
-      return Array(whole.prefix { $0 != UInt8(ascii: "?") })
-    }
   }
 
   /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
@@ -214,6 +219,8 @@ extension Exchange {
     server = head.server
     if let why = head.notStored {
       passHead(head, why, on: stream)
+    } else if head.isCollected {
+      collectedHead(head, on: stream)
     } else {
       keptHead(head, on: stream)
     }
@@ -237,8 +244,13 @@ extension Exchange {
   private func keptHead(_ head: AnswerHead, on stream: ClientStream) {
     guard let reader, let total = head.totalBytes else { return }
     let etag = head.etag
-    let wish = text.withReadable { conditions.wish(etag: etag.rawBytes, total: total, in: $0) }
-    if wish == .unsatisfiable && reader.fill.isHeldBack {
+    if acceptsHTML, hasView(etag: etag.rawBytes) {
+      askForView()
+      return
+    }
+    let wish = wish(etag: etag.rawBytes, total: total)
+    // Of a body that is held back whole nothing is said either, so that its server can still be changed.
+    if reader.fill.isHeldBack, wish == .unsatisfiable || reader.fill.isHeldWhole {
       awaitCheck(reader, total: total)
       return
     }
@@ -252,6 +264,24 @@ extension Exchange {
     }
     sliceShift = reader.fill.sliceShift
     reader.fill.aim(reader, at: position..<end)
+    deliver()
+  }
+
+  /// Begins the answer from the head of a CAR, whose length may not be known.
+  private func collectedHead(_ head: AnswerHead, on stream: ClientStream) {
+    guard let reader else { return }
+    let wish = wish(etag: head.etag.rawBytes, total: head.totalBytes ?? 0)
+    writeHead(head, head.totalBytes ?? KeptHead.unknown, wish, on: stream)
+    guard wish == .whole else {
+      finish()
+      return
+    }
+    isCollected = true
+    position = 0
+    end = head.totalBytes ?? .max
+    total = end
+    sliceShift = Fill.passedShift
+    reader.fill.aim(reader, at: 0..<end)
     deliver()
   }
 
@@ -270,21 +300,23 @@ extension Exchange {
     guard let reader else { return }
     let isPrivate = outcome == .bypass
     let isOthersWhole = !conditions.range.isEmpty && head.status == 200
-    let isOthersRedirect = 300..<400 ~= head.status && hasQuery
-    if !isPrivate && (isOthersWhole || isOthersRedirect) {
-      // A part was asked for, or a redirect has to carry this client's own query.
+    // What a redirect and a page say depends on how this client asked, and what another one accepts may
+    // have chosen a page that this one does not want.
+    let isOthersPage =
+      (300..<400 ~= head.status || why == .generated)
+      && (outcome == .collapsed || !asksAsUpstreamDoes)
+    let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
+    if !isPrivate && (isOthersWhole || isOthersPage || lacksFields) {
       leaveFill()
       reason = why.name
-      passThrough(range: clientRange)
+      passThrough()
       return
     }
     outcome = .bypass
     if reason.utf8CodeUnitCount == 0 { reason = why.name }
     let etag = head.etag
     if !conditions.ifNoneMatch.isEmpty, head.status == 200, !etag.isEmpty,
-      case .notModified = text.withReadable({
-        conditions.wish(etag: etag.rawBytes, total: head.totalBytes ?? 0, in: $0)
-      })
+      case .notModified = wish(etag: etag.rawBytes, total: head.totalBytes ?? 0)
     {
       answerNotModified(head, on: stream)
       return
@@ -305,7 +337,7 @@ extension Exchange {
   /// No more bytes will come from the fill.
   func fillFailed(_ fault: Fault) {
     guard let stream else { return }
-    let isAlone = outcome == .bypass
+    let isAlone = outcome == .bypass || isCollected
     // What cannot be checked any more must not become complete.
     let isUnchecked =
       (reader?.fill.isHeldBack ?? false) || fault == Fault(.mismatch, .upstream)
@@ -325,7 +357,7 @@ extension Exchange {
       let mayAskAlone = !isAlone && !isUnchecked
       if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
         reason = Self.reason(of: fault)
-        passThrough(range: clientRange)
+        passThrough()
       } else {
         refuse(fault)
       }

@@ -1,6 +1,8 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
+internal import Router
 internal import Server
 internal import Telemetry
 
@@ -11,6 +13,8 @@ struct KeptHead: ~Escapable {
   var total: Int64
   /// Seconds since it was fetched.
   var age: Int64
+  /// Stands for a total that only the end will tell.
+  static let unknown: Int64 = -1
 
   @_lifetime(copy etag, copy contentType)
   init(etag: RawSpan, contentType: RawSpan, total: Int64, age: Int64) {
@@ -46,28 +50,59 @@ extension Exchange {
     case .preconditionFailed: stream.begin(status: 412)
     case .unsatisfiable: stream.begin(status: 416)
     }
+    withSpelledEtag(head.etag) { stream.field(.etag, $0) }
+    // A failure that is said to be immutable would be kept as one by caches on the way.
     if wish != .preconditionFailed && wish != .unsatisfiable {
-      stream.field(.etag, head.etag)
-      stream.lines(Self.immutable)
+      if let naming {
+        stream.field(.cacheControl) {
+          $0.append("public, max-age=" as StaticString)
+          $0.append(decimal: naming.ttl.nanoseconds / 1_000_000_000)
+        }
+      } else {
+        stream.lines(Self.immutable)
+      }
     }
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }
     switch wish {
     case .whole, .part:
-      if head.contentType.byteCount > 0 { stream.field(.contentType, head.contentType) }
-      stream.field(.acceptRanges, "bytes")
-    case .unsatisfiable: stream.unsatisfiedRange(total: head.total)
+      writeContentType(head.contentType, on: stream)
+      writeAcceptRanges(total: head.total, on: stream)
+      writeAskedName(on: stream)
+    case .unsatisfiable:
+      stream.unsatisfiedRange(total: head.total)
+      stream.lines("Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n")
     default: break
     }
+    writeContentLocation(on: stream)
+    hasRepresentation = wish.hasRepresentation
     fields(stream)
     writeContentFields(on: stream)
     stream.lines(Self.crossOrigin)
-    stream.field(.age, decimal: head.age)
+    stream.field(.age, decimal: naming?.age(at: worker.loop.now) ?? head.age)
     writeCacheFields(on: stream)
     switch wish {
-    case .whole: stream.endHead(.known(head.total))
+    case .whole:
+      stream.endHead(head.total == KeptHead.unknown ? .unknown : .known(head.total))
     case .part(let part): stream.endHead(.known(part.upperBound - part.lowerBound))
     case .notModified: stream.endHead(.absent)
-    case .preconditionFailed, .unsatisfiable: stream.endHead(.known(0))
+    case .preconditionFailed: stream.endHead(.known(0))
+    case .unsatisfiable:
+      var body = ByteBuffer(capacity: 128)
+      body.append("416 Range Not Satisfiable: the content has " as StaticString)
+      body.append(decimal: head.total)
+      body.append(" bytes\n")
+      stream.endHead(.known(Int64(body.count)))
+      if method != .head { stream.fill(body.readable) }
+    }
+  }
+
+  /// Whether parts can be had; of nothing there are none.
+  private func writeAcceptRanges(total: Int64, on stream: ClientStream) {
+    guard let asked else { return }
+    if !asked.form.hasRanges {
+      stream.field(.acceptRanges, "none")
+    } else if total > 0 || asked.form == .raw {
+      stream.field(.acceptRanges, "bytes")
     }
   }
 
@@ -76,7 +111,7 @@ extension Exchange {
     guard !path.isEmpty else { return }
     path.withReadable { path in
       stream.field(.xIpfsPath, path)
-      stream.field(named: "X-IPFS-Hash", path.bytes(root))
+      if naming == nil { stream.field(named: "X-IPFS-Hash", path.bytes(root)) }
     }
   }
 

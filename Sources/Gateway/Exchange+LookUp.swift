@@ -2,6 +2,7 @@ internal import Base
 internal import Cache
 internal import EventLoop
 internal import HTTP
+internal import Router
 internal import Logging
 internal import Server
 internal import Telemetry
@@ -14,6 +15,8 @@ extension Exchange {
     case answered, head
     /// There is a record, but not the slices that are needed first.
     case incomplete
+    /// There is a record, and the client wants a page about it.
+    case view
   }
 
   /// Looks into the index, and answers from there as far as it goes.
@@ -21,6 +24,7 @@ extension Exchange {
     switch find() {
     case .answered: finish()
     case .head: deliver()
+    case .view: askForView()
     case .incomplete, .nothing:
       if onlyIfCached && wholeHead == nil {
         refuse(status: 412, "this content is not in the cache, and only the cache may answer")
@@ -51,7 +55,8 @@ extension Exchange {
   private func answer(_ record: RecordView, _ bytes: RawSpan, on stream: ClientStream) -> Found {
     let total = Int64(record.totalBytes)
     let etag = bytes.bytes(record.etag)
-    let wish = text.withReadable { conditions.wish(etag: etag, total: total, in: $0) }
+    if acceptsHTML, hasView(etag: etag) { return .view }
+    let wish = wish(etag: etag, total: total)
     let part: Range<Int64> =
       switch wish {
       case .part(let part): part
@@ -65,6 +70,8 @@ extension Exchange {
         return .incomplete
       }
       located = (first, slice)
+      // What comes in another order the next time cannot be patched.
+      if let asked, !asked.form.hasRanges, !isWhole(record, bytes) { return .incomplete }
     }
     outcome = .hit
     let head = KeptHead(
@@ -72,12 +79,18 @@ extension Exchange {
       age: max(0, worker.loop.wallSeconds - record.created))
     writeKeptHead(head, wish, on: stream) { stream in
       record.forEachField(in: bytes) { name, value in
-        stream.field(bytes: bytes.bytes(name), bytes.bytes(value))
+        writeKeptField(bytes.bytes(name), bytes.bytes(value), on: stream)
       }
     }
     guard hasBody else { return .answered }
     begin(part, of: total, etag: etag)
     return .head
+  }
+
+  private func isWhole(_ record: RecordView, _ bytes: RawSpan) -> Bool {
+    (0..<record.sliceCount).allSatisfy {
+      worker.locate(slice: $0, of: key, record, bytes) != nil
+    }
   }
 
   /// Notes what is to be sent, and of what.
@@ -87,5 +100,16 @@ extension Exchange {
     self.total = total
     self.etag.clear()
     self.etag.append(etag)
+  }
+
+  /// What the client's conditions and range mean for a representation with this Etag as it is kept.
+  func wish(etag: RawSpan, total: Int64) -> Wish {
+    if conditions.isEmpty { return .whole }
+    let ranges = asked?.form.hasRanges ?? true
+    return withSpelledEtag(etag) { etag in
+      text.withReadable {
+        conditions.wish(etag: etag, total: total, ranges: ranges, in: $0)
+      }
+    }
   }
 }

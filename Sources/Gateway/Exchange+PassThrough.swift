@@ -12,40 +12,48 @@ extension Exchange {
     return text.withReadable { $0.bytes(conditions.range).array }
   }
 
-  /// Gives a request on as it is: the answer is not kept and nobody joins it.
-  func passThrough(_ request: RequestHead, _ text: RawSpan, keepsHost: Bool) {
-    var fields: [(name: StaticString, value: [UInt8])] = []
-    for field in request.fields {
-      let value = text.bytes(field.value).array
-      switch field.token {
-      case .accept: fields.append(("Accept", value))
-      case .range where method == .get && conditions.ifRange.isEmpty:
-        fields.append(("Range", value))
-      case .serviceWorker: fields.append(("Service-Worker", value))
-      case .cacheControl where onlyIfCached: fields.append(("Cache-Control", value))
-      default: continue
-      }
-    }
-    let host = text.bytes(request.authority).array
-    if keepsHost {
-      fields.append(("X-Forwarded-Host", host))
-      fields.append(("X-Forwarded-Proto", Array("http".utf8)))
-    }
+  /// Gives a request on as it is, for its own client alone: the answer is not kept and nobody joins it.
+  func passThrough() {
+    hasAskedAlone = true
     begin(
       FillRequest(
-        target: text.bytes(target).array, root: nil, method: method,
-        host: keepsHost ? host : nil, fields: fields))
+        target: text.withReadable { $0.bytes(target).array }, method: method,
+        host: upstreamHost, fields: acceptFields + passedFields))
   }
 
-  /// Asks for the client's own range, or the head, of content that cannot be kept.
-  func passThrough(range: [UInt8]?) {
-    hasAskedAlone = true
-    var fields: [(name: StaticString, value: [UInt8])] = []
-    if let range { fields.append(("Range", range)) }
-    begin(
-      FillRequest(
-        target: text.withReadable { $0.bytes(target).array }, root: nil, method: method,
-        fields: fields))
+  /// The fields of a request that is given on, of those which may be.
+  ///
+  /// The client's conditions are among them, since the answer is for it alone.
+  private var passedFields: [(name: StaticString, value: [UInt8])] {
+    let conditions = conditions
+    let places: [(name: StaticString, place: ByteRange)] = [
+      ("Range", conditions.range), ("If-Range", conditions.ifRange),
+      ("If-Match", conditions.ifMatch), ("If-None-Match", conditions.ifNoneMatch),
+    ]
+    var fields: [(name: StaticString, value: [UInt8])] = text.withReadable { text in
+      places.filter { !$0.place.isEmpty }.map { ($0.name, text.bytes($0.place).array) }
+    }
+    if onlyIfCached { fields.append(("Cache-Control", Array("only-if-cached".utf8))) }
+    return fields + forwardedFields
+  }
+
+  /// The client's Accept, which chooses a form or an error's.
+  var acceptFields: [(name: StaticString, value: [UInt8])] {
+    text.withReadable { text in
+      ([accept] + moreAccepts).filter { !$0.isEmpty }.map { ("Accept", text.bytes($0).array) }
+    }
+  }
+
+  /// What Host says to the upstream; nil for the upstream's own name.
+  var upstreamHost: [UInt8]? {
+    keepsHost ? text.withReadable { $0.bytes(host).array } : nil
+  }
+
+  /// What the upstream is told of the client's own request where the host names the content.
+  var forwardedFields: [(name: StaticString, value: [UInt8])] {
+    guard let upstreamHost else { return [] }
+    let scheme = isSecure ? "https" : "http"
+    return [("X-Forwarded-Host", upstreamHost), ("X-Forwarded-Proto", Array(scheme.utf8))]
   }
 
   /// Asks for what is left of a client's range after a fill that could not go on.
@@ -56,8 +64,8 @@ extension Exchange {
     let range = "bytes=\(position)-\(end - 1)"
     begin(
       FillRequest(
-        target: text.withReadable { $0.bytes(target).array }, root: nil,
-        fields: [("Range", Array(range.utf8))]))
+        target: contentTarget, host: upstreamHost,
+        fields: [("Range", Array(range.utf8))] + forwardedFields))
     if let reader { reader.fill.aim(reader, at: 0..<(end - position)) }
   }
 
@@ -100,10 +108,15 @@ extension Exchange {
     stream.begin(status: head.status)
     if !head.etag.isEmpty { stream.field(.etag, head.etag.rawBytes) }
     if !head.contentType.isEmpty { stream.field(.contentType, head.contentType.rawBytes) }
-    for field in head.fields { stream.field(bytes: field.name.rawBytes, field.value.rawBytes) }
-    if !path.isEmpty {
-      path.withReadable { stream.field(named: "X-IPFS-Hash", $0.bytes(root)) }
+    for field in head.fields {
+      let name = field.name
+      // The upstream was asked in words of its own.
+      if !path.isEmpty && name.rawBytes.equalsIgnoringCase("x-ipfs-path") { continue }
+      writePassedField(name.rawBytes, field.value.rawBytes, on: stream)
     }
+    // Who was asked in this client's words has told it.
+    if !hasAskedAlone { writeContentLocation(on: stream) }
+    writeContentFields(on: stream)
     writeCacheFields(on: stream)
     if head.status == 204 || head.status == 304 {
       stream.endHead(.absent)
@@ -119,9 +132,11 @@ extension Exchange {
     for field in head.fields
     where field.name.rawBytes.hasPrefixIgnoringCase("cache-control")
       || field.name.rawBytes.hasPrefixIgnoringCase("access-control-")
+      || field.name.rawBytes.equalsIgnoringCase("x-ipfs-roots")
     {
-      stream.field(bytes: field.name.rawBytes, field.value.rawBytes)
+      writePassedField(field.name.rawBytes, field.value.rawBytes, on: stream)
     }
+    writeContentFields(on: stream)
     writeCacheFields(on: stream)
     stream.endHead(.absent)
     finish()

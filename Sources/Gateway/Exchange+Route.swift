@@ -5,25 +5,64 @@ internal import HTTP1
 internal import IPFS
 internal import Router
 internal import Server
+internal import System
 internal import Telemetry
 
 extension Exchange {
   /// Finds out what the request is for.
   func route(_ request: RequestHead, _ text: RawSpan) {
-    let route = Router.route(request, text: text, path: &path, key: &canonicalKey)
+    let route = Router.route(
+      request, text: text, site: askedSite(request, text), path: &path, key: &canonicalKey)
     switch route {
-    case .content(let place):
-      root = place
-      key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
-      lookUp()
+    case .content(let request):
+      note(request)
+      if !answerWithoutContent(request) {
+        key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
+        lookUp()
+      }
+    case .named(let request):
+      note(request)
+      resolve()
     case .passThrough(let keepsHost):
       path.clear()
-      reason = "bypass"
-      passThrough(request, text, keepsHost: keepsHost)
+      self.keepsHost = keepsHost
+      bypass()
+    case .redirect(let location): redirect(to: location)
     case .health: answerHealth()
     case .options: answerOptions()
-    case .refuse(let status, let reason): refuse(status: status, reason.sentence)
+    case .refuse(let status, let reason):
+      if case .serviceWorker = reason { path.clear() }
+      refuse(status: status, reason.sentence)
     }
+  }
+
+  private func note(_ request: ContentRequest) {
+    asked = request
+    root = request.root
+    keepsHost = request.mode != .path
+  }
+
+  /// The host that was asked: the client's own, or what a trusted proxy says it was.
+  private func askedSite(_ request: RequestHead, _ text: RawSpan) -> AskedSite {
+    let options = worker.gateway.options
+    host = request.authority
+    if !options.trustedProxies.isEmpty, let peer = stream?.peer.networkAddress {
+      let told = Forwarded.read(request.fields, text: text, peer: peer) {
+        options.trustedProxies.contains($0)
+      }
+      if told.peerIsTrusted {
+        client = told.client
+        isSecure = told.scheme == .https
+        if !told.host.isEmpty { host = told.host }
+      }
+    }
+    return AskedSite(hosts: options.hosts, host: host, isSecure: isSecure)
+  }
+
+  /// Gives the request on as it is, since its answer is of a kind that is not kept.
+  private func bypass() {
+    reason = NotStored.bypass.name
+    passThrough()
   }
 
   /// Answers a head that could not be understood.

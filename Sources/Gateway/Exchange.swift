@@ -34,12 +34,26 @@ final class Exchange: Responder {
   var version = Version.http11
   var referer = ByteRange.empty
   var userAgent = ByteRange.empty
+  /// The values of Accept; nearly always one.
+  var accept = ByteRange.empty
+  var moreAccepts: [ByteRange] = []
+  var host = ByteRange.empty
   var conditions = Conditions()
   var acceptsHTML = false
   var onlyIfCached = false
   /// The decoded path, as X-Ipfs-Path repeats it; empty where the request is no content's.
   var path = ByteBuffer(capacity: 256)
   var root = ByteRange.empty
+  /// What of which content is asked for; nil where it is passed through or none.
+  var asked: ContentRequest?
+  /// What the name that was asked for leads to; nil for content by CID.
+  var naming: NameEntry?
+  /// Whether the client came by https.
+  var isSecure = false
+  /// Who asks, as far as it is to be believed; nil for the peer.
+  var client: NetworkAddress?
+  /// Whether the host itself names the content, so that an upstream has to be told of it.
+  var keepsHost = false
   var key = Digest128(first: 0, second: 0)
   var canonicalKey = ByteBuffer(capacity: 256)
 
@@ -54,6 +68,8 @@ final class Exchange: Responder {
   /// Bytes of the whole object, and its Etag: what every piece of one answer must agree with.
   var total: Int64 = 0
   var etag = ByteBuffer(capacity: 128)
+  /// Whether the head that is being written is that of the content itself, or of a part of it.
+  var hasRepresentation = true
   /// The slice last looked up.
   var located: (index: Int, slice: Slice)?
   /// Whether the fill's head has still to be held against the answer that has begun.
@@ -73,6 +89,8 @@ final class Exchange: Responder {
   var readerBase: Int64 = 0
   /// The Etag that the rest of an answer must have, until its head has come; nil for all else.
   var restEtag: [UInt8]?
+  /// Whether the answer is a CAR that is given on while it is checked: no other can go on with it.
+  var isCollected = false
   /// Whether the client's own range has been asked for already, after a fill that could not.
   var hasAskedAlone = false
   /// How often it has begun anew, after a fill that was given up or lost what it had.
@@ -102,7 +120,9 @@ final class Exchange: Responder {
       switch field.token {
       case .referer: referer = field.value
       case .userAgent: userAgent = field.value
-      case .accept: acceptsHTML = acceptsHTML || text.bytes(field.value).contains("text/html")
+      case .accept:
+        acceptsHTML = acceptsHTML || text.bytes(field.value).contains("text/html")
+        if accept.isEmpty { accept = field.value } else { moreAccepts.append(field.value) }
       case .cacheControl:
         onlyIfCached = onlyIfCached || text.bytes(field.value).equals("only-if-cached")
       default: continue
@@ -122,7 +142,15 @@ final class Exchange: Responder {
     target = .empty
     referer = .empty
     userAgent = .empty
+    accept = .empty
+    if !moreAccepts.isEmpty { moreAccepts = [] }
+    host = .empty
     root = .empty
+    asked = nil
+    naming = nil
+    isSecure = false
+    client = nil
+    keepsHost = false
     conditions = Conditions()
     acceptsHTML = false
     onlyIfCached = false
@@ -141,6 +169,7 @@ final class Exchange: Responder {
     noted = -1
     readerBase = 0
     restEtag = nil
+    isCollected = false
     hasAskedAlone = false
     beginnings = 0
     lastBeginning = 0

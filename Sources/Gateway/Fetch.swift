@@ -39,6 +39,7 @@ final class Fetch: UpstreamConsumer {
     var asked = UpstreamRequest(
       method: kind == .head ? .head : request.method, target: request.target, host: request.host,
       fields: request.fields)
+    asked.avoided = driver.avoided
     if kind == .run {
       setEnd()
       asked.firstByte = position
@@ -176,7 +177,11 @@ final class Fetch: UpstreamConsumer {
     case .head: over(nil)
     case .run: over(position == end || early != nil ? nil : Fault(.closed, .upstream))
     case .whole:
-      guard driver.isKept else {
+      guard driver.isKept || driver.isInOrder else {
+        guard driver.completedPassed() else {
+          over(Fault(.mismatch, .upstream))
+          return
+        }
         if driver.request.method != .head { driver.fill.ended(at: position) }
         over(nil)
         return

@@ -7,18 +7,6 @@ internal import Logging
 internal import Telemetry
 internal import Upstreams
 
-/// What a fill fetches: content by its path, for everybody, or one client's request as it is.
-struct FillRequest {
-  /// The request target for the upstream.
-  var target: [UInt8]
-  /// The root CID that the answer must belong to; nil for an answer that is passed through.
-  var root: CID?
-  /// For an answer that is passed through: the method, host and fields that the client may choose.
-  var method = Method.get
-  var host: [UInt8]?
-  var fields: [(name: StaticString, value: [UInt8])] = []
-}
-
 /// Brings a fill its bytes, on the fill's own worker: decides which fetches there are, judges the
 /// answer, checks its bytes, and hands slices to the cache writer.
 ///
@@ -30,19 +18,24 @@ final class FillDriver: FillSource {
   let fill: Fill
   let request: FillRequest
   /// What every fetch must agree with, once the head is known.
-  private(set) var head: AnswerHead?
-  private(set) var sliceShift: UInt8
-  private(set) var isKept = false
-  private var stamp: UInt64 = 0
-  private var verification: Verification?
+  var head: AnswerHead?
+  var sliceShift: UInt8
+  var isKept = false
+  var stamp: UInt64 = 0
+  var verification: Verification?
+  /// A CAR under way.
+  var collector: CARCollector?
   /// Whether all that is kept has been checked: then nothing unchecked may be put beside it.
-  private var isVerified = false
-  private var fetches: [Fetch] = []
-  private var nextFetch = 0
+  var isVerified = false
+  var fetches: [Fetch] = []
+  var nextFetch = 0
+  /// The server that the body comes from, and those whose bytes were wrong.
+  var source: UpstreamServer?
+  var avoided: [Int] = []
   /// Jobs for the cache writer, oldest first; more than none wait only while its queue is full.
-  private var jobs: [WriteJob] = []
-  private var retry: JobRetry?
-  private var isOver = false
+  var jobs: [WriteJob] = []
+  var retry: JobRetry?
+  var isOver = false
   /// Its number among the worker's drivers.
   private let number: Int
   /// Kept by `StarvingFills`.
@@ -92,7 +85,7 @@ final class FillDriver: FillSource {
     fill.setFetching(false)
   }
 
-  private func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
+  func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
     let fetch = Fetch(self, number: nextFetch, kind, slices: slices)
     nextFetch += 1
     if fetches.isEmpty, case .served = hunger { hunger = .none }
@@ -168,10 +161,20 @@ final class FillDriver: FillSource {
     return buffer
   }
 
-  /// Gives up what could get no memory: readers go on without this fill.
+  /// There has been no memory for too long: readers go on without this fill.
+  ///
+  /// Under check they could not, since nothing would check their bytes: there it goes on unkept. None of its
+  /// bytes has come, since it takes memory for all of them at once.
   func starved() {
     worker.counters.add(.notStored(.memory))
-    for fetch in fetches { fetch.starved() }
+    if verification != nil && fill.hasReaders {
+      isKept = false
+      sliceShift = Fill.passedShift
+      fill.passOn()
+      roomMade()
+    } else {
+      for fetch in fetches { fetch.starved() }
+    }
   }
 
   /// Whether nobody waits any more.
@@ -185,12 +188,17 @@ final class FillDriver: FillSource {
   /// The head of the whole answer; false where the fetch is of no use.
   func opened(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
     var verdict = AnswerPolicy.Verdict.pass(.bypass)
-    if let root = request.root {
-      verdict = AnswerPolicy.judge(answer, text: text, root: root)
+    if let content = request.content {
+      verdict = AnswerPolicy.judge(answer, text: text, content: content)
+    }
+    source = server
+    if head != nil {
+      reopened(answer, text: text, by: server, verdict)
+      return
     }
     switch verdict {
-    case .pass(let reason):
-      pass(answer, text: text, by: server, reason)
+    case .pass(let reason): pass(answer, text: text, by: server, reason)
+    case .collect: collect(answer, text: text, by: server)
     case .keep(let subject):
       let head = AnswerPolicy.answerHead(
         answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
@@ -198,7 +206,7 @@ final class FillDriver: FillSource {
     }
   }
 
-  private func pass(
+  func pass(
     _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, _ reason: NotStored
   ) {
     worker.counters.add(.notStored(reason))
@@ -210,7 +218,7 @@ final class FillDriver: FillSource {
     fill.open(head, kept: false, sliceShift: sliceShift)
   }
 
-  private func keep(_ head: AnswerHead, subject: CID?) {
+  func keep(_ head: AnswerHead, subject: CID?) {
     self.head = head
     isKept = true
     stamp = worker.gateway.storage.newStamp()
@@ -226,8 +234,10 @@ final class FillDriver: FillSource {
       // Nothing to hold back: checked before anything is said of it.
       if completedWhole() { fill.open(head, kept: true, sliceShift: sliceShift) }
     } else if verification != nil {
-      // The last byte waits for the check, so that nothing wrong is ever complete.
-      fill.open(head, kept: true, sliceShift: sliceShift, visibleEnd: max(0, total - 1))
+      // A block waits for its check as a whole, so that another server can be asked for a bad one; of a
+      // larger body the last byte waits, so that nothing wrong is ever complete.
+      let visibleEnd = total <= GatewayOptions.heldBytes ? 0 : max(0, total - 1)
+      fill.open(head, kept: true, sliceShift: sliceShift, visibleEnd: visibleEnd)
     } else {
       putRecord(isVerified: false)
       fill.open(head, kept: true, sliceShift: sliceShift)
@@ -236,8 +246,8 @@ final class FillDriver: FillSource {
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
-    guard let root = request.root,
-      case .keep(let subject) = AnswerPolicy.judge(answer, text: text, root: root)
+    guard let content = request.content,
+      case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {
       // Whoever waits asks for its part by itself.
       fill.fail(Fault(.mismatch, .own))
@@ -263,6 +273,7 @@ final class FillDriver: FillSource {
   /// Bytes have been added to a slice's buffer.
   func landed(_ buffer: SliceBuffer, from offset: Int, count: Int) {
     worker.counters.add(.fillBytes, count)
+    if collector != nil, !collected(buffer.bytes.extracting(offset..<offset + count)) { return }
     if verification != nil {
       verification?.update(buffer.bytes.extracting(offset..<offset + count))
     }
@@ -278,29 +289,6 @@ final class FillDriver: FillSource {
       write(slice: index, buffer)
     }
   }
-
-  /// The whole body has come; false where it is not what its CID names.
-  func completedWhole() -> Bool {
-    guard var check = verification.take() else { return true }
-    guard check.matches() else {
-      worker.counters.add(.notStored(.mismatch))
-      worker.counters.add(.upstreamError(.mismatch))
-      worker.log.warning(
-        "an upstream's bytes do not match their CID",
-        metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
-      fill.stopKeeping()
-      fill.fail(Fault(.mismatch, .upstream))
-      return false
-    }
-    isVerified = true
-    worker.counters.add(.verifiedBytes, Int(head?.totalBytes ?? 0))
-    putRecord(isVerified: true)
-    for (index, buffer) in check.slices { write(slice: index, buffer) }
-    fill.releaseAll()
-    return true
-  }
-
-  private var targetText: String { String(decoding: request.target, as: UTF8.self) }
 
   /// A fetch has ended, well or badly.
   func ended(_ fetch: Fetch, _ fault: Fault?) {
@@ -340,7 +328,7 @@ final class FillDriver: FillSource {
     leave()
   }
 
-  private func leave() {
+  func leave() {
     guard !isOver, fetches.isEmpty, jobs.isEmpty else { return }
     // Kept on: readers may want other slices. What is not kept has nothing more to give.
     if !isKept || fill.hasFailed { isOver = true }
@@ -349,140 +337,5 @@ final class FillDriver: FillSource {
   deinit {
     worker.drivers.remove(number)
     worker.counters.adjust(.fillsActive, by: -1)
-  }
-
-  // MARK: The cache writer
-
-  /// Whether fetches may bring more; not while the writer is far behind.
-  var hasRoom: Bool { jobs.count < GatewayOptions.waitingJobs }
-
-  private func putRecord(isVerified: Bool) {
-    guard
-      let record = head?.record(
-        key: fill.canonicalKey, stamp: stamp, sliceShift: sliceShift, isVerified: isVerified)
-    else { return }
-    let (fill, gateway) = (fill, worker.gateway)
-    fill.writeBegan()
-    submit(
-      .put(key: fill.key, record: record) { event in
-        if case .failed(let fault) = event {
-          gateway.diskRefused(fault)
-          fill.stopKeeping()
-        }
-        fill.writeEnded()
-      })
-  }
-
-  private func write(slice index: Int, _ buffer: SliceBuffer) {
-    let (fill, gateway) = (fill, worker.gateway)
-    fill.writeBegan()
-    submit(
-      .slice(key: fill.key, stamp: stamp, index: index, buffer) { event in
-        if case .failed(let fault) = event { gateway.diskRefused(fault) }
-        fill.written(slice: index, event)
-      })
-  }
-
-  private func submit(_ job: WriteJob) {
-    if jobs.isEmpty, worker.gateway.storage.submit(job, isAnnounced: true) { return }
-    jobs.append(job)
-    if retry == nil { retry = JobRetry(self, worker.loop) }
-  }
-
-  /// Offers waiting jobs again; true when none is left.
-  func submitWaiting() -> Bool {
-    var taken = 0
-    while taken < jobs.count, worker.gateway.storage.submit(jobs[taken], isAnnounced: true) {
-      taken += 1
-    }
-    jobs.removeFirst(taken)
-    guard jobs.isEmpty else { return false }
-    jobsDone()
-    return true
-  }
-
-  /// Goes on without the disk, whose writer has taken nothing for too long.
-  func giveUpKeeping() {
-    worker.counters.add(.notStored(.disk))
-    fill.stopKeeping()
-    let given = jobs.count
-    jobs = []
-    for _ in 0..<given { fill.writeEnded() }
-    jobsDone()
-  }
-
-  private func jobsDone() {
-    retry = nil
-    if fetches.isEmpty {
-      fill.setFetching(false)
-      leave()
-    } else {
-      roomMade()
-    }
-  }
-}
-
-/// The drivers of a worker, those included whose fill has left the table and still brings bytes.
-struct FillDrivers {
-  private struct Place {
-    weak var driver: FillDriver?
-  }
-
-  private var places: [Int: Place] = [:]
-  private(set) var nextNumber = 0
-
-  mutating func add(_ driver: FillDriver, _ number: Int) {
-    places[number] = Place(driver: driver)
-    nextNumber += 1
-  }
-
-  mutating func remove(_ number: Int) { places[number] = nil }
-
-  /// In the order in which they began.
-  var all: [FillDriver] { places.sorted { $0.key < $1.key }.compactMap(\.value.driver) }
-}
-
-/// The check of a whole body against its CID, as its bytes arrive in order.
-struct Verification: ~Copyable {
-  private var hasher: ContentHasher
-  /// Slices that wait for the outcome.
-  var slices: [(index: Int, buffer: SliceBuffer)] = []
-
-  /// Nil where the CID's hash is not one that can be computed here.
-  init?(_ subject: CID) {
-    guard let hasher = ContentHasher(for: subject) else { return nil }
-    self.hasher = hasher
-  }
-
-  mutating func update(_ bytes: RawSpan) { hasher.update(bytes) }
-
-  mutating func matches() -> Bool { hasher.matches() }
-}
-
-/// Offers a driver's waiting jobs to the cache writer again, until it has taken them.
-private final class JobRetry: EventHandler {
-  private let driver: FillDriver
-  private let loop: Loop
-  private var handle = Handle.none
-  private let givesUp: Instant
-
-  init(_ driver: FillDriver, _ loop: Loop) {
-    self.driver = driver
-    self.loop = loop
-    givesUp = loop.now + GatewayOptions.writerPatience
-    super.init()
-    handle = loop.enrol(self)
-    loop.setTimer(handle, tag: 0, at: loop.now + GatewayOptions.writerPause)
-  }
-
-  override func deadline(_ tag: UInt32) {
-    if driver.submitWaiting() {
-      loop.dismiss(handle)
-    } else if loop.now >= givesUp {
-      loop.dismiss(handle)
-      driver.giveUpKeeping()
-    } else {
-      loop.setTimer(handle, tag: 0, at: loop.now + GatewayOptions.writerPause)
-    }
   }
 }

@@ -23,6 +23,7 @@ public final class Gateway: Sendable {
   let badSlices = BadSlices()
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
+  let names = NameTable()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
 
@@ -78,6 +79,7 @@ public final class GatewayWorker: RequestHandler {
   /// Set by the program when it stops: `/health` says so.
   public var isDraining = false
   var drivers = FillDrivers()
+  var nameLookUps = NameLookUps()
   private var idle: [Exchange] = []
   /// Those that live a request now; each knows its place.
   private var active: [Exchange] = []
@@ -177,6 +179,20 @@ public final class GatewayWorker: RequestHandler {
     return brought.count
   }
 
+  /// Keys that answers and fills of this worker are about which do not match.
+  func keysInUse(outside subject: RemovalSubject) -> Set<Digest128> {
+    var keys: Set<Digest128> = []
+    for exchange in active
+    where exchange.canonicalKey.withReadable({ $0.byteCount > 0 && !subject.matches($0) }) {
+      keys.insert(exchange.key)
+    }
+    for driver in drivers.all {
+      let key = driver.fill.canonicalKey
+      if !key.isEmpty && !subject.matches(key.rawBytes) { keys.insert(driver.fill.key) }
+    }
+    return keys
+  }
+
   // MARK: The index
 
   /// Where the index says that a slice lies that was not found bad since; for who plans a fetch.
@@ -241,6 +257,8 @@ extension Counter {
     case .truncated: .notStoredTruncated
     case .disk: .notStoredDisk
     case .memory: .notStoredMemory
+    case .tooLarge: .notStoredTooLarge
+    case .unchecked: .notStoredUnchecked
     }
   }
 }

@@ -1,4 +1,5 @@
-internal import Base
+public import Base
+public import Router
 public import Upstreams
 
 /// What an operator may set about the gateway itself.
@@ -10,6 +11,13 @@ public struct GatewayOptions: Sendable {
   /// Enough to keep 200 fetches and the cache writer busy, small beside a machine's memory. At least
   /// four slices.
   public var sliceMemory = 256 << 20
+
+  /// Which hosts are gateways, and of which kind.
+  public var hosts = HostTable.standard
+  /// Whose word about clients and what they asked counts.
+  public var trustedProxies = NetworkSet()
+  /// How long past its time a name's content may be given where no upstream answers.
+  public var staleNames = Interval.seconds(86_400)
 
   public init() {}
 
@@ -33,7 +41,7 @@ public struct GatewayOptions: Sendable {
   static let waitingJobs = 8
   /// How often it is looked for memory for the fills that wait for some.
   static let memoryPause = Interval.milliseconds(5)
-  /// How long a fill waits for memory before its readers go on without it.
+  /// How long a fill waits for memory before its readers go on without it, or it goes on unkept.
   ///
   /// Longer than a herd of thousands waits for the disk; what takes longer are upstreams that trickle.
   static let memoryPatience = Interval.seconds(10)
@@ -43,6 +51,13 @@ public struct GatewayOptions: Sendable {
   ///
   /// Blocks end at 2 MiB.
   static let verifiedBytes: Int64 = 8 << 20
+  /// Bodies up to this size are held back until they are checked; then a bad one costs its client time and
+  /// no more.
+  ///
+  /// A block: it comes in milliseconds, and gateways refuse larger ones.
+  static let heldBytes: Int64 = 2 << 20
+  /// CARs up to this size are kept: until their end shows that they are whole they wait in memory.
+  static let collectedBytes = 32 << 20
   /// How often an answer begins anew after a fill that was given up or lost what it had.
   static let newBeginnings = 3
   /// Exchanges kept for the next requests.

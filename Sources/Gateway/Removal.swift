@@ -18,7 +18,7 @@ public struct RemovalSubject: Sendable {
 
   /// All that is kept under a CID, in whatever form and at whatever path below it.
   public static func content(_ cid: CID) -> RemovalSubject {
-    let place = Router.place(of: cid)
+    let place = CanonicalKey.place(of: cid)
     return RemovalSubject(key: nil) { key in
       key.byteCount > place.count && key.extracting(1..<1 + place.count).equals(place.rawBytes)
     }
@@ -107,9 +107,15 @@ final class Removal: @unchecked Sendable {
   private let subject: RemovalSubject
   private let done: @Sendable (RemovalReceipt) -> Void
   private var receipt = RemovalReceipt()
-  private var keys: [Digest128] = []
+  /// Keys of records that match, and keys without a record whose bytes may be such an object's.
+  private var found = Found()
   private var bytes: [StoredBytes] = []
   private var next = 0
+
+  private struct Found {
+    var keys: [Digest128] = []
+    var lost: [Digest128] = []
+  }
 
   /// Keys and places in one job of the cache writer: some milliseconds each.
   private static let batch = 500
@@ -181,7 +187,7 @@ final class Removal: @unchecked Sendable {
       return
     }
     if let key = subject.key {
-      keys = [gateway.storage.hash(key.rawBytes)]
+      found.keys = [gateway.storage.hash(key.rawBytes)]
       unlist()
       return
     }
@@ -190,9 +196,9 @@ final class Removal: @unchecked Sendable {
       let found = Self.keys(in: storage, where: matches)
       home.post { [self] in
         switch found {
-        case .success(let keys):
-          self.keys = keys
-          unlist()
+        case .success(let found):
+          self.found = found
+          spareOthers()
         case .failure(let fault): end(fault)
         }
       }
@@ -200,30 +206,62 @@ final class Removal: @unchecked Sendable {
     if !isTaken { end(Fault(.exhausted, .own)) }
   }
 
-  /// The keys of all records that match; reads the whole index, a batch in each read transaction.
+  /// The keys of all records that match, and of all bytes whose record has gone; reads the whole index, a
+  /// batch in each read transaction.
   private static func keys(
     in storage: DiskStorage, where matches: (RawSpan) -> Bool
-  ) -> Result<[Digest128], Fault> {
+  ) -> Result<Found, Fault> {
     do throws(Fault) {
       let reader = try storage.reader()
-      var keys: [Digest128] = []
+      var found = Found()
       var last: Digest128?
-      while true {
-        let reached = try reader.scan(after: last, limit: 2_000) { key, bytes in
-          if let record = RecordView(bytes), matches(bytes.bytes(record.key)) { keys.append(key) }
+      repeat {
+        last = try reader.scan(after: last, limit: 2_000) { key, bytes in
+          if let record = RecordView(bytes), matches(bytes.bytes(record.key)) {
+            found.keys.append(key)
+          }
         }
         reader.endTurn()
-        guard let reached else { return .success(keys) }
-        last = reached
-      }
+      } while last != nil
+      repeat {
+        var keys: [Digest128] = []
+        last = try reader.scanOrphans(after: last, limit: 2_000) { key in
+          if keys.last != key { keys.append(key) }
+        }
+        for key in keys where try reader.lookUp(key, { _ in true }) == nil {
+          found.lost.append(key)
+        }
+        reader.endTurn()
+      } while last != nil
+      return .success(found)
     } catch {
       return .failure(error)
     }
   }
 
+  /// Leaves those lost bytes alone that somebody reads now, of other content.
+  ///
+  /// Nobody can tell whose the rest are: the name of what they belong to went with its record, as when
+  /// that was evicted while its fill went on. They are of no use to anybody.
+  private func spareOthers() {
+    if found.lost.isEmpty {
+      unlist()
+      return
+    }
+    let used = Shared(Mutex<Set<Digest128>>([]))
+    onAllWorkers({ [subject] worker in
+      let keys = worker.keysInUse(outside: subject)
+      used.value.withLock { $0.formUnion(keys) }
+      return keys.count
+    }) { [self] _ in
+      let others = used.value.withLock { $0 }
+      found.lost.removeAll { others.contains($0) }
+      unlist()
+    }
+  }
+
   private func unlist() {
-    guard next < keys.count else {
-      next = 0
+    guard !found.keys.isEmpty || !found.lost.isEmpty else {
       // Who asked in between may have begun anew, and have looked a place up that the index forgot since.
       onAllWorkers({ [subject] in $0.cutFills(subject) }) { [self] fills in
         receipt.fills += fills
@@ -234,11 +272,13 @@ final class Removal: @unchecked Sendable {
       }
       return
     }
-    let part = Array(keys[next..<min(next + Self.batch, keys.count)])
-    next += part.count
+    let part = Found(
+      keys: Array(found.keys.suffix(Self.batch)), lost: Array(found.lost.suffix(Self.batch)))
+    found.keys.removeLast(part.keys.count)
+    found.lost.removeLast(part.lost.count)
     let home = home
     submit(
-      .unlist(keys: part) { [self] event in
+      .unlist(keys: part.keys, lost: part.lost) { [self] event in
         home.post { [self] in
           switch event {
           case .unlisted(let objects, let found):
@@ -252,11 +292,8 @@ final class Removal: @unchecked Sendable {
       })
   }
 
+  /// One job at least: what lies in a segment that is leaving may have lost its names already.
   private func erase() {
-    guard next < bytes.count else {
-      end(nil)
-      return
-    }
     let part = Array(bytes[next..<min(next + Self.batch, bytes.count)])
     next += part.count
     let home = home
@@ -266,7 +303,7 @@ final class Removal: @unchecked Sendable {
           switch event {
           case .committed:
             receipt.bytes += part.reduce(0) { $0 + $1.count }
-            erase()
+            if next < bytes.count { erase() } else { end(nil) }
           case .failed(let fault): end(fault)
           default: break
           }

@@ -85,43 +85,42 @@ struct CARSections {
     }
   }
 
-  /// The length and the CID of a section, which are short: they are held from byte to byte.
+  /// The length and the CID of a section.
   private mutating func prefix(
     _ bytes: RawSpan, _ offset: inout Int
   ) throws(CARError) -> Step {
     while true {
-      var wanted = held.count + 1
       switch held.rawBytes.varint(at: 0) {
       case .malformed: throw .malformedVarint
-      case .incomplete: break
+      case .incomplete:
+        guard hold(held.count + 1, bytes, &offset) else { return .needMore }
       case .value(let length, let start):
         guard length > 0 else { throw .emptySection }
         guard length <= UInt64(maximumBlock + CID.maximumBinary) else {
           throw .blockTooLarge(length)
         }
+        let isAll = hold(start + min(Int(length), CID.maximumBinary), bytes, &offset)
         // The shortest CID has 4 bytes, and from fewer its version cannot be told.
-        let short = start + min(4, Int(length))
-        if held.count >= short,
-          let (cid, count) = try cid(from: start, isWhole: held.count - start == Int(length))
-        {
-          let payload = Int(length) - count
-          guard payload <= maximumBlock else { throw .blockTooLarge(length) }
-          held.removeAll(keepingCapacity: true)
-          state = .payload(rest: payload)
-          return .block(cid, count: payload)
-        }
-        wanted = max(wanted, short)
+        guard isAll || held.count - start >= 4,
+          let (cid, count) = try cid(from: start, isAll: isAll)
+        else { return .needMore }
+        let payload = Int(length) - count
+        guard payload <= maximumBlock else { throw .blockTooLarge(length) }
+        // What was held beyond the CID came just now, or the CID had been read before.
+        offset -= held.count - start - count
+        held.removeAll(keepingCapacity: true)
+        state = .payload(rest: payload)
+        return .block(cid, count: payload)
       }
-      guard hold(wanted, bytes, &offset) else { return .needMore }
     }
   }
 
   /// The CID that is held; nil where more bytes are needed.
-  private func cid(from start: Int, isWhole: Bool) throws(CARError) -> (cid: CID, count: Int)? {
+  private func cid(from start: Int, isAll: Bool) throws(CARError) -> (cid: CID, count: Int)? {
     do throws(CIDError) {
       return try CID.parse(binary: held.rawBytes.extracting(start..<held.count))
     } catch .truncated {
-      guard isWhole else { return nil }
+      guard isAll else { return nil }
       throw .cid(.truncated)
     } catch {
       throw .cid(error)

@@ -195,7 +195,8 @@ extension CID: CustomStringConvertible {
     appendMultihash(to: &output)
   }
 
-  private func appendMultihash(to output: inout ByteBuffer) {
+  /// Appends the multihash alone: function, length and digest.
+  public func appendMultihash(to output: inout ByteBuffer) {
     output.append(varint: hash.rawValue)
     output.append(varint: UInt64(digestCount))
     output.append(digest)

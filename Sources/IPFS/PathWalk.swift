@@ -48,9 +48,18 @@ public struct PathWalk: Sendable {
   private mutating func supplyNode(_ block: RawSpan) throws(DAGError) {
     let node = try PBNode.decode(block)
     let name = segments[position]
-    // A node without UnixFS in it still has the names of its links.
-    guard let data = node.data, let unixFS = try? UnixFSNode.decode(block, in: data) else {
-      return try follow(node, name, block)
+    let unixFS: UnixFSNode
+    do throws(DAGError) {
+      guard let readable = try UnixFSNode.readable(node, block) else {
+        return try follow(node, name, block)
+      }
+      unixFS = readable
+    } catch {
+      // A link of the name is one, whatever the data say; that there is none proves nothing.
+      try follow(node, name, block)
+      guard case .absent = outcome else { return }
+      outcome = nil
+      throw error
     }
     if unixFS.kind == .hamtShard {
       let shard = try UnixFSShard(node, unixFS, block)

@@ -150,8 +150,10 @@ struct ScopeWalk {
     _ block: RawSpan, _ form: BlockMemory.Form, _ cid: CID, _ index: Int?,
     _ range: CARParameters.EntityBytes?
   ) throws(Failure) {
-    let node = try failing { () throws(DAGError) in try PBNode.decode(block) }
-    guard let data = node.data, let unixFS = try? UnixFSNode.decode(block, in: data) else { return }
+    let unixFS = try failing { () throws(DAGError) in
+      try UnixFSNode.readable(try PBNode.decode(block), block)
+    }
+    guard let unixFS else { return }
     switch unixFS.kind {
     case .file:
       let total = unixFS.fileSize ?? unixFS.contentSize

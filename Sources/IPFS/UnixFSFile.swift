@@ -68,4 +68,18 @@ extension UnixFSNode {
     guard let data = node.data else { throw .notUnixFS }
     return (node, try decode(block, in: data))
   }
+
+  /// The UnixFS of a node, nil where it has none; the node's links then have names all the same.
+  ///
+  /// Throws where other readers might find more in it than this one: it has links, and data that is no
+  /// UnixFS here.
+  static func readable(_ node: PBNode, _ block: RawSpan) throws(DAGError) -> UnixFSNode? {
+    guard let data = node.data else { return nil }
+    do throws(DAGError) {
+      return try decode(block, in: data)
+    } catch {
+      guard node.links.isEmpty else { throw error }
+      return nil
+    }
+  }
 }

@@ -8,11 +8,15 @@ public enum Route: Sendable {
   case health
   /// CORS preflight and other OPTIONS.
   case options
-  /// A file or directory page, kept under the key that was written. The root is a place in the path.
-  case content(root: ByteRange)
+  /// Content that never changes, kept under the key that was written.
+  case content(ContentRequest)
+  /// Content by a name, which may lead elsewhere tomorrow: kept under the key of what it leads to now.
+  case named(ContentRequest)
   /// Content in a form or by a name that is passed through unkept. The host is the client's where the
   /// host itself names the content.
   case passThrough(keepsHost: Bool)
+  /// At an address of its own, for good.
+  case redirect(location: [UInt8])
   /// Not for this gateway, with the status and what to say.
   case refuse(status: Int, RefusalReason)
 }
@@ -22,6 +26,10 @@ public enum RefusalReason: Sendable {
   case method
   case noSuchPath
   case path(ContentPathError)
+  case unknownType
+  case serviceWorker
+  case unknownHost
+  case hostLabel
 
   public var sentence: String {
     switch self {
@@ -29,23 +37,29 @@ public enum RefusalReason: Sendable {
     case .noSuchPath:
       "nothing is served at this path; content is found below /ipfs/{cid} and /ipns/{name}"
     case .path(let error): error.sentence
+    case .unknownType:
+      "Accept names a type that gateways do not have; ask with ?format=raw, car, tar, json, cbor, "
+        + "dag-json, dag-cbor or ipns-record"
+    case .unknownHost: "this gateway serves no site of this name; ask for one that it is set up for"
+    case .hostLabel:
+      "no content can have this host name: its first part must be a CID or name of at most 63 letters, "
+        + "digits and hyphens"
+    case .serviceWorker:
+      "a service worker cannot be registered for all content at once; use a subdomain gateway"
     }
   }
 }
 
 /// Decides where a request belongs, and under which key its answer is kept.
 public enum Router {
-  /// The first byte of a canonical key: the form of the answer.
-  ///
-  /// Others come with their formats.
-  static let fileForm: UInt8 = 0x66  // f
-
   /// - Parameters:
   ///   - request: the head; its ranges refer to `text`.
-  ///   - path: cleared, then given the decoded path that a `.content` route refers to.
+  ///   - site: the host that was asked, as far as it is to be believed.
+  ///   - path: cleared, then given the decoded path that `.content` and `.named` refer to.
   ///   - key: cleared, then given the canonical key of a `.content` route.
   public static func route(
-    _ request: RequestHead, text: RawSpan, path: inout ByteBuffer, key: inout ByteBuffer
+    _ request: RequestHead, text: RawSpan, site: AskedSite, path: inout ByteBuffer,
+    key: inout ByteBuffer
   ) -> Route {
     path.clear()
     key.clear()
@@ -54,33 +68,124 @@ public enum Router {
     case .options: return .options
     default: return .refuse(status: 405, .method)
     }
-    if namesContent(host: text.bytes(request.authority)) { return .passThrough(keepsHost: true) }
+    let host = text.bytes(site.host)
     let target = text.bytes(request.path)
-    if target.equals("/health") { return .health }
-    if !request.query.isEmpty, let name = selectingParameter(in: text.bytes(request.query)) {
-      if name == .uri || isContent(target) { return .passThrough(keepsHost: false) }
+    let kind = site.hosts.classify(host: host)
+    switch kind {
+    case .subdomain(let namespace, let label, _):
+      return route(
+        request, text, below: SitePath.prefix(namespace, label: host.bytes(label)), .subdomain,
+        &path, &key)
+    case .dnslink(let name):
+      return route(
+        request, text, below: SitePath.prefix(.ipns, name: host.bytes(name)), .dnslink, &path, &key)
+    case .foreignSubdomain: return .passThrough(keepsHost: true)
+    case .invalidLabel: return .refuse(status: 400, .hostLabel)
+    case .path, .subdomains, .unknown: break
     }
+    if target.equals("/health") { return .health }
+    if kind == .unknown { return .refuse(status: 404, .unknownHost) }
+    if !request.query.isEmpty,
+      QueryParameters.value(named: "uri", in: text.bytes(request.query)) != nil
+    {
+      return .passThrough(keepsHost: false)
+    }
+    guard case .subdomains(let gateway, let isSite) = kind else {
+      return route(request, text, target, .path, &path, &key)
+    }
+    if isSite, !isContent(target) {
+      let name = host.bytes(gateway)
+      let end = Authority.hostEnd(name)
+      return route(
+        request, text, below: SitePath.prefix(.ipns, name: name.extracting(0..<end)), .dnslink,
+        &path, &key)
+    }
+    return toSubdomain(request, text, gateway: host.bytes(gateway), site, &path)
+  }
+
+  /// The same for a client that is believed itself, where every host is a path gateway.
+  public static func route(
+    _ request: RequestHead, text: RawSpan, path: inout ByteBuffer, key: inout ByteBuffer
+  ) -> Route {
+    route(request, text: text, site: AskedSite(host: request.authority), path: &path, key: &key)
+  }
+
+  /// The way to content at a path of its own host.
+  private static func route(
+    _ request: RequestHead, _ text: RawSpan, below prefix: [UInt8], _ mode: OriginMode,
+    _ path: inout ByteBuffer, _ key: inout ByteBuffer
+  ) -> Route {
+    let whole = prefix + text.bytes(request.path).array
+    return route(request, text, whole.rawBytes, mode, &path, &key)
+  }
+
+  private static func route(
+    _ request: RequestHead, _ text: RawSpan, _ target: RawSpan, _ mode: OriginMode,
+    _ path: inout ByteBuffer, _ key: inout ByteBuffer
+  ) -> Route {
     let content: ContentPath
     do throws(ContentPathError) {
       content = try ContentPath.parse(target, decoded: &path)
     } catch {
       return refusal(error)
     }
-    // `/ipns` moves with its record, and a path that gateways redirect is theirs to redirect.
-    if content.namespace == .ipns || !content.wasClean || selectsForm(request, text) {
-      return .passThrough(keepsHost: false)
+    if asksForServiceWorker(request, text), !content.hasPath, !content.trailingSlash {
+      return .refuse(status: 400, .serviceWorker)
     }
-    key.append(fileForm)
-    path.withReadable { content.appendKey(decoded: $0, to: &key) }
-    return .content(root: content.root)
+    let choice: FormChoice
+    do throws(FormChoice.Failure) {
+      choice = try FormChoice.choose(request, text)
+    } catch {
+      return error == .unusual
+        ? .passThrough(keepsHost: mode != .path) : .refuse(status: 400, .unknownType)
+    }
+    return place(content, choice, text, mode: mode, path: path.readable, key: &key)
   }
 
-  /// What follows the form in the canonical keys of all content under a root.
-  public static func place(of root: CID) -> [UInt8] {
-    var place = ByteBuffer(capacity: 64)
-    place.append(ContentPath.Namespace.ipfs.rawValue)
-    root.appendKey(to: &place)
-    return place.withReadable { $0.array }
+  /// Content at a path of a gateway whose content has hosts of its own.
+  private static func toSubdomain(
+    _ request: RequestHead, _ text: RawSpan, gateway: RawSpan, _ site: AskedSite,
+    _ path: inout ByteBuffer
+  ) -> Route {
+    let content: ContentPath
+    do throws(ContentPathError) {
+      content = try ContentPath.parse(text.bytes(request.path), decoded: &path)
+    } catch {
+      return refusal(error)
+    }
+    if !content.wasClean { return .passThrough(keepsHost: false) }
+    let location = SubdomainAddress.of(
+      content, decoded: path.readable, target: text.bytes(request.target), gateway: gateway,
+      isSecure: site.isSecure)
+    return location.map { .redirect(location: $0) } ?? .refuse(status: 400, .hostLabel)
+  }
+
+  private static func place(
+    _ content: ContentPath, _ choice: FormChoice, _ text: RawSpan, mode: OriginMode, path: RawSpan,
+    key: inout ByteBuffer
+  ) -> Route {
+    var request = ContentRequest(
+      namespace: content.namespace, form: choice.form, mode: mode, root: content.root,
+      remainder: content.remainder, lastSegment: content.lastSegment,
+      isFromAccept: choice.isFromAccept, filename: choice.filename,
+      isDownload: choice.isDownload, selection: choice.selection)
+    if !request.filename.isEmpty {
+      let name = PercentCoding.query(text.bytes(request.filename))
+      guard let foreign = FileName.foreignExtension(name, request, path: path) else {
+        return .passThrough(keepsHost: mode != .path)
+      }
+      request.foreignExtension = foreign
+    }
+    guard request.form.mayBeKept else { return .passThrough(keepsHost: mode != .path) }
+    guard let root = content.cid else { return .named(request) }
+    CanonicalKey.append(request, root: root, remainder: path.bytes(content.remainder), to: &key)
+    return .content(request)
+  }
+
+  /// Whether a browser asks for the script of a service worker.
+  private static func asksForServiceWorker(_ request: RequestHead, _ text: RawSpan) -> Bool {
+    guard let value = request.value(.serviceWorker) else { return false }
+    return text.bytes(value).equals("script")
   }
 
   private static func refusal(_ error: ContentPathError) -> Route {
@@ -93,80 +198,6 @@ public enum Router {
   }
 
   private static func isContent(_ path: RawSpan) -> Bool {
-    path.byteCount > 6
-      && (path.extracting(0..<6).equals("/ipfs/") || path.extracting(0..<6).equals("/ipns/"))
-  }
-
-  private enum Selecting { case uri, other }
-
-  /// The query's parameters that choose another answer than the path alone does.
-  private static func selectingParameter(in query: RawSpan) -> Selecting? {
-    var found: Selecting?
-    var parameters = QueryParameters(query)
-    while let parameter = parameters.next() {
-      let name = query.bytes(parameter.name)
-      if name.equals("uri") { return .uri }
-      if name.equals("format") || name.equals("filename") || name.equals("download")
-        || name.equals("go-get") || name.equals("dag-scope") || name.equals("entity-bytes")
-        || name.equals("car-version") || name.equals("car-order") || name.equals("car-dups")
-        // An escaped name may be any of these.
-        || (0..<name.byteCount).contains(where: { name.byte($0) == UInt8(ascii: "%") })
-      {
-        found = .other
-      }
-    }
-    return found
-  }
-
-  /// Whether fields ask for another form than the file itself (boxo's choice by Accept), or for what
-  /// only the upstream can answer.
-  private static func selectsForm(_ request: RequestHead, _ text: RawSpan) -> Bool {
-    for field in request.fields {
-      switch field.token {
-      case .serviceWorker: return true
-      case .accept: if selectsForm(accept: text.bytes(field.value)) { return true }
-      default: continue
-      }
-    }
-    return false
-  }
-
-  /// Whether an Accept value names a type that a gateway answers in its own form.
-  static func selectsForm(accept: RawSpan) -> Bool {
-    var start = 0
-    while start < accept.byteCount {
-      while start < accept.byteCount,
-        accept.byte(start) == UInt8(ascii: " ") || accept.byte(start) == UInt8(ascii: ",")
-          || accept.byte(start) == 0x09
-      {
-        start += 1
-      }
-      let entry = accept.extracting(start..<accept.byteCount)
-      if entry.hasPrefixIgnoringCase("application/vnd.ipld")
-        || entry.hasPrefixIgnoringCase("application/vnd.ipfs")
-        || entry.hasPrefixIgnoringCase("application/x-tar")
-        || entry.hasPrefixIgnoringCase("application/json")
-        || entry.hasPrefixIgnoringCase("application/cbor")
-      {
-        return true
-      }
-      while start < accept.byteCount, accept.byte(start) != UInt8(ascii: ",") { start += 1 }
-    }
-    return false
-  }
-
-  /// Whether a host is that of a subdomain gateway: `<cid>.ipfs.<name>` or `<key>.ipns.<name>`.
-  static func namesContent(host: RawSpan) -> Bool {
-    var start = 0
-    var label = 0
-    for offset in 0..<host.byteCount where host.byte(offset) == UInt8(ascii: ".") {
-      if label > 0 {
-        let name = host.extracting(start..<offset)
-        if name.equalsIgnoringCase("ipfs") || name.equalsIgnoringCase("ipns") { return true }
-      }
-      label += 1
-      start = offset + 1
-    }
-    return false
+    path.hasPrefix("/ipfs/") || path.hasPrefix("/ipns/")
   }
 }

@@ -44,6 +44,8 @@ public final class ClientStream {
   var version = Version.http11
   var phase = Phase.idle
   var isChunked = false
+  /// Where the answer's fields begin in `output`.
+  private var fieldsStart = 0
   /// What waits to be sent: heads and small bodies, in order.
   var output = ByteBuffer(capacity: ServerOptions.outputBytes)
   private var remaining: Int64 = 0
@@ -85,6 +87,7 @@ public final class ClientStream {
     self.status = status
     firstByte = loop.now
     HeadWriter.statusLine(status, to: &output)
+    fieldsStart = output.count
     connection?.worker.appendDate(to: &output)
   }
 
@@ -179,6 +182,7 @@ public final class ClientStream {
   /// For a HEAD request no body is due, whatever its length.
   public func endHead(_ body: BodyLength) {
     precondition(phase == .head)
+    connection?.worker.edit(&output, from: fieldsStart)
     switch body {
     case .absent: break
     case .known(let length):

@@ -13,6 +13,9 @@ public struct ServerOptions: Sendable {
   /// Connections of one worker; more wait in the listener's backlog.
   public var connections = 10_000
 
+  /// What is set on every answer, or taken off it.
+  public var headEdits = HeadEdits()
+
   public init() {}
 
   /// After the last answer: how long what the client still sends is read and dropped, so that the

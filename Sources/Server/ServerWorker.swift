@@ -17,6 +17,7 @@ public final class ServerWorker {
   public private(set) var isDraining = false
   private var listeners: [Listener] = []
   private var connections: [Handle: ClientConnection] = [:]
+  private var editedHead = ByteBuffer(capacity: 1024)
   private var date = ByteBuffer(capacity: 64)
   private var dateSecond: Int64 = -1
   private var whenEmpty: (() -> Void)?
@@ -39,6 +40,13 @@ public final class ServerWorker {
     try listener.open(address)
     listeners.append(listener)
     return listener.address
+  }
+
+  /// Makes the operator's changes to the fields of a head that is being written.
+  @inline(__always)
+  func edit(_ head: inout ByteBuffer, from start: Int) {
+    guard !options.headEdits.isEmpty else { return }
+    options.headEdits.apply(to: &head, from: start, scratch: &editedHead)
   }
 
   public var connectionCount: Int { connections.count }

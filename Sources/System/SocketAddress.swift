@@ -1,3 +1,4 @@
+public import Base
 internal import CLinux
 
 /// An IPv4 or IPv6 address with a port, as the kernel takes it.
@@ -29,6 +30,20 @@ public struct SocketAddress: Hashable, Sendable {
 
   /// No address: of a peer that the kernel did not name.
   public static var none: SocketAddress { SocketAddress(raw: linux_address()) }
+
+  /// The address without its port; nil of `none`.
+  public var networkAddress: NetworkAddress? {
+    // sockaddr_in has its address at byte 4, sockaddr_in6 at byte 8 (ip(7), ipv6(7)).
+    switch length {
+    case 16: return NetworkAddress(ipv4: UInt32(bigEndian: words[1]))
+    case 28:
+      func pair(_ index: Int) -> UInt64 {
+        UInt64(UInt32(bigEndian: words[index])) << 32 | UInt64(UInt32(bigEndian: words[index + 1]))
+      }
+      return NetworkAddress(high: pair(2), low: pair(4))
+    default: return nil
+    }
+  }
 
   var raw: linux_address {
     var raw = linux_address()

@@ -75,6 +75,8 @@ public enum Counter: String, CaseIterable, Sendable {
   case notStoredTruncated = #"sluice_not_stored_total{reason="truncated"}"#
   case notStoredDisk = #"sluice_not_stored_total{reason="disk"}"#
   case notStoredMemory = #"sluice_not_stored_total{reason="memory"}"#
+  case notStoredTooLarge = #"sluice_not_stored_total{reason="too_large"}"#
+  case notStoredUnchecked = #"sluice_not_stored_total{reason="unchecked"}"#
   case notStoredGenerated = #"sluice_not_stored_total{reason="generated"}"#
   case verifiedBytes = "sluice_verified_bytes_total"
 

@@ -24,6 +24,7 @@ public final class UpstreamCall: EventHandler {
     self.pool = pool
     self.request = request
     self.consumer = consumer
+    tried = request.avoided
   }
 
   /// The server asked last.

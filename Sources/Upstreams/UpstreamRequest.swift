@@ -16,6 +16,8 @@ public struct UpstreamRequest: Sendable {
   /// Counts only beside `firstByte`.
   public var lastByte: Int64?
   public var accept: [UInt8]?
+  /// Servers not to be asked, by their place in the region.
+  public var avoided: [Int] = []
   /// Other fields, known to be safe to send, X-Forwarded-For for example.
   public var fields: [(name: StaticString, value: [UInt8])]
 

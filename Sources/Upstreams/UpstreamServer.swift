@@ -12,6 +12,8 @@ public final class UpstreamServer: Sendable {
 
   private let activeTries = Atomic<Int>(0)
   private let failure = Atomic<Int64>(UpstreamServer.noFailure)
+  /// When it last sent wrong bytes: what it answers since does not make up for that.
+  private let lie = Atomic<Int64>(UpstreamServer.noFailure)
   private let triesBegun = Atomic<Int>(0)
   private let triesFailed = Atomic<Int>(0)
   private static let noFailure = Int64.min
@@ -29,11 +31,10 @@ public final class UpstreamServer: Sendable {
   /// Tries that ended with the server's fault.
   public var errors: Int { triesFailed.load(ordering: .relaxed) }
 
-  /// When it last could not be reached or broke before an answer's first byte.
-  ///
-  /// nil where it has answered since.
+  /// When it last could not be reached, broke before an answer's first byte and has not answered since,
+  /// or sent wrong bytes; nil where it never did.
   public var lastFailure: Instant? {
-    let nanoseconds = failure.load(ordering: .relaxed)
+    let nanoseconds = max(failure.load(ordering: .relaxed), lie.load(ordering: .relaxed))
     return nanoseconds == Self.noFailure ? nil : Instant(nanoseconds: nanoseconds)
   }
 
@@ -44,7 +45,14 @@ public final class UpstreamServer: Sendable {
 
   func tryEnded() { activeTries.subtract(1, ordering: .relaxed) }
 
-  func countError() { triesFailed.add(1, ordering: .relaxed) }
+  /// Counts an answer that was not what it should have been.
+  public func countError() { triesFailed.add(1, ordering: .relaxed) }
+
+  /// Notes that what it sent was wrong: it counts as an error, and others are asked first for a while.
+  public func blame(at now: Instant) {
+    countError()
+    lie.store(now.nanoseconds, ordering: .relaxed)
+  }
 
   func failed(at now: Instant) { failure.store(now.nanoseconds, ordering: .relaxed) }
 

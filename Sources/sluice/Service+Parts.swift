@@ -4,7 +4,9 @@ import Cache
 import Configuration
 import EventLoop
 import Gateway
+import HTTP1
 import Logging
+import Router
 import Server
 import System
 import Telemetry
@@ -68,6 +70,17 @@ extension Service {
     case .unreserved:
       log.warning("the disk has no room set aside for the index: it may refuse it some day")
     }
+  }
+
+  /// Whose word on a client counts.
+  static func trustedProxies(_ settings: Settings) -> NetworkSet {
+    NetworkSet(settings.trustedProxies)
+  }
+
+  static func hosts(_ settings: Settings) -> HostTable { HostTable(settings.hosts) }
+
+  static func headEdits(_ settings: Settings) -> HeadEdits {
+    HeadEdits(settings.headers.map { (name: $0.name, value: $0.value) })
   }
 
   static func region(_ regions: [Settings.Region]) throws -> UpstreamRegion {

@@ -111,6 +111,9 @@ final class Service {
     options.upstream = UpstreamOptions(
       connectTimeout: settings.timeouts.connect, firstByteTimeout: settings.timeouts.firstByte,
       betweenBytesTimeout: settings.timeouts.betweenBytes)
+    options.hosts = Self.hosts(settings)
+    options.trustedProxies = Self.trustedProxies(settings)
+    options.staleNames = settings.cache.staleNames
     let gateway = Gateway(
       options: options, storage: storage, region: region, disk: disk, log: log)
     let count = settings.workers.number
@@ -121,6 +124,7 @@ final class Service {
     server.headerTimeout = settings.timeouts.clientHeader
     server.idleTimeout = settings.timeouts.clientIdle
     server.sendTimeout = settings.timeouts.send
+    server.headEdits = Self.headEdits(settings)
     server.connections = max(1, Self.connections(settings, descriptors, log) / count)
     (workers, addresses) = try Self.makeWorkers(
       count, gateway, server, listen: settings.listen.map(\.address),

@@ -114,6 +114,57 @@ import Testing
     }
   }
 
+  @Test func bytesWhoseRecordHasGoneAreFound() throws {
+    var random = SeededRandom(seed: 36)
+    let disk = try open()
+    let (lost, kept) = (randomBytes(40_000, &random), randomBytes(40_000, &random))
+    store(disk, "kept", kept)
+    for text in ["lost", "kept"] {
+      // Slices of a record that is not there: their keys' names are known to nobody.
+      let buffer = SliceBuffer(lost)
+      #expect(disk.submit(.slice(key: disk.text(text), stamp: 77, index: 0, buffer, nil)))
+    }
+    disk.settle()
+    let reader = try disk.reader()
+    var keys: Set<Digest128> = []
+    _ = try reader.scanOrphans(after: nil, limit: 10) { keys.insert($0) }
+    reader.endTurn()
+    #expect(keys == [disk.text("lost"), disk.text("kept")])
+    let told = Monitor<[StoredBytes]>([])
+    #expect(
+      disk.submit(
+        .unlist(keys: [], lost: Array(keys)) { event in
+          if case .unlisted(let objects, let bytes) = event, objects == 0 {
+            told.with { $0 = bytes }
+          }
+        }))
+    disk.settle()
+    // What has a record by now stays.
+    #expect(told.with { $0.map(\.count) } == [40_000])
+    #expect(try disk.record(disk.text("kept")) != nil)
+  }
+
+  @Test func whatLeavesIsErasedOnlyWhenItsSegmentHasGone() throws {
+    var random = SeededRandom(seed: 37)
+    let disk = try open()
+    let body = randomBytes(50_000, &random)
+    store(disk, "a", body)
+    disk.settle()
+    var number = 0
+    while try disk.record(disk.text("a")) != nil && number < 40 {
+      store(disk, "filler \(number)", randomBytes(900_000, &random))
+      number += 1
+      let now = Instant.zero + .seconds(number)
+      while try disk.record(disk.text("a")) != nil, disk.step(now: now, wallSeconds: wall) {}
+    }
+    #expect(try disk.record(disk.text("a")) == nil && isOnDisk(Array(body.prefix(200))))
+    let heard = Heard()
+    #expect(disk.submit(.erase([], heard.note("erase"))))
+    while heard.all.isEmpty, disk.step(now: .zero + .seconds(100), wallSeconds: wall) {}
+    #expect(heard.all == ["erase committed"])
+    #expect(try !isOnDisk(Array(body.prefix(200))))
+  }
+
   @Test func aLifeThatEndsInBetweenLeavesItToTheNext() throws {
     var random = SeededRandom(seed: 33)
     let body = randomBytes(50_000, &random)

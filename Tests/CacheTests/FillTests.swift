@@ -210,6 +210,36 @@ import Testing
     world.fill.detach(fast)
   }
 
+  @Test(arguments: [true, false])
+  func whatIsCheckedGoesOnWithoutMemory(hasReaderOfAll: Bool) {
+    let budget = SliceBudget(limit: 4 << 16)
+    let world = FillWorld(budget: budget)
+    let total = 40 << 16
+    let part = world.reader(to: 100)
+    let whole = hasReaderOfAll ? world.reader(on: 1, to: Int64(total)) : nil
+    world.fill.setFetch(0, 0..<Int.max, inOrder: true)
+    world.open(Int64(total), shift: 20, visibleEnd: Int64(total - 1))
+    #expect(budget.take(budget.limit))
+    #expect(!world.land(0, 1) && world.fill.lackingBytes > 0)
+    world.fill.passOn()
+    #expect(world.table.count == 0)
+    #expect(world.land(0, 1 << 16))
+    #expect(part.step(at: 0) == "bytes 0 99")
+    // Who has a part but for its last byte waits for the check, and holds up neither others nor the check.
+    #expect(part.step(at: 99) == "wait")
+    for slice in 1..<40 {
+      _ = whole?.step(at: Int64(slice << 16))
+      #expect(world.land(slice, 1 << 16), "slice \(slice)")
+      #expect(budget.bytes(.passed) <= 3 << 16)
+    }
+    _ = whole?.step(at: Int64(total - 1))
+    world.fill.removeFetch(0)
+    #expect(part.step(at: 99) == "wait")
+    world.fill.releaseAll()
+    #expect(part.step(at: 99) == "bytes 99 1" && part.step(at: 100) == "end")
+    if let whole { #expect(whole.step(at: Int64(total - 1)) == "bytes 65535 1") }
+  }
+
   @Test func theFurthestReaderIsKnownWhoeverMovesOrLeaves() {
     let world = FillWorld()
     let (near, far) = (world.reader(), world.reader())

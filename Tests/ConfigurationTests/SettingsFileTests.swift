@@ -1,4 +1,5 @@
 import Base
+import Router
 import Testing
 
 @testable import Configuration
@@ -26,7 +27,16 @@ import Testing
       """
       workers: 3
       listen: [{ address: 0.0.0.0:80 }, { address: "[::]:80" }]
-      cache: { path: /var/cache/sluice, max_size: 50GB, slice_size: 256KB }
+      trusted_proxies: [10.0.0.0/8, "::1", 127.0.0.1/32]
+      hosts:
+        - { name: Gateway.example.com }
+        - { name: dweb.example.com, subdomains: true }
+        - { name: "*.sites.example", dnslink: true }
+        - { name: "*", dnslink: false, subdomains: false }
+      headers: { X-Content-Type-Options: nosniff, X-Robots-Tag: "none", Server: null, X-Age: 5 }
+      cache:
+        { path: /var/cache/sluice, max_size: 50GB, slice_size: 256KB, negative_ttl: 0s,
+          stale_names: 12h }
       regions:
         us-1:
           servers:
@@ -41,6 +51,20 @@ import Testing
       """, file: "gateway.conf")
     #expect(settings.workers == .count(3))
     #expect(settings.listen.map(\.address.description) == ["0.0.0.0:80", "[::]:80"])
+    #expect(
+      settings.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128", "127.0.0.1/32"])
+    #expect(
+      settings.hosts == [
+        HostTable.Entry(try HostPattern("gateway.example.com")),
+        HostTable.Entry(try HostPattern("dweb.example.com"), subdomains: true),
+        HostTable.Entry(try HostPattern("*.sites.example"), dnslink: true),
+        HostTable.Entry(.all),
+      ])
+    #expect(
+      settings.headers.map(\.name) == ["X-Content-Type-Options", "X-Robots-Tag", "Server", "X-Age"])
+    #expect(settings.headers.map(\.value) == ["nosniff", "none", nil, "5"])
+    #expect(settings.cache.negativeTTL == .zero)
+    #expect(settings.cache.staleNames == .seconds(12 * 3_600))
     #expect(settings.cache.path == "/var/cache/sluice")
     #expect(settings.cache.maxSize == 53_687_091_200)
     #expect(settings.cache.sliceSize == 262_144)
@@ -84,13 +108,17 @@ import Testing
         "6:24: limits.connections: '5' does not fit; expected a whole number from 16 to 1000000",
         "8:10: logs.level: 'verbose' does not fit; expected debug, info, warning or error",
         "9:1: unknown setting 'colour'; expected one of: "
-          + "workers, listen, regions, cache, timeouts, limits, admin, logs",
+          + "workers, listen, regions, trusted_proxies, hosts, headers, cache, timeouts, limits, "
+          + "admin, logs",
       ])
   }
 
   @Test(arguments: [
     ("cache: 5", "1:8: cache is not a mapping; expected settings: path, max_size, slice_size"),
-    ("- a", "1:1: the file is not a mapping; expected settings: workers, listen, regions, cache"),
+    (
+      "- a",
+      "1:1: the file is not a mapping; expected settings: workers, listen, regions, trusted_proxies"
+    ),
     (
       "timeouts: { send: }", "1:19: timeouts.send has no value; expected a duration from 10ms to 1h"
     ),
@@ -154,6 +182,8 @@ import Testing
         "write an IPv6 address in quotes"))
     #expect(
       Self.complaints("logs:\n  access:\n    path: -\n")[0].hasSuffix("write \"-\" in quotes"))
+    #expect(
+      Self.complaints("hosts:\n  - name: *\n")[0].hasSuffix("write \"*\" in quotes"))
     #expect(Self.complaints("cache:\n\tpath: x\n")[0].hasSuffix("indent with spaces, not tabs"))
   }
 

@@ -1,4 +1,5 @@
 import Base
+import Router
 import Testing
 import Yams
 
@@ -29,8 +30,32 @@ import Yams
       settings.regions[0].servers = (1...random.number(in: 1...4)).compactMap { index in
         HostPort("kubo-\(index).example:8080").map { Settings.Server(address: $0) }
       }
+      settings.trustedProxies = try (0..<random.number(in: 0...3)).map { index in
+        try Network(index % 2 == 0 ? "10.\(index).0.0/16" : "2001:db8:\(index)::/48")
+      }
+      settings.hosts = try (0...random.number(in: 0...3)).map { index in
+        HostTable.Entry(
+          try HostPattern(["*", "a.example", "*.b.example", "null"][index]),
+          subdomains: random.chance(0.5), dnslink: random.chance(0.5))
+      }
+      settings.headers = (0..<random.number(in: 0...3)).map { index in
+        Settings.Header(
+          name: ["X-A", "null", "!#$%&'*+-.^_`|~"][index],
+          value: random.chance(0.3) ? nil : ["x: y", "- #\"\\'{[", "null", "~"].randomElement())
+      }
+      settings.cache.negativeTTL = .milliseconds(random.number(in: 0...1_000_000))
+      settings.cache.staleNames = .seconds(random.number(in: 0...86_400))
       #expect(try Settings.read(settings.printed, file: "gateway.conf") == settings)
     }
+  }
+
+  @Test func emptyListsAndMappingsStandOnTheirLine() {
+    let lines = Settings().printed.split(separator: "\n").map(String.init)
+    #expect(lines.contains("trusted_proxies: []"))
+    #expect(lines.contains("# Default: []"))
+    #expect(lines.contains("headers: {}"))
+    #expect(lines.contains("# Default: {}"))
+    #expect(lines.contains("  - name: \"*\""))
   }
 
   @Test func eachSettingStandsUnderItsHelp() throws {

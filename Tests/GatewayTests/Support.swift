@@ -3,6 +3,7 @@ import Cache
 import HTTP
 import HTTP1
 import IPFS
+import Router
 
 @testable import Gateway
 
@@ -35,8 +36,10 @@ struct UpstreamAnswer {
   }
 
   /// What the policy says: `keep`, `keep <cid>` where it can be hashed, or why not.
-  func verdict(root: CID) -> String {
-    switch AnswerPolicy.judge(head, text: text.rawBytes, root: root) {
+  func verdict(root: CID, form: ContentForm = .file) -> String {
+    let content = FillContent(root: root, form: form)
+    return switch AnswerPolicy.judge(head, text: text.rawBytes, content: content) {
+    case .collect: "collect"
     case .keep(let subject): subject.map { "keep \($0)" } ?? "keep"
     case .pass(let why): "\(why.name)"
     }

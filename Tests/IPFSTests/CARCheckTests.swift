@@ -8,9 +8,9 @@ import Testing
   }
 
   /// Any order, with and without repeated blocks, split anywhere: the answer is complete and exact.
-  @Test(arguments: 0..<150) func answersAreComplete(_ seed: UInt64) throws {
+  @Test(arguments: 0..<50) func answersAreComplete(_ seed: UInt64) throws {
     var dag = RandomDAG(seed: seed)
-    for _ in 0..<6 {
+    for _ in 0..<4 {
       let (question, terminal, path) = dag.question()
       let blocks = path + (try dag.answer(terminal, question.parameters))
       let once = blocks.unique
@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 0..<100) func everyMissingBlockIsNoticed(_ seed: UInt64) throws {
+  @Test(arguments: 0..<30) func everyMissingBlockIsNoticed(_ seed: UInt64) throws {
     var dag = RandomDAG(seed: seed)
     let (question, terminal, path) = dag.question()
     let blocks = (path + (try dag.answer(terminal, question.parameters))).unique
@@ -49,14 +49,14 @@ import Testing
     #expect(check(stream, question).verdict == .complete)
   }
 
-  @Test(arguments: 0..<20) func everyOtherCutIsNoticed(_ seed: UInt64) throws {
+  @Test(arguments: 0..<12) func everyOtherCutIsNoticed(_ seed: UInt64) throws {
     var dag = RandomDAG(seed: seed)
     let (question, terminal, path) = dag.question()
     let blocks = (path + (try dag.answer(terminal, question.parameters))).unique
     let stream = dag.builder.car(roots: [question.root], blocks: blocks)
     let borders = Set(
       try CARTests.read(stream).blocks.map { Int($0.sectionOffset) } + [stream.count])
-    for _ in 0..<200 {
+    for _ in 0..<100 {
       let cut = dag.random.number(in: 0...stream.count)
       let verdict = check(Array(stream[..<cut]), question).verdict
       #expect((verdict == .truncated) == !borders.contains(cut))
@@ -219,6 +219,22 @@ import Testing
     #expect(verdict("broken", .block) == .complete)
     #expect(verdict("broken", .all) == .unwalkable(.truncated))
     #expect(verdict("broken", .block, "x") == .unwalkable(.truncated))
+    // Data that is no UnixFS: without links there is nothing more to it, with some nobody knows.
+    let odd = appended { PBEncoder.appendData(bytes("no UnixFS"), to: &$0) }
+    let oddLeaf = builder.add(odd, codec: .dagPB)
+    let oddNode = builder.add(
+      odd + appended { PBEncoder.appendLink(leaf, name: bytes("a"), totalSize: 1, to: &$0) },
+      codec: .dagPB)
+    let parameters = CARParameters(scope: .entity)
+    for (cid, isKnown) in [(oddLeaf, true), (oddNode, false)] {
+      let stream = builder.car(roots: [], blocks: [cid, leaf])
+      let entity = CARQuestion(root: cid, parameters: parameters)
+      let absent = CARQuestion(root: cid, segments: [bytes("b")], parameters: parameters)
+      #expect((check(stream, entity).verdict == .complete) == isKnown)
+      #expect((check(stream, absent).verdict == .provenAbsent(segment: 0)) == isKnown)
+    }
+    let present = CARQuestion(root: oddNode, segments: [bytes("a")])
+    #expect(check(builder.car(roots: [], blocks: [leaf, oddNode]), present).verdict == .complete)
   }
 
   @Test func memoryIsBounded() throws {
@@ -319,7 +335,7 @@ import Testing
 
   /// Content that is right by its hash and wrong by its form reaches every parser of the walk.
   @Test func mutatedStructureNeverTraps() throws {
-    for seed in 0..<300 as Range<UInt64> {
+    for seed in 0..<100 as Range<UInt64> {
       var dag = RandomDAG(seed: seed)
       let (question, _, _) = dag.question()
       guard let block = dag.builder.blocks[question.root] else { continue }

@@ -34,8 +34,12 @@ func outcome(_ wire: [UInt8]) -> (name: String, key: [UInt8]?) {
   switch Router.route(head, text: text, path: &path, key: &key) {
   case .health: return ("health", nil)
   case .options: return ("options", nil)
-  case .content(let root): return ("content " + path.readable.bytes(root).text, key.readable.array)
+  case .content(let asked):
+    let form = asked.form == .file ? "content " : "\(asked.form) "
+    return (form + path.readable.bytes(asked.root).text, key.readable.array)
+  case .named(let asked): return ("named " + path.readable.bytes(asked.root).text, nil)
   case .passThrough(let keepsHost): return (keepsHost ? "pass with host" : "pass", nil)
+  case .redirect(let location): return ("to \(String(decoding: location, as: UTF8.self))", nil)
   case .refuse(let status, let reason): return ("\(status) \(reason.sentence)", nil)
   }
 }
@@ -90,14 +94,95 @@ func cid(_ text: String) throws -> CID { try CID.parse(Array(text.utf8).rawBytes
     #expect(Set(keys).count == keys.count)
   }
 
+  // MARK: Forms
+
+  @Test(arguments: [
+    ("format=raw", "raw"), ("x=1&format=car", "car"), ("format=json", "json"),
+    ("format=cbor", "cbor"), ("format=dag-json", "dagJSON"), ("format=dag-cbor", "dagCBOR"),
+    ("format=", "content"), ("format", "content"), ("format=none", "content"),
+    ("format=RAW", "content"), ("format=raw&format=car", "raw"), ("Format=raw", "content"),
+    ("form%61t=raw", "raw"), ("format=%72aw", "raw"), ("format=r+w", "content"),
+    ("go-get=1", "content"), ("filename=a.txt", "content"), ("download=true", "content"),
+    ("dag-scope=all", "content"),
+    ("entity-bytes=0:9", "content"), ("car-version=1", "content"), ("car-dups=n", "content"),
+  ])
+  func theQueryChoosesTheForm(query: String, form: String) {
+    #expect(route("/ipfs/\(old)/a?\(query)") == "\(form) \(old)")
+    // The URL goes before Accept.
+    if form != "content" {
+      #expect(
+        route("/ipfs/\(old)/a?\(query)", fields: "Accept: application/x-tar\r\n")
+          == "\(form) \(old)")
+    }
+  }
+
+  @Test(arguments: [
+    ("*/*", "content"), ("text/html,application/xhtml+xml,image/avif,*/*;q=0.8", "content"),
+    ("application/json", "json"), ("application/octet-stream", "content"), ("", "content"),
+    ("application/vnd.ipld.raw", "raw"), ("text/html, application/vnd.ipld.car;version=1", "car"),
+    ("application/json, text/plain, */*", "json"), ("text/html ,\tAPPLICATION/CBOR", "cbor"),
+    (",,application/vnd.ipld.dag-json", "dagJSON"), ("x;y=\"application/cbor\"", "content"),
+    ("application/vnd.ipld.raw;q=0.1, application/vnd.ipld.car", "raw"),
+    ("application/vnd.ms-excel", "content"), ("application/vnd.ipl", "content"),
+  ])
+  func acceptChoosesAsGatewaysDo(accept: String, form: String) {
+    #expect(route("/ipfs/\(old)/a", fields: "Accept: \(accept)\r\n") == "\(form) \(old)")
+    // The second field of the name counts as well.
+    #expect(
+      route("/ipfs/\(old)/a", fields: "Accept: text/html\r\nAccept: \(accept)\r\n")
+        == "\(form) \(old)")
+  }
+
+  @Test(arguments: [
+    "application/vnd.ipld.something", "text/html, application/vnd.ipfs.x", "application/json5",
+  ])
+  func typesThatGatewaysDoNotHaveAreRefused(accept: String) {
+    #expect(route("/ipfs/\(old)/a", fields: "Accept: \(accept)\r\n").hasPrefix("400 "))
+    // A known format in the URL makes Accept meaningless.
+    #expect(route("/ipfs/\(old)?format=raw", fields: "Accept: \(accept)\r\n") == "raw \(old)")
+  }
+
+  @Test func everyFormHasAKeyOfItsOwn() throws {
+    let car = "/ipfs/\(old)/a?format=car"
+    let targets = [
+      "/ipfs/\(old)/a", "/ipfs/\(old)/a?format=raw", "/ipfs/\(old)/a?format=json",
+      "/ipfs/\(old)/a?format=cbor", "/ipfs/\(old)/a?format=dag-json",
+      "/ipfs/\(old)/a?format=dag-cbor", car, "\(car)&dag-scope=all", "\(car)&dag-scope=entity",
+      "\(car)&dag-scope=block", "\(car)&car-order=dfs", "\(car)&car-order=unk",
+      "\(car)&car-dups=y", "\(car)&car-dups=n", "\(car)&entity-bytes=0:1",
+      "\(car)&entity-bytes=0:*", "\(car)&entity-bytes=1:1", "\(car)&entity-bytes=-1:*",
+      "/ipfs/\(old)/a/?format=car",
+    ]
+    let keys = try targets.map { try #require(key($0), "\($0)") }
+    #expect(Set(keys).count == keys.count)
+  }
+
+  @Test func whatMeansTheSameHasTheSameKey() throws {
+    func key(_ query: String, _ accept: String = "*/*") -> [UInt8]? {
+      let head = "GET /ipfs/\(old)?\(query) HTTP/1.1\r\nHost: a\r\nAccept: \(accept)\r\n\r\n"
+      return outcome(Array(head.utf8)).key
+    }
+    let car = try #require(key("format=car&car-dups=y&dag-scope=entity"))
+    #expect(key("dag-scope=entity&car-dups=y&x=1&format=car&filename=a") == car)
+    #expect(key("dag-scope=entity", "application/vnd.ipld.car; dups=y") == car)
+    #expect(
+      key("dag-scope=entity", "text/html, application/vnd.ipld.car;version=1;dups=\"y\"") == car)
+    #expect(key("format=car&dag-scope=entity", "application/vnd.ipld.car;dups=y") == car)
+    // The URL goes before the type's parameters, and those of another type mean nothing.
+    #expect(key("format=car&car-dups=y&dag-scope=entity", "application/vnd.ipld.car;dups=n") == car)
+    #expect(key("format=car&car-dups=y&dag-scope=entity", "application/json;dups=n") == car)
+    #expect(key("filename=x.png&download=true") == key(""))
+    #expect(key("format=raw") == key("", "application/vnd.ipld.raw"))
+  }
+
   // MARK: Passed through
 
   @Test(arguments: [
-    "format=raw", "format=", "format", "x=1&format=car", "filename=a.txt", "download=true",
-    "go-get=1", "dag-scope=all", "entity-bytes=0:9", "car-version=1", "car-order=dfs",
-    "car-dups=n", "uri=ipfs%3A%2F%2Fx", "form%61t=raw",
+    "format=tar", "format=ipns-record", "form%61t=t%61r",
+    "format=car&car-version=2", "format=car&dag-scope=some", "format=car&entity-bytes=x",
+    "format=car&car-dups=maybe", "format=car&entity-bytes=1:", "format=car&car-order=bfs",
   ])
-  func parametersThatChooseAreNotKept(query: String) {
+  func whatIsUnusualIsTheUpstreams(query: String) {
     #expect(route("/ipfs/\(old)/a?\(query)") == "pass")
     #expect(route("/ipns/example.org?\(query)") == "pass")
   }
@@ -108,35 +193,27 @@ func cid(_ text: String) throws -> CID { try CID.parse(Array(text.utf8).rawBytes
     #expect(route("/elsewhere?format=raw").hasPrefix("404 "))
   }
 
-  @Test(arguments: [
-    ("*/*", false), ("text/html,application/xhtml+xml,image/avif,*/*;q=0.8", false),
-    ("application/json5", true), ("application/octet-stream", false), ("", false),
-    ("application/vnd.ipld.raw", true), ("text/html, application/vnd.ipld.car;version=1", true),
-    ("application/json, text/plain, */*", true), ("text/html ,\tAPPLICATION/CBOR", true),
-    ("application/x-tar", true), ("application/vnd.ipfs.ipns-record", true),
-    (",,application/vnd.ipld.dag-json", true), ("x;y=\"application/cbor\"", false),
-    ("application/vnd.ms-excel", false), ("application/vnd.ipl", false),
-  ])
-  func acceptChoosesAsGatewaysDo(accept: String, chooses: Bool) {
-    #expect(
-      route("/ipfs/\(old)/a", fields: "Accept: \(accept)\r\n")
-        == (chooses ? "pass" : "content \(old)"))
-    // The second field of the name counts as well.
-    #expect(
-      route("/ipfs/\(old)/a", fields: "Accept: text/html\r\nAccept: \(accept)\r\n")
-        == (chooses ? "pass" : "content \(old)"))
-  }
-
-  @Test func whatOnlyTheUpstreamKnowsIsPassedThrough() {
-    #expect(route("/ipns/example.org/a") == "pass")
-    #expect(route("/ipns/k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8") == "pass")
-    #expect(route("/ipfs/\(old)/sw.js", fields: "Service-Worker: script\r\n") == "pass")
-    // Gateways redirect these.
-    for path in ["//a", "/a/./b", "/a/../b", "/a//"] {
-      #expect(route("/ipfs/\(old)\(path)") == "pass", "\(path)")
+  @Test func namesAndPathsThatMove() {
+    #expect(route("/ipns/example.org/a") == "named example.org")
+    let name = "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0v8"
+    #expect(route("/ipns/\(name)?format=raw") == "named \(name)")
+    // Cleaned as gateways do it.
+    for path in ["//a/b", "/a/./b", "/a/../a/b", "/x/../a//b"] {
+      #expect(key("/ipfs/\(old)\(path)") == key("/ipfs/\(old)/a/b"), "\(path)")
     }
     #expect(route("/ipfs/ipfs/\(old)") == "pass")
     #expect(route("/ipfs/ipns/example.org") == "pass")
+  }
+
+  /// One for the whole gateway could read all that its visitors ask for.
+  @Test func serviceWorkersMayHaveOneContentAtMost() {
+    for path in ["/ipfs/\(old)", "/ipns/example.org", "/ipfs/\(old)?x=1"] {
+      #expect(route(path, fields: "Service-Worker: script\r\n").hasPrefix("400 "), "\(path)")
+      #expect(!route(path, fields: "Service-Worker: none\r\n").hasPrefix("400 "), "\(path)")
+    }
+    for path in ["/ipfs/\(old)/", "/ipfs/\(old)/sw.js"] {
+      #expect(route(path, fields: "Service-Worker: script\r\n") == "content \(old)", "\(path)")
+    }
   }
 
   @Test(arguments: [
@@ -214,9 +291,9 @@ func cid(_ text: String) throws -> CID { try CID.parse(Array(text.utf8).rawBytes
       var key = ByteBuffer(capacity: 64)
       let route = Router.route(head, text: wire.rawBytes, path: &path, key: &key)
       switch route {
-      case .content(let root):
+      case .content(let asked):
         found["content", default: 0] += 1
-        let name = path.readable.bytes(root).array
+        let name = path.readable.bytes(asked.root).array
         #expect((try? CID.parse(name.rawBytes)) != nil)
         let count = key.count
         #expect(count > 3)
@@ -237,11 +314,10 @@ func cid(_ text: String) throws -> CID { try CID.parse(Array(text.utf8).rawBytes
         random.chance(0.1)
           ? UInt8(random.number(in: 0...255)) : alphabet.randomElement(using: &random) ?? 0
       }
-      _ = Router.namesContent(host: bytes.rawBytes)
+      _ = HostTable.standard.classify(host: bytes.rawBytes)
       // With a choosing type put in as an entry of its own, it is always found.
       let with = bytes + Array(",application/x-tar".utf8)
-      let chooses = Router.selectsForm(accept: with.rawBytes)
-      #expect(chooses)
+      #expect(FormChoice.firstEntry(of: with.rawBytes) != nil)
     }
   }
 }

@@ -80,7 +80,7 @@ struct Answer {
     switch status {
     case 304: return length == nil ? nil : "a length without a body"
     case 416:
-      return range == "bytes */\(total)" && length == 0 ? nil : "Content-Range \(range ?? "")"
+      return range == "bytes */\(total)" && length != nil ? nil : "Content-Range \(range ?? "")"
     default: break
     }
     guard let part = expected.part else { return "no part" }

@@ -17,7 +17,7 @@ struct Ask {
   var expected: (status: Int, part: Range<Int>?) {
     let total = content.bytes.count
     if condition == .noneMatch { return (304, nil) }
-    guard !isHead, total > 0, condition != .ifRangeOther, let range, let wanted = Wanted(range)
+    guard total > 0, condition != .ifRangeOther, let range, let wanted = Wanted(range)
     else {
       return (200, 0..<total)
     }

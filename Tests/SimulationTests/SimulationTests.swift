@@ -8,10 +8,12 @@ import Testing
 /// disk, and every answer of each history is measured against what the content is.
 @Suite struct SimulationTests {
   static let environment = ProcessInfo.processInfo.environment
-  /// `SEED=7` alone, or `SEEDS=1000` from 0 on; 100 unless told.
+  /// `SEED=7` alone, or `SEEDS=1000` from 0 or `FIRST` on; 100 unless told.
   static let seeds: [UInt64] = {
     if let seed = environment["SEED"].flatMap({ UInt64($0) }) { return [seed] }
-    return Array(0..<(environment["SEEDS"].flatMap { UInt64($0) } ?? 100))
+    let count = environment["SEEDS"].flatMap { UInt64($0) } ?? 100
+    let first = environment["FIRST"].flatMap { UInt64($0) } ?? 0
+    return Array(first..<first + count)
   }()
 
   @Test(arguments: seeds) func history(seed: UInt64) throws {

@@ -104,7 +104,7 @@ struct NodeAnswer {
     let total = content.bytes.count
     body = content.bytes
     length = total
-    guard !isHead, total > 0, let range, let wanted = Wanted(range) else { return }
+    guard total > 0, let range, let wanted = Wanted(range) else { return }
     guard let part = wanted.part(of: total) else {
       status = 416
       contentRange = "bytes */\(total)"

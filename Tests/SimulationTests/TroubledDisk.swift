@@ -14,6 +14,8 @@ final class TroubledDisk: DiskFaults {
   var isTroubled = false
   /// Operations until nothing reaches the disk any more; nil for a machine that lives on.
   var operationsLeft: Int?
+  /// Called with each job that the writer is given: its thread would wake.
+  var wakesWriter: () -> Void = {}
   private(set) var isDead = false
   /// What was written to each segment since its last sync.
   private(set) var unsynced: [UInt32: [Range<Int>]] = [:]
@@ -65,7 +67,10 @@ final class TroubledDisk: DiskFaults {
     return random.chance(0.5) ? 0 : random.number(in: 0...count)
   }
 
-  override func taking(_ job: WriteJob) -> WriteJob { ledger.listening(to: job) }
+  override func taking(_ job: WriteJob) -> WriteJob {
+    wakesWriter()
+    return ledger.listening(to: job)
+  }
 }
 
 /// What the cache writer has announced as committed, over all lives of a cache.
@@ -130,7 +135,7 @@ final class Ledger: @unchecked Sendable {
       objects[key]?.slices[index] = nil
       objects[key]?.dropped.insert(index)
     case .remove(let key, _): objects[key] = nil
-    case .unlist(let keys, _): for key in keys { objects[key] = nil }
+    case .unlist(let keys, _, _): for key in keys { objects[key] = nil }
     default: break
     }
     return job

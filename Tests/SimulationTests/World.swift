@@ -32,6 +32,8 @@ final class World {
   /// Clients whose time has not come yet.
   var starting = 0
   private var isWatching = true
+  /// Whether the disk's thread has something to do, as far as it knows.
+  private var isPumping = false
   private(set) var failures: [String] = []
   /// A hash of all that clients saw, and when: equal histories have equal ones.
   private(set) var history: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -117,6 +119,7 @@ final class World {
 
   func run() {
     schedule()
+    listenToJobs()
     pump()
     watch()
     if !settle("clients are not served", until: { self.areClientsDone && self.isUp }) { return }
@@ -147,11 +150,13 @@ final class World {
 
   var areClientsDone: Bool { starting == 0 && clients.allSatisfy(\.isOver) }
 
-  /// The disk's thread: does a few jobs now and then.
+  /// The disk's thread: does a few jobs now and then, and sleeps when all is done.
   private func pump() {
+    isPumping = true
     let isHeldUp = random.chance(troubles.slowDisk)
     let wait = random.number(in: isHeldUp ? 100_000...3_000_000 : 1...20_000)
     network.after(.microseconds(wait)) { [self] in
+      isPumping = false
       guard isUp else { return }
       var isIdle = false
       for _ in 0..<random.number(in: 0...4) where !isIdle && !machine.disk.isDead {
@@ -162,6 +167,14 @@ final class World {
       } else if !(isIdle && areClientsDone && machine.isQuiet && !isRemoving) {
         pump()
       }
+    }
+  }
+
+  /// What a client that has left had asked for may come to the writer when nobody is left to be seen.
+  private func listenToJobs() {
+    machine.disk.wakesWriter = { [weak self] in
+      guard let self, !isPumping, isUp else { return }
+      pump()
     }
   }
 
@@ -211,7 +224,8 @@ final class World {
       fail("the gateway does not start again: \(error)")
     }
     upSince = network.now
-    pump()
+    listenToJobs()
+    if !isPumping { pump() }
   }
 
   /// Whether a client that began then may be refused, cut off or left alone, since the gateway died.

@@ -119,9 +119,17 @@ public final class RawClient {
   }
 
   private func headEnd() -> Int? {
-    guard input.count >= 4 else { return nil }
-    return (4...input.count).first {
-      input[$0 - 4] == 13 && input[$0 - 3] == 10 && input[$0 - 2] == 13 && input[$0 - 1] == 10
+    input.withUnsafeBytes { bytes in
+      var start = 0
+      while start + 4 <= bytes.count {
+        if bytes[start] == 13, bytes[start + 1] == 10, bytes[start + 2] == 13,
+          bytes[start + 3] == 10
+        {
+          return start + 4
+        }
+        start += 1
+      }
+      return nil
     }
   }
 

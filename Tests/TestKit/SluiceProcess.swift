@@ -13,6 +13,8 @@ public final class SluiceProcess {
     public var timeouts: [String] = []
     /// Lines of the `limits` section.
     public var limits: [String] = []
+    /// Entries of the `hosts` section, `{ name: dweb.test, subdomains: true }` for example.
+    public var hosts: [String] = []
     /// 0 lets the system choose.
     public var port: UInt16 = 0
     /// The cache's folder; in the process's own one unless it is absolute.
@@ -26,6 +28,7 @@ public final class SluiceProcess {
       lines += ["regions:", "  test:", "    servers:"]
       lines += upstreams.map { "      - address: 127.0.0.1:\($0)" }
       if !timeouts.isEmpty { lines += ["timeouts:"] + timeouts.map { "  " + $0 } }
+      if !hosts.isEmpty { lines += ["hosts:"] + hosts.map { "  - " + $0 } }
       if !limits.isEmpty { lines += ["limits:"] + limits.map { "  " + $0 } }
       lines += ["admin:", "  address: 127.0.0.1:0", "logs:", "  access:", "    path: access.log"]
       return lines.joined(separator: "\n") + "\n"
@@ -226,14 +229,21 @@ public final class OriginProcess {
   private let folder: TemporaryFolder
   private let child: ChildProcess
 
-  public init(car: [UInt8], workers: Int = 1) throws {
+  /// - Parameters:
+  ///   - names: What is found below `/ipns`, and at hosts of that name.
+  ///   - subdomainHosts: Hosts below which each root has a host of its own.
+  public init(
+    car: [UInt8], workers: Int = 1, names: [(name: String, target: String)] = [],
+    subdomainHosts: [String] = []
+  ) throws {
     let folder = try TemporaryFolder()
     try folder.write(car, to: "content.car")
     let child = try ChildProcess(
       Program.path,
       [
         "origin", "--car", "content.car", "--listen", "127.0.0.1:0", "--workers", "\(workers)",
-      ], in: folder.path, output: folder.file("output"), errors: folder.file("errors"))
+      ] + Self.arguments(names, subdomainHosts), in: folder.path, output: folder.file("output"),
+      errors: folder.file("errors"))
     let words = "listens on 127.0.0.1:"
     let isUp = eventually(within: 30) {
       folder.text(of: "errors").contains(words) || !child.isRunning
@@ -243,6 +253,13 @@ public final class OriginProcess {
       let port = UInt16(log[place.upperBound...].prefix { $0.isNumber })
     else { throw TestFailure("the origin does not start: \(log)") }
     (self.folder, self.child, self.port) = (folder, child, port)
+  }
+
+  private static func arguments(
+    _ names: [(name: String, target: String)], _ subdomainHosts: [String]
+  ) -> [String] {
+    names.flatMap { ["--name", "\($0.name)=\($0.target),ttl=1h"] }
+      + subdomainHosts.flatMap { ["--subdomain-host", $0] }
   }
 
   /// Ends it; whoever asks it from then on is refused.

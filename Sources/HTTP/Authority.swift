@@ -1,9 +1,8 @@
-import Base
-import HTTP
+public import Base
 
 /// Host and optional port, without user information (RFC 9110, 7.2; RFC 3986, 3.2).
-enum Authority {
-  static func isValid(_ text: RawSpan, mayBeEmpty: Bool) -> Bool {
+public enum Authority {
+  public static func isValid(_ text: RawSpan, mayBeEmpty: Bool) -> Bool {
     if text.byteCount == 0 { return mayBeEmpty }
     let hostEnd = hostEnd(text)
     guard hostEnd > 0 else { return false }
@@ -21,13 +20,13 @@ enum Authority {
   }
 
   /// The port of a valid authority, nil where it names none.
-  static func port(_ text: RawSpan) -> Int64? {
+  public static func port(_ text: RawSpan) -> Int64? {
     let start = hostEnd(text) + 1
     return start < text.byteCount ? text.extracting(start..<text.byteCount).decimal : nil
   }
 
   /// Whether two valid authorities are one, letters' case and a scheme's own port aside.
-  static func same(
+  public static func same(
     _ bytes: RawSpan, _ one: ByteRange, _ other: ByteRange, defaultPort: Int64
   ) -> Bool {
     let one = bytes.bytes(one)
@@ -44,7 +43,7 @@ enum Authority {
   }
 
   /// Where the host ends: after `]`, or at the first colon.
-  private static func hostEnd(_ text: RawSpan) -> Int {
+  public static func hostEnd(_ text: RawSpan) -> Int {
     if text.byteCount > 0, text.byte(0) == UInt8(ascii: "[") {
       return min(text.first(UInt8(ascii: "]"), from: 0, to: text.byteCount) + 1, text.byteCount)
     }

@@ -1,0 +1,87 @@
+internal import Base
+internal import Cache
+internal import EventLoop
+internal import HTTP
+internal import IPFS
+internal import Router
+internal import Server
+internal import Upstreams
+
+/// Content by a name: what the name leads to is looked up first, then it is content like any other.
+extension Exchange {
+  /// The name as the table has it: a key by its multihash, whatever its spelling, a DNSLink name in lower
+  /// case.
+  private var name: [UInt8] {
+    path.withReadable { NameTable.canonical($0.bytes(root)) }
+  }
+
+  /// Finds out what the name leads to, and goes on from there.
+  func resolve() {
+    switch worker.gateway.names.find(name, now: worker.loop.now) {
+    case .fresh(let entry): lead(to: entry)
+    case .due(let entry):
+      worker.nameLookUps.ask(worker, name, nameRequest, for: nil)
+      lead(to: entry)
+    case .past, .unknown:
+      if onlyIfCached {
+        refuse(status: 412, "this name is not known here, and only the cache may answer")
+      } else {
+        worker.nameLookUps.ask(worker, name, nameRequest, for: self)
+      }
+    }
+  }
+
+  /// The look-up that this exchange waited for has ended.
+  func nameLookedUp() {
+    switch worker.gateway.names.find(name, now: worker.loop.now) {
+    case .fresh(let entry), .due(let entry), .past(let entry): lead(to: entry)
+    case .unknown:
+      // Its answer is for this client to see: a redirect, an error, or one that says not to keep it.
+      reason = NotStored.bypass.name
+      passThrough()
+    }
+  }
+
+  private func lead(to entry: NameEntry) {
+    guard let asked else { return }
+    naming = entry
+    canonicalKey.clear()
+    path.withReadable {
+      CanonicalKey.append(
+        asked, root: entry.root, remainder: $0.bytes(asked.remainder), to: &canonicalKey)
+    }
+    key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
+    lookUp()
+  }
+
+  /// A HEAD of the path that the client asked for.
+  private var nameRequest: UpstreamRequest {
+    let whole = text.withReadable { $0.bytes(target).array }
+    return UpstreamRequest(
+      method: .head, target: Array(whole.prefix { $0 != UInt8(ascii: "?") }), host: upstreamHost,
+      fields: forwardedFields)
+  }
+
+  /// Forgets a name whose content turned out to be another by now.
+  func forgetName() {
+    guard naming != nil else { return }
+    worker.gateway.names.forget(name)
+  }
+}
+
+extension NameTable {
+  /// One form for all spellings of a name.
+  static func canonical(_ name: RawSpan) -> [UInt8] {
+    if let cid = try? CID.parse(name) {
+      var key = ByteBuffer(capacity: 64)
+      key.append(0)
+      cid.appendMultihash(to: &key)
+      return key.readable.array
+    }
+    let lower = name.array.map(\.asciiLowercased)
+    return lower.last == UInt8(ascii: ".") ? lower.dropLast() : lower
+  }
+
+  /// Whether a name's record ends at a time that its answers do not tell: a key's, not a DNSLink's.
+  static func hasEnd(_ canonical: [UInt8]) -> Bool { canonical.first == 0 }
+}

@@ -1,0 +1,119 @@
+internal import Base
+internal import EventLoop
+internal import HTTP
+internal import IPFS
+internal import Upstreams
+
+/// The look-ups of names under way on one worker: one for each name, however many wait for it.
+struct NameLookUps {
+  private var underWay: [[UInt8]: NameLookUp] = [:]
+
+  /// Begins a look-up, or joins the one under way; `exchange`, where there is one, goes on when it ends.
+  mutating func ask(
+    _ worker: GatewayWorker, _ name: [UInt8], _ request: UpstreamRequest, for exchange: Exchange?
+  ) {
+    if let present = underWay[name] {
+      if let exchange { present.wait(exchange) }
+      return
+    }
+    let lookUp = NameLookUp(worker, name, request)
+    if let exchange { lookUp.wait(exchange) }
+    underWay[name] = lookUp
+    lookUp.start()
+  }
+
+  mutating func end(_ name: [UInt8]) { underWay[name] = nil }
+}
+
+/// Asks an upstream what a name leads to: a HEAD of the client's own path, whose answer tells the root in
+/// X-Ipfs-Roots and the time it counts in Cache-Control (gateway digest A2).
+final class NameLookUp: UpstreamConsumer {
+  private let worker: GatewayWorker
+  private let name: [UInt8]
+  private let request: UpstreamRequest
+  /// Exchanges that wait, each with the life that does.
+  private var waiting: [(exchange: Exchange, life: UInt64)] = []
+  private var call: UpstreamCall?
+  private var answer: NameAnswer?
+
+  init(_ worker: GatewayWorker, _ name: [UInt8], _ request: UpstreamRequest) {
+    self.worker = worker
+    self.name = name
+    self.request = request
+  }
+
+  func wait(_ exchange: Exchange) { waiting.append((exchange, exchange.life)) }
+
+  func start() {
+    let call = UpstreamCall(worker.pool, request, self)
+    self.call = call
+    call.start()
+  }
+
+  override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
+    answer = NameAnswer(head, text)
+  }
+
+  override func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool { false }
+
+  override func finished(lengthKnown: Bool) { over() }
+
+  override func failed(_ fault: Fault) { over() }
+
+  private func over() {
+    call = nil
+    worker.nameLookUps.end(name)
+    switch answer {
+    case .leads(let root, let ttl):
+      let grace = NameTable.hasEnd(name) ? Interval.zero : worker.gateway.options.staleNames
+      worker.gateway.names.set(
+        name, NameEntry(root: root, resolved: worker.loop.now, ttl: ttl, grace: grace))
+    case .elsewhere: worker.gateway.names.forget(name)
+    case .noAnswer, nil: break
+    }
+    let waiting = waiting
+    self.waiting = []
+    for (exchange, life) in waiting where exchange.life == life { exchange.nameLookedUp() }
+  }
+}
+
+/// What the head of an answer says of the name that was asked for.
+enum NameAnswer: Equatable {
+  /// It leads to this root, for so long.
+  case leads(CID, Interval)
+  /// There is an answer, but none that says it.
+  case elsewhere
+  /// Nobody could answer: what was known stays.
+  case noAnswer
+
+  init(_ head: ResponseHead, _ text: RawSpan) {
+    guard head.status < 500, head.status != 429 else {
+      self = .noAnswer
+      return
+    }
+    guard head.status == 200, head.count(.setCookie) == 0, let place = head.value(.xIpfsRoots),
+      let root = Self.first(of: text.bytes(place)), let ttl = Self.ttl(head, text)
+    else {
+      self = .elsewhere
+      return
+    }
+    self = .leads(root, ttl)
+  }
+
+  private static func first(of roots: RawSpan) -> CID? {
+    let comma = roots.first(UInt8(ascii: ","), from: 0, to: roots.byteCount)
+    return try? CID.parse(roots.bytes(roots.trimmed(from: 0, to: comma)))
+  }
+
+  /// Status and age decide, not what else the field says; nil where the answer is not to be kept at all.
+  private static func ttl(_ head: ResponseHead, _ text: RawSpan) -> Interval? {
+    var control = CacheControl()
+    for field in head.fields where field.token == .cacheControl {
+      control.merge(text.bytes(field.value))
+    }
+    guard !control.noStore, !control.noCache, !control.isPrivate, let seconds = control.maxAge,
+      seconds > 0
+    else { return nil }
+    return min(.seconds(Int(clamping: min(seconds, 1 << 30))), NameTable.longestTTL)
+  }
+}

@@ -1,0 +1,71 @@
+public import Base
+public import IPFS
+
+/// What of which content is asked for, by places in the request's decoded path and in its text.
+public struct ContentRequest: Sendable {
+  public var namespace: ContentPath.Namespace
+  public var form: ContentForm
+  public var mode: OriginMode
+  /// The root as the client wrote it, in the path.
+  public var root: ByteRange
+  /// What follows the root, in the path; empty, or begins with a slash.
+  public var remainder: ByteRange
+  /// The last segment below the root, in the path; empty where there is none.
+  public var lastSegment: ByteRange
+  /// Whether Accept chose the form, so that Content-Location has to tell.
+  public var isFromAccept: Bool
+  /// The query's `filename` as sent, in the request's text; empty where there is none.
+  public var filename: ByteRange
+  public var isDownload: Bool
+  /// The extension of that name with its dot, or a dot alone for none, where it makes the file's type and
+  /// only a gateway knows which; else empty.
+  public var foreignExtension: [UInt8] = []
+  /// What is asked of a CAR; means nothing for other forms.
+  public var selection: CARSelection
+
+  /// Whether a file's type follows from its name.
+  public var hasTypeOfName: Bool { form == .file || form == .json || form == .cbor }
+
+  /// Whether something below the root is asked for.
+  public var hasPath: Bool { !lastSegment.isEmpty }
+}
+
+/// The canonical key of an answer: one for all spellings of a request, another for all that differs in
+/// more than its head (gateway digest A6).
+///
+/// A byte for form and origin mode, then namespace, codec, multihash and decoded path, then for a CAR a
+/// zero byte, which no path contains, and what was asked of it. The same goes for an extension that the
+/// query gives a file, where only a gateway knows its type.
+public enum CanonicalKey {
+  /// Appends the key of content under a root.
+  ///
+  /// - Parameter remainder: the decoded path below the root, as in `ContentRequest`.
+  public static func append(
+    _ request: ContentRequest, root: CID, remainder: RawSpan, to key: inout ByteBuffer
+  ) {
+    key.append(first(request.form, request.mode))
+    key.append(ContentPath.Namespace.ipfs.rawValue)
+    root.appendKey(to: &key)
+    key.append(remainder)
+    if request.form == .car {
+      key.append(0)
+      request.selection.appendKey(to: &key)
+    } else if !request.foreignExtension.isEmpty {
+      key.append(0)
+      key.append(request.foreignExtension)
+    }
+  }
+
+  private static func first(_ form: ContentForm, _ mode: OriginMode) -> UInt8 {
+    // Forms begin where letters do, so that keys can be read in a dump.
+    0x61 + form.rawValue + mode.rawValue << 4
+  }
+
+  /// What follows the first byte in the canonical keys of all content under a root.
+  public static func place(of root: CID) -> [UInt8] {
+    var place = ByteBuffer(capacity: 64)
+    place.append(ContentPath.Namespace.ipfs.rawValue)
+    root.appendKey(to: &place)
+    return place.withReadable { $0.array }
+  }
+}

@@ -1,0 +1,117 @@
+import Foundation
+import TestKit
+import Testing
+
+extension EndToEnd {
+  /// An upstream that lies in every way, for as long as it lives: what is wrong is never complete
+  /// where that can be checked, and never kept.
+  @Suite struct LyingUpstreams {
+    @Test func nothingWrongIsKept() throws {
+      let requests = Soak.pick(1000, soak: 10_000)
+      let truths = try (0..<requests / 4).map { number in
+        let kind = Truth.Kind.allCases[number % Truth.Kind.allCases.count]
+        return try Truth(kind, number: number, bytes: number % 23 == 0 ? 150_000 : 300 + number * 7)
+      }
+      let told = Collected<Lie>()
+      let liar = try LyingUpstream.start(truths, honest: 30, seed: 9, told: told)
+      defer { liar.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [liar.port])
+      settings.sliceSize = "64KB"
+      settings.timeouts = ["first_byte: 2s", "between_bytes: 500ms"]
+      let sluice = try SluiceProcess(settings)
+      let port = sluice.port
+      let wrong = Collected<String>()
+      try onThreads(2) { thread in
+        let asker = Asker(port: port)
+        for number in 0..<requests where number % 2 == thread {
+          let truth = truths[number % truths.count]
+          if number % 11 == 0 { _ = try? asker.ask(Self.question(truth, nil, method: "HEAD")) }
+          let range = number % 5 == 0 && truth.kind != .car ? 100..<200 : nil
+          if let fault = Self.fault(truth, range, asker) { wrong.add(fault) }
+        }
+      }
+      expectNothing(wrong.all, "complete and wrong while the upstream lies")
+      #expect(Set(told.all) == Set(Lie.allCases))
+      try sluice.settle()
+      liar.stop()
+      try checkWhatIsKept(truths, sluice)
+      #expect(sluice.isRunning)
+    }
+
+    /// Every object, when nobody is left to ask but the cache.
+    private func checkWhatIsKept(_ truths: [Truth], _ sluice: SluiceProcess) throws {
+      let asker = Asker(port: sluice.port)
+      var bad: [String] = []
+      var kept: [Truth.Kind: Int] = [:]
+      for truth in truths {
+        let range = truth.kind == .car ? nil : 100..<200
+        let head = try? asker.ask(Self.question(truth, nil, method: "HEAD"))
+        if truth.kind != .car, let head, head.status == 200,
+          head["Content-Length"] != "\(truth.body.count)"
+        {
+          bad.append("\(truth.target): HEAD with \(head["Content-Length"] ?? "no") bytes")
+        }
+        for part in [nil, range] {
+          guard let answer = try? asker.ask(Self.question(truth, part)),
+            answer.status == 200 || answer.status == 206
+          else { continue }
+          if let fault = Self.fault(truth, part, answer) { bad.append(fault) }
+          if answer["Set-Cookie"] != nil { bad.append("\(truth.target): a cookie is kept") }
+          if answer["Etag"] != truth.etag, truth.kind != .car {
+            bad.append("\(truth.target): Etag \(answer["Etag"] ?? "none")")
+          }
+          if part == nil, answer.isComplete { kept[truth.kind, default: 0] += 1 }
+        }
+      }
+      expectNothing(bad, "kept and wrong")
+      for kind in Truth.Kind.allCases {
+        let count = truths.count { $0.kind == kind }
+        #expect(kept[kind, default: 0] > count / 4, "of \(count) objects of the kind \(kind)")
+      }
+    }
+
+    private static func question(
+      _ truth: Truth, _ part: Range<Int>?, method: String = "GET"
+    ) -> Question {
+      var question = Question(truth.target)
+      question.method = method
+      if let part {
+        question.fields = [("Range", "bytes=\(part.lowerBound)-\(part.upperBound - 1)")]
+      }
+      return question
+    }
+
+    /// Asks, and says what is wrong with an answer that seems to be right.
+    private static func fault(_ truth: Truth, _ part: Range<Int>?, _ asker: Asker) -> String? {
+      // An answer that breaks off within its head is one that is seen to be broken.
+      guard let answer = try? asker.ask(question(truth, part)) else { return nil }
+      // What cannot be checked is whatever the upstream says; only the keeping of it is a fault.
+      return truth.kind == .opaque ? nil : fault(truth, part, answer)
+    }
+
+    private static func fault(
+      _ truth: Truth, _ part: Range<Int>?, _ answer: Response
+    ) -> String? {
+      guard answer.isComplete else { return nil }
+      let isRight: Bool
+      switch answer.status {
+      case 200: isRight = isSame(answer.body, truth.body)
+      case 206:
+        // A part that nobody asked for is seen to be none.
+        guard let part else { return nil }
+        isRight = isSame(answer.body, truth.body, part)
+      default: return nil
+      }
+      if isRight { return nil }
+      let status = answer["Cache-Status"] ?? "no Cache-Status"
+      return "\(truth.kind) \(truth.target)\(part.map { " \($0)" } ?? ""): \(answer.status), "
+        + "\(answer.body.count) bytes of \(part?.count ?? truth.body.count), \(status)"
+    }
+
+    private func expectNothing(_ faults: [String], _ what: String) {
+      guard !faults.isEmpty else { return }
+      let some = faults.prefix(40).joined(separator: "\n  ")
+      Issue.record("\(faults.count) answers are \(what)\n  \(some)")
+    }
+  }
+}
