@@ -51,6 +51,11 @@ extension Exchange {
     guard let stream, let total = head.totalBytes else { return }
     outcome = .hit
     server = head.server
+    if onlyIfCached {
+      answerThatItIsHere(on: stream)
+      finish()
+      return
+    }
     let etag = head.etag
     if acceptsHTML, hasView(etag: etag.rawBytes) {
       askForView()
@@ -309,7 +314,7 @@ extension Exchange {
     let isConditional =
       head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
     let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
-    if !isPrivate, isOthersWhole, why == .foreignAnswer, reader.fill.isHeldBack {
+    if !isPrivate, isOthersWhole, why == .foreignAnswer, isCheckable {
       // A part of a block that is not the one asked for cannot be told from a good one.
       fillFailed(Fault(.mismatch, .upstream))
       return
@@ -362,7 +367,7 @@ extension Exchange {
     } else if stream.isUntouched {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.
-      let mayAskAlone = !isAlone && !isUnchecked
+      let mayAskAlone = !isAlone && !isUnchecked && !isCheckable
       if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
         reason = Self.reason(of: fault)
         passThrough()
@@ -376,6 +381,12 @@ extension Exchange {
     } else {
       breakOff()
     }
+  }
+
+  /// Whether what is asked for is one block: of a part by itself nobody could say whether it is right.
+  private var isCheckable: Bool {
+    guard let asked, let root = contentRoot else { return false }
+    return FillContent(asked, root: root).isBlock
   }
 
   /// Why an answer goes past the fill that could not give it.

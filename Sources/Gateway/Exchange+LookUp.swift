@@ -93,7 +93,7 @@ extension Exchange {
   }
 
   /// A HEAD that only the cache may answer asks whether it could; gateways say no more than that.
-  private func answerThatItIsHere(on stream: ClientStream) {
+  func answerThatItIsHere(on stream: ClientStream) {
     stream.begin(status: 200)
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)

@@ -112,6 +112,11 @@ final class Fetch: UpstreamConsumer {
     switch kind {
     case .head: driver.learned(head, text: text, by: server)
     case .whole:
+      if head.status == 206, driver.request.content != nil {
+        // Nobody asked for a part (RFC 9110, 15.3.7).
+        stop(Fault(.malformed, .upstream))
+        return
+      }
       driver.opened(head, text: text, by: server)
       if driver.isKept || driver.isInOrder, let total = driver.head?.totalBytes { end = total }
     case .run:
@@ -119,6 +124,7 @@ final class Fetch: UpstreamConsumer {
       if driver.head == nil {
         early = part
       } else if !fits(part) {
+        if part.saysAnotherLength(than: driver.head) { driver.doubtRecord() }
         stop(isEarly ? nil : Fault(.malformed, .upstream))
       }
     }
@@ -287,6 +293,15 @@ private struct PartHead {
   let length: Int64?
   /// Whether the body is the bytes as they are: not encoded, and of a length that was told.
   let isPlain: Bool
+
+  /// Whether it is of the same content by its Etag, and of another length.
+  func saysAnotherLength(than known: AnswerHead?) -> Bool {
+    guard let known, let total = known.totalBytes, isPlain else { return false }
+    if status == 416 { return range?.total.map { $0 != total } ?? false }
+    guard etag == known.etag else { return false }
+    if status == 200 { return length.map { $0 != total } ?? false }
+    return status == 206 && range?.total.map { $0 != total } ?? false
+  }
 
   init(_ head: ResponseHead, text: RawSpan) {
     status = head.status

@@ -4,6 +4,7 @@ internal import EventLoop
 internal import HTTP
 internal import IPFS
 internal import Logging
+internal import Router
 internal import Telemetry
 internal import Upstreams
 
@@ -200,6 +201,8 @@ final class FillDriver: FillSource {
       return
     }
     switch verdict {
+    case .pass(.foreignAnswer) where request.content?.form == .car:
+      collect(answer, text: text, by: server, isForeign: true)
     case .pass(let reason): pass(answer, text: text, by: server, reason)
     case .collect: collect(answer, text: text, by: server)
     case .keep(let subject):
