@@ -147,6 +147,7 @@ extension Exchange {
   }
 
   private func currentRecord() -> Record? {
+    guard !worker.gateway.doubtful.contains(key) else { return nil }
     do throws(Fault) {
       let found = try worker.index.lookUp(key) { bytes -> Record? in
         guard let record = Record(bytes),
@@ -314,7 +315,7 @@ extension Exchange {
     let isConditional =
       head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
     let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
-    if !isPrivate, isOthersWhole, why == .foreignAnswer, isCheckable {
+    if !isPrivate, isOthersWhole, why != .noLength, isCheckable {
       // A part of a block that is not the one asked for cannot be told from a good one.
       fillFailed(Fault(.mismatch, .upstream))
       return

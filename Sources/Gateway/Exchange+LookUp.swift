@@ -35,7 +35,7 @@ extension Exchange {
   }
 
   private func find() -> Found {
-    guard let stream else { return .nothing }
+    guard let stream, !worker.gateway.doubtful.contains(key) else { return .nothing }
     do throws(Fault) {
       let found = try worker.index.lookUp(key) { bytes -> Found in
         guard let record = RecordView(bytes),
@@ -77,6 +77,9 @@ extension Exchange {
       located = (first, slice)
       // What comes in another order the next time cannot be patched.
       if let asked, !asked.form.hasRanges, !isWhole(record, bytes) { return .incomplete }
+    } else if method == .head, !record.isLarge, !isWhole(record, bytes) {
+      // Until all of it has come its length rests on one upstream's word.
+      return .incomplete
     }
     outcome = .hit
     let head = KeptHead(

@@ -124,7 +124,7 @@ final class Fetch: UpstreamConsumer {
       if driver.head == nil {
         early = part
       } else if !fits(part) {
-        if part.saysAnotherLength(than: driver.head) { driver.doubtRecord() }
+        if !isEarly, part.saysAnotherLength(than: driver.head) { driver.doubtRecord() }
         stop(isEarly ? nil : Fault(.malformed, .upstream))
       }
     }

@@ -42,7 +42,12 @@ extension FillDriver {
     worker.log.warning(
       "an upstream and the cache disagree on a length: the record is dropped",
       metadata: ["target": .string(targetText)])
-    submit(.remove(key: fill.key, nil))
+    let (key, gateway) = (fill.key, worker.gateway)
+    gateway.doubtful.insert(key)
+    submit(.remove(key: key) { _ in gateway.doubtful.remove(key) })
+    // Who is here holds the old length; who comes begins anew.
+    fill.stopKeeping()
+    fill.fail(Fault(.malformed, .upstream))
   }
 
   func submit(_ job: WriteJob) {

@@ -24,6 +24,7 @@ public final class Gateway: Sendable {
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
   let names = NameTable()
+  let doubtful = DoubtfulKeys()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
 
