@@ -62,6 +62,7 @@ extension Exchange {
     hasAskedAlone = true
     readerBase = position
     restEtag = etag.withReadable { $0.array }
+    mustAgree = false
     let range = "bytes=\(position)-\(end - 1)"
     begin(
       FillRequest(

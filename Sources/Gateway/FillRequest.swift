@@ -62,7 +62,7 @@ extension Exchange {
   /// makes.
   var contentTarget: [UInt8] {
     let whole = text.withReadable { $0.bytes(self.target).array }
-    var target = Array(whole.prefix { $0 != UInt8(ascii: "?") })
+    var target = Self.pathOnly(whole)
     guard let asked else { return target }
     if asked.mode == .path, let content = contentRoot {
       let root = asked.form == .car ? content : content.version1
@@ -82,6 +82,12 @@ extension Exchange {
     }
     if asked.form == .car { asked.selection.appendQuery(to: &target) }
     return target
+  }
+
+  /// A target's path; `/` where it has none, as an absolute-form may (RFC 9112, 3.2.2).
+  static func pathOnly(_ target: [UInt8]) -> [UInt8] {
+    let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+    return path.isEmpty ? [UInt8(ascii: "/")] : path
   }
 
   /// The path below the root, as it was sent, or escaped anew where the root itself was escaped.

@@ -4,6 +4,7 @@ public import EventLoop
 public import HTTP
 public import HTTP1
 public import Logging
+internal import Router
 public import Server
 internal import System
 public import Telemetry
@@ -70,6 +71,9 @@ public final class GatewayWorker: RequestHandler {
   let port: WorkerPort
   let pool: UpstreamPool
   let sliceShift: UInt8
+  /// The worker's own, so that a hit touches nothing that others count too.
+  let hosts: HostBook
+  let hasTrustedProxies: Bool
   let index: IndexReader
   let starving: StarvingFills
   var residency = ResidencyMemory()
@@ -98,6 +102,8 @@ public final class GatewayWorker: RequestHandler {
     port = WorkerPort(number: number, mailbox: loop.mailbox)
     pool = UpstreamPool(
       loop: loop, region: gateway.region, options: gateway.options.upstream, counters: counters)
+    hosts = HostBook(gateway.options.hosts)
+    hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.
@@ -126,6 +132,7 @@ public final class GatewayWorker: RequestHandler {
     idle = []
     checks = SliceChecks()
     loop.endOfTurn = []
+    nameLookUps = NameLookUps()
   }
 
   // MARK: Requests
