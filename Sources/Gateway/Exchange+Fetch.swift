@@ -100,9 +100,11 @@ extension Exchange {
     guard let reader, let content = contentRoot, let stream else { return }
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
+    let target = contentTarget
     let request = FillRequest(
-      target: contentTarget, content: fillContent(content),
-      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields)
+      target: target, content: fillContent(content),
+      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields,
+      absence: absenceSubject(target: target, countsFailures: true))
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
     if let record = currentRecord(), !record.isVerified || isComplete(record) {

@@ -196,6 +196,7 @@ final class FillDriver: FillSource {
       reopened(answer, text: text, by: server, verdict)
       return
     }
+    note(status: answer.status)
     switch verdict {
     case .pass(let reason): pass(answer, text: text, by: server, reason)
     case .collect: collect(answer, text: text, by: server)
@@ -246,6 +247,7 @@ final class FillDriver: FillSource {
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    note(status: answer.status)
     guard let content = request.content,
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {

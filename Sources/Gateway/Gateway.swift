@@ -24,6 +24,7 @@ public final class Gateway: Sendable {
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
   let names = NameTable()
+  let absences = AbsenceTable()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
 
@@ -80,6 +81,7 @@ public final class GatewayWorker: RequestHandler {
   public var isDraining = false
   var drivers = FillDrivers()
   var nameLookUps = NameLookUps()
+  var absenceProofs = AbsenceProofs()
   private var idle: [Exchange] = []
   /// Those that live a request now; each knows its place.
   private var active: [Exchange] = []
@@ -118,6 +120,7 @@ public final class GatewayWorker: RequestHandler {
   /// Ends what the worker keeps open; after its server has drained.
   public func close() {
     gateway.crew.leave(port.number)
+    absenceProofs.close()
     pool.closeIdle()
     starving.close()
     accessLog?.flush()

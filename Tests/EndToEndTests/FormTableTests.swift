@@ -37,6 +37,7 @@ enum Unkept: String, CaseIterable {
   case generated = "generated pages change with the program that makes them"
   case redirect = "redirects are a matter of the moment's query and host"
   case archive = "nothing in a TAR tells whether it is whole"
+  /// It may be given all the same: for a moment, or for longer where an absence is proven.
   case failure = "an error may be over the next time"
 
   /// By what the origin said to the request, and to the same one without conditions.
@@ -179,6 +180,7 @@ struct FormTableRun {
     for planned in cases {
       switch (fault(planned, asker), planned.unkept) {
       case (let line?, nil): lost.append(line)
+      case (nil, .failure?): break
       case (nil, let reason?):
         kept.append("\(planned.name): is answered, though \(reason.rawValue)")
       default: break
@@ -203,6 +205,10 @@ struct FormTableRun {
       // A gateway that knows the whole may tell of its parts what it is.
       if let type = planned.typeOfWhole, got["Content-Type"] == type {
         found.removeAll { $0.field == "Content-Type" }
+      }
+      // What has just failed is not asked for again at once, and says so.
+      if got["Cache-Status"]?.hasSuffix("detail=failing") ?? false {
+        found.removeAll { $0.field == "Retry-After" || $0.field == "Cache-Control" }
       }
       guard !found.isEmpty else { return nil }
       return line(planned, found.map(\.description).joined(separator: "; "))

@@ -61,7 +61,7 @@ extension EndToEnd {
           let place = ("Content-Range", "bytes 0-\(content.body.count - 1)/\(content.body.count)")
           try reply.answer(206, Reply.fields(of: content) + [place], content.body)
         },
-        status(301), status(403), status(404), status(410), status(429), status(500), status(504),
+        status(301), status(403), status(410), status(429), status(501), status(503),
         asked("format=raw", query: "?format=raw"), asked("format=car", query: "?format=car"),
         asked("a file name", query: "?filename=a.txt"),
         asked("a download", query: "?filename=a.txt&download=true"),

@@ -40,6 +40,8 @@ final class World {
   var asked = 0
   /// How often nodes were asked for a content, by its number.
   var askedFor: [Int: Int] = [:]
+  /// How often nodes have failed with a content, by its number: when, and with which status.
+  private var failedWith: [Int: [(time: Instant, status: Int)]] = [:]
   var removals: [Removed] = []
   var answers = 0
   var broken = 0
@@ -103,6 +105,24 @@ final class World {
   }
 
   var areNodesFaulty: Bool { network.now < Self.faultsEnd }
+
+  // MARK: Failures
+
+  /// Notes that a node answers for a content that it cannot be had, or (504) does not answer at all.
+  func noteFailure(_ content: Content, _ status: Int) {
+    failedWith[content.number, default: []].append((network.now, status))
+  }
+
+  /// Whether the gateway may remember now that a content failed with this status: for twice as long after
+  /// each failure as after the one before.
+  func hasJustFailed(_ content: Content, _ status: Int) -> Bool {
+    // Until silence is a failure, and until a slow client has read of it.
+    let slack = Interval.seconds(5)
+    return (failedWith[content.number] ?? []).enumerated().contains { index, failure in
+      failure.status == status
+        && network.now - failure.time < .seconds(min(60, 1 << min(index, 6))) + slack
+    }
+  }
 
   func fail(_ complaint: String) {
     let time = Double(network.now.nanoseconds) / 1e9
