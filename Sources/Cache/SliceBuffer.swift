@@ -11,6 +11,8 @@ public final class SliceBuffer: @unchecked Sendable {
   public let capacity: Int
   private let base: UnsafeMutableRawPointer
   private let published = Atomic<Int>(0)
+  /// Bytes behind them that are written and not published; the filler's own.
+  public private(set) var unpublished = 0
   private let budget: SliceBudget?
   private let use: SliceBudget.Use
 
@@ -37,7 +39,7 @@ public final class SliceBuffer: @unchecked Sendable {
   }
 
   public var count: Int { published.load(ordering: .acquiring) }
-  public var free: Int { capacity - count }
+  public var free: Int { capacity - count - unpublished }
 
   /// The bytes published so far.
   public var bytes: RawSpan {
@@ -65,10 +67,39 @@ public final class SliceBuffer: @unchecked Sendable {
   public func fill<E: Error>(
     _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
   ) throws(E) -> Int {
-    let tail = unsafe UnsafeMutableRawBufferPointer(start: base + count, count: free)
+    let written = try unsafe write(body)
+    _ = publish()
+    return written
+  }
+
+  /// Lets `body` write into the free end, as many bytes as it says; for the filler only.
+  ///
+  /// They reach nobody before `publish`.
+  public func write<E: Error>(
+    _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+  ) throws(E) -> Int {
+    let tail = unsafe UnsafeMutableRawBufferPointer(
+      start: base + count + unpublished, count: free)
     let written = try unsafe body(tail)
     precondition(written >= 0 && written <= tail.count)
-    published.add(written, ordering: .releasing)
+    unpublished += written
     return written
+  }
+
+  /// The last bytes written, published or not; for the filler only.
+  @_lifetime(borrow self)
+  public func lastBytes(_ bytes: Int) -> RawSpan {
+    let end = count + unpublished
+    let taken = min(bytes, end)
+    let span = unsafe RawSpan(_unsafeStart: base + (end - taken), byteCount: taken)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// Publishes the written bytes, all but the last `held` of them; how many that were.
+  public func publish(allBut held: Int = 0) -> Int {
+    let bytes = max(0, unpublished - held)
+    unpublished -= bytes
+    published.add(bytes, ordering: .releasing)
+    return bytes
   }
 }

@@ -20,13 +20,16 @@ struct CARCollector: ~Copyable {
   private(set) var notStored: NotStored?
   private(set) var count = 0
 
-  init(_ content: FillContent, sliceBytes: Int, budget: SliceBudget) {
+  init(
+    _ content: FillContent, sliceBytes: Int, budget: SliceBudget, notStored: NotStored? = nil
+  ) {
     check = CARCheck(
       CARQuestion(
         root: content.root, segments: content.segments,
         parameters: content.selection.parameters))
     self.sliceBytes = sliceBytes
     self.budget = budget
+    self.notStored = notStored
   }
 
   deinit { budget.giveCollected(reserved) }

@@ -9,9 +9,10 @@ internal import Telemetry
 extension Exchange {
   /// Answers from what is remembered; false where the content is to be asked for.
   ///
-  /// A proven absence is an answer that the cache has, so `only-if-cached` gets it too (gateway digest A3:
-  /// 412 is for what would have to be fetched).
+  /// Who only asks for what is in the cache is told that it is not, as ever (gateway digest A3: 412 comes
+  /// before everything that the content's path may lead to).
   func answerAbsence() -> Bool {
+    if onlyIfCached { return false }
     let canonical = canonicalKey.withReadable { $0.array }
     switch worker.gateway.absences.standing(of: canonical, at: worker.loop.now) {
     case .open: return false
@@ -23,9 +24,7 @@ extension Exchange {
         status: 404, "nothing is at this path: what it leads through has no entry of that name")
     case .failing(let status, let wait):
       // A fill that is under way tells more than the failure before it.
-      guard !onlyIfCached, worker.gateway.fills.find(key, canonicalKey: canonical) == nil else {
-        return false
-      }
+      guard worker.gateway.fills.find(key, canonicalKey: canonical) == nil else { return false }
       outcome = .error
       reason = Self.failing
       worker.counters.add(.absenceAnswerFailing)

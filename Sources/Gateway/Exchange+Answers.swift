@@ -81,6 +81,8 @@ extension Exchange {
     if !acceptsHTML { stream.field(.xContentTypeOptions, "nosniff") }
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
     if let retryAfter {
+      // As gateways say of what fails, and so of what is remembered to.
+      writeContentLocation(on: stream)
       stream.field(.retryAfter, decimal: retryAfter)
     } else if status == 503 || status == 504 {
       stream.field(.retryAfter, "10")

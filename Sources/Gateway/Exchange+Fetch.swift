@@ -51,6 +51,11 @@ extension Exchange {
     guard let stream, let total = head.totalBytes else { return }
     outcome = .hit
     server = head.server
+    if onlyIfCached {
+      answerThatItIsHere(on: stream)
+      finish()
+      return
+    }
     let etag = head.etag
     if acceptsHTML, hasView(etag: etag.rawBytes) {
       askForView()
@@ -144,6 +149,7 @@ extension Exchange {
   }
 
   private func currentRecord() -> Record? {
+    guard !worker.gateway.doubtful.contains(key) else { return nil }
     do throws(Fault) {
       let found = try worker.index.lookUp(key) { bytes -> Record? in
         guard let record = Record(bytes),
@@ -311,6 +317,11 @@ extension Exchange {
     let isConditional =
       head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
     let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
+    if !isPrivate, isOthersWhole, why != .noLength, isCheckable {
+      // A part of a block that is not the one asked for cannot be told from a good one.
+      fillFailed(Fault(.mismatch, .upstream))
+      return
+    }
     if !isPrivate && (isOthersWhole || isOthersPage || isConditional || lacksFields) {
       leaveFill()
       reason = why.name
@@ -359,11 +370,11 @@ extension Exchange {
     } else if stream.isUntouched {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.
-      let mayAskAlone = !isAlone && !isUnchecked
+      let mayAskAlone = !isAlone && !isUnchecked && !isCheckable
       if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
         reason = Self.reason(of: fault)
         passThrough()
-      } else {
+      } else if fault.side != .own || !answerAbsence() {
         refuse(fault)
       }
     } else if !isAlone, !isUnchecked, !hasAskedAlone,
@@ -373,6 +384,12 @@ extension Exchange {
     } else {
       breakOff()
     }
+  }
+
+  /// Whether what is asked for is one block: of a part by itself nobody could say whether it is right.
+  private var isCheckable: Bool {
+    guard let asked, let root = contentRoot else { return false }
+    return FillContent(asked, root: root).isBlock
   }
 
   /// Why an answer goes past the fill that could not give it.

@@ -40,7 +40,7 @@ extension Exchange {
   }
 
   private func find() -> Found {
-    guard let stream else { return .nothing }
+    guard let stream, !worker.gateway.doubtful.contains(key) else { return .nothing }
     do throws(Fault) {
       let found = try worker.index.lookUp(key) { bytes -> Found in
         guard let record = RecordView(bytes),
@@ -82,6 +82,9 @@ extension Exchange {
       located = (first, slice)
       // What comes in another order the next time cannot be patched.
       if let asked, !asked.form.hasRanges, !isWhole(record, bytes) { return .incomplete }
+    } else if method == .head, !record.isLarge, !isWhole(record, bytes) {
+      // Until all of it has come its length rests on one upstream's word.
+      return .incomplete
     }
     outcome = .hit
     let head = KeptHead(
@@ -98,7 +101,7 @@ extension Exchange {
   }
 
   /// A HEAD that only the cache may answer asks whether it could; gateways say no more than that.
-  private func answerThatItIsHere(on stream: ClientStream) {
+  func answerThatItIsHere(on stream: ClientStream) {
     stream.begin(status: 200)
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)

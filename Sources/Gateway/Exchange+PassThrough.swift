@@ -114,12 +114,14 @@ extension Exchange {
     for field in head.fields {
       let name = field.name
       // The upstream was asked in words of its own.
-      if !path.isEmpty && name.rawBytes.equalsIgnoringCase("x-ipfs-path") { continue }
+      if !hasAskedAlone && name.rawBytes.equalsIgnoringCase("x-ipfs-path") { continue }
       writePassedField(name.rawBytes, field.value.rawBytes, on: stream)
     }
     // Who was asked in this client's words has told it.
-    if !hasAskedAlone { writeContentLocation(on: stream) }
-    writeContentFields(on: stream)
+    if !hasAskedAlone {
+      writeContentLocation(on: stream)
+      writeContentFields(on: stream)
+    }
     writeCacheFields(on: stream)
     if head.status == 204 || head.status == 304 {
       stream.endHead(.absent)

@@ -1,6 +1,7 @@
 internal import Base
 internal import Cache
 internal import HTTP
+internal import Logging
 internal import Upstreams
 
 /// One request to an upstream on behalf of a fill: all of it, its head, or a run of slices.
@@ -18,6 +19,9 @@ final class Fetch: UpstreamConsumer {
   /// The first byte that it does not bring; known with the head.
   private var end = Int64.max
   private var current: (index: Int, buffer: SliceBuffer)?
+  /// A slice that is full, but for whose end more must come to show that it is content.
+  private var held: (index: Int, buffer: SliceBuffer)?
+  private var marker = MarkerWatch()
   private var stopsAfterSlice = false
   /// Whether it began before the object's head was known: then that head decides what it is worth.
   private let isEarly: Bool
@@ -108,13 +112,19 @@ final class Fetch: UpstreamConsumer {
     switch kind {
     case .head: driver.learned(head, text: text, by: server)
     case .whole:
+      if head.status == 206, driver.request.content != nil {
+        // Nobody asked for a part (RFC 9110, 15.3.7).
+        stop(Fault(.malformed, .upstream))
+        return
+      }
       driver.opened(head, text: text, by: server)
-      if driver.isKept, let total = driver.head?.totalBytes { end = total }
+      if driver.isKept || driver.isInOrder, let total = driver.head?.totalBytes { end = total }
     case .run:
       let part = PartHead(head, text: text)
       if driver.head == nil {
         early = part
       } else if !fits(part) {
+        if !isEarly, part.saysAnotherLength(than: driver.head) { driver.doubtRecord() }
         stop(isEarly ? nil : Fault(.malformed, .upstream))
       }
     }
@@ -134,11 +144,52 @@ final class Fetch: UpstreamConsumer {
   override func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
     if isOver || kind == .head || driver.head == nil && isEarly { return false }
     guard let (index, buffer) = currentSlice() else { return false }
-    let before = buffer.count
-    let count = unsafe buffer.fill(read)
+    let count = unsafe buffer.write(read)
     position += Int64(count)
+    if count > 0 {
+      marker.take(buffer.lastBytes(count))
+      publish(allBut: marker.held)
+    }
+    if buffer.free == 0, !isOver {
+      current = nil
+      if buffer.unpublished == 0 {
+        complete(index, buffer)
+      } else {
+        held = (index, buffer)
+      }
+    }
+    return !isOver
+  }
+
+  /// Publishes what has come, all but its last bytes.
+  private func publish(allBut last: Int) {
+    let newer = current?.buffer.unpublished ?? 0
+    if let (index, buffer) = held {
+      publish(buffer, allBut: max(0, last - newer))
+      if !isOver, buffer.unpublished == 0 {
+        held = nil
+        complete(index, buffer)
+      }
+    }
+    if let current, !isOver { publish(current.buffer, allBut: last) }
+  }
+
+  private func publish(_ buffer: SliceBuffer, allBut last: Int) {
+    let before = buffer.count
+    let count = buffer.publish(allBut: last)
     if count > 0 { driver.landed(buffer, from: before, count: count) }
-    if buffer.free == 0 { complete(index, buffer) }
+  }
+
+  /// Whether the end that has come is the content's own: not if a gateway's words stand there, unless
+  /// the body can be held against its CID.
+  private func endsWell() -> Bool {
+    if marker.isWhole && !driver.isChecked {
+      driver.worker.log.warning(
+        "an upstream gave up within a body",
+        metadata: ["target": .string(String(decoding: driver.request.target, as: UTF8.self))])
+      return false
+    }
+    publish(allBut: 0)
     return !isOver
   }
 
@@ -164,7 +215,6 @@ final class Fetch: UpstreamConsumer {
   }
 
   private func complete(_ index: Int, _ buffer: SliceBuffer) {
-    current = nil
     driver.completed(slice: index, buffer)
     if stopsAfterSlice && position < end {
       if driver.isAbandoned { stop(nil) } else { stopsAfterSlice = false }
@@ -173,6 +223,10 @@ final class Fetch: UpstreamConsumer {
 
   override func finished(lengthKnown: Bool) {
     guard !isOver else { return }
+    guard kind == .head || endsWell() else {
+      if !isOver { over(Fault(.closed, .upstream)) }
+      return
+    }
     switch kind {
     case .head: over(nil)
     case .run: over(position == end || early != nil ? nil : Fault(.closed, .upstream))
@@ -186,7 +240,15 @@ final class Fetch: UpstreamConsumer {
         over(nil)
         return
       }
-      if position != end {
+      if end == .max {
+        // Of a length that was not told; readers get its end once it is checked.
+        guard driver.completedWhole() else {
+          over(Fault(.mismatch, .upstream))
+          return
+        }
+        driver.fill.ended(at: position)
+        over(nil)
+      } else if position != end {
         over(Fault(.closed, .upstream))
       } else {
         over(nil, whole: true)
@@ -217,6 +279,8 @@ final class Fetch: UpstreamConsumer {
       // Nobody would fill it up: whoever wants the slice has it fetched again.
       driver.fill.discard(slice: current.index)
     }
+    if let held, driver.isKept { driver.fill.discard(slice: held.index) }
+    held = nil
     if whole && driver.completedWhole() { driver.fill.setWhole() }
     driver.ended(self, fault)
   }
@@ -230,6 +294,15 @@ private struct PartHead {
   let length: Int64?
   /// Whether the body is the bytes as they are: not encoded, and of a length that was told.
   let isPlain: Bool
+
+  /// Whether it is of the same content by its Etag, and of another length.
+  func saysAnotherLength(than known: AnswerHead?) -> Bool {
+    guard let known, let total = known.totalBytes, isPlain else { return false }
+    if status == 416 { return range?.total.map { $0 != total } ?? false }
+    guard etag == known.etag else { return false }
+    if status == 200 { return length.map { $0 != total } ?? false }
+    return status == 206 && range?.total.map { $0 != total } ?? false
+  }
 
   init(_ head: ResponseHead, text: RawSpan) {
     status = head.status

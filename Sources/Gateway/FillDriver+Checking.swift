@@ -44,7 +44,7 @@ extension FillDriver {
   /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
   /// there is none.
   func askAnother(insteadOf slices: [(index: Int, buffer: SliceBuffer)]) -> Bool {
-    guard (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
+    guard isKept, (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
       let liar = worker.gateway.region.servers.firstIndex(where: { $0 === source })
     else { return false }
     avoided.append(liar)
@@ -79,14 +79,19 @@ extension FillDriver {
   // MARK: CARs
 
   /// A CAR: given on as it comes, and kept if its end shows that it is whole.
-  func collect(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+  ///
+  /// One whose head is not that of the content is checked all the same, and not kept.
+  func collect(
+    _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, isForeign: Bool = false
+  ) {
     guard let content = request.content else { return }
     var head = AnswerPolicy.answerHead(
       answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
     head.isCollected = true
     self.head = head
     collector = CARCollector(
-      content, sliceBytes: 1 << Int(worker.sliceShift), budget: worker.gateway.memory)
+      content, sliceBytes: 1 << Int(worker.sliceShift), budget: worker.gateway.memory,
+      notStored: isForeign ? .foreignAnswer : nil)
     sliceShift = Fill.passedShift
     // Where the length is known the last byte waits, so that nothing wrong is ever complete; else the end
     // itself does.
@@ -114,6 +119,10 @@ extension FillDriver {
     let (report, slices) = collector.finish()
     switch report.verdict {
     case .complete, .provenAbsent:
+      guard report.rootsFit, report.codecsFit else {
+        blame()
+        return false
+      }
       if let why = collector.notStored ?? (report.isExact ? nil : .foreignAnswer) {
         worker.counters.add(.notStored(why))
       } else {

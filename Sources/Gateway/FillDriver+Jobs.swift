@@ -1,6 +1,7 @@
 internal import Base
 internal import Cache
 internal import EventLoop
+internal import Logging
 internal import Telemetry
 
 /// What goes to the cache writer.
@@ -33,6 +34,20 @@ extension FillDriver {
         if case .failed(let fault) = event { gateway.diskRefused(fault) }
         fill.written(slice: index, event)
       })
+  }
+
+  /// Forgets a record whose length an upstream says is another: one of the two was wrong, and who asks
+  /// next learns it anew.
+  func doubtRecord() {
+    worker.log.warning(
+      "an upstream and the cache disagree on a length: the record is dropped",
+      metadata: ["target": .string(targetText)])
+    let (key, gateway) = (fill.key, worker.gateway)
+    gateway.doubtful.insert(key)
+    submit(.remove(key: key) { _ in gateway.doubtful.remove(key) })
+    // Who is here holds the old length; who comes begins anew.
+    fill.stopKeeping()
+    fill.fail(Fault(.malformed, .upstream))
   }
 
   func submit(_ job: WriteJob) {

@@ -4,6 +4,7 @@ internal import EventLoop
 internal import HTTP
 internal import IPFS
 internal import Logging
+internal import Router
 internal import Telemetry
 internal import Upstreams
 
@@ -139,6 +140,9 @@ final class FillDriver: FillSource {
     for fetch in fetches { fetch.abandoned() }
   }
 
+  /// Whether the whole is held against its CID, or its blocks are.
+  var isChecked: Bool { verification != nil || collector != nil }
+
   /// Whether bytes must come in order, for their check.
   var isInOrder: Bool { verification != nil }
 
@@ -198,6 +202,8 @@ final class FillDriver: FillSource {
     }
     note(status: answer.status)
     switch verdict {
+    case .pass(.foreignAnswer) where request.content?.form == .car:
+      collect(answer, text: text, by: server, isForeign: true)
     case .pass(let reason): pass(answer, text: text, by: server, reason)
     case .collect: collect(answer, text: text, by: server)
     case .keep(let subject):
@@ -216,7 +222,16 @@ final class FillDriver: FillSource {
     head.notStored = reason
     self.head = head
     sliceShift = Fill.passedShift
-    fill.open(head, kept: false, sliceShift: sliceShift)
+    guard let content = request.content, content.isBlock, head.status == 200 else {
+      fill.open(head, kept: false, sliceShift: sliceShift)
+      return
+    }
+    // It may not be kept, but what it must be is known: nothing else becomes complete.
+    verification = Verification(content.root)
+    if head.totalBytes == 0 && !completedWhole() { return }
+    for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
+    let visibleEnd = head.totalBytes.map { max(0, $0 - 1) } ?? .max
+    fill.open(head, kept: false, sliceShift: sliceShift, visibleEnd: visibleEnd)
   }
 
   func keep(_ head: AnswerHead, subject: CID?) {
@@ -251,6 +266,12 @@ final class FillDriver: FillSource {
     guard let content = request.content,
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {
+      if let content = request.content, content.isBlock, answer.status == 200 {
+        // What can be checked as a whole is, whatever is said of it.
+        for fetch in fetches { fetch.headIsLost() }
+        fetchWhole()
+        return
+      }
       // Whoever waits asks for its part by itself.
       fill.fail(Fault(.mismatch, .own))
       for fetch in fetches { fetch.headIsLost() }

@@ -25,6 +25,18 @@ struct FillContent {
   /// The decoded segments below the root, for a form whose bytes are walked along them.
   var segments: [[UInt8]] = []
   var selection: CARSelection
+  /// Whether nothing below the root is asked for.
+  var isBare = false
+
+  /// Whether the address alone says what the body must hash to, whatever an upstream's head says of it.
+  var isBlock: Bool {
+    guard isBare else { return false }
+    switch form {
+    case .raw: return true
+    case .file, .json, .cbor: return root.codec == .raw
+    default: return false
+    }
+  }
 
   /// Upstreams are asked for the root as version 1, and name it so; for a CAR, whose header names it too,
   /// as the client wrote it.
@@ -40,6 +52,7 @@ struct FillContent {
 
   init(_ asked: ContentRequest, root: CID, segments: [[UInt8]] = []) {
     self.init(root: root, form: asked.form, segments: segments, selection: asked.selection)
+    isBare = asked.remainder.isEmpty
   }
 }
 

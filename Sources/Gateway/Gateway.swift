@@ -25,6 +25,7 @@ public final class Gateway: Sendable {
   let crew = GatewayCrew()
   let names = NameTable()
   let absences = AbsenceTable()
+  let doubtful = DoubtfulKeys()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
 

@@ -51,6 +51,8 @@ public struct CARReport: Sendable {
   ///
   /// The specification leaves the roots open and has clients ignore them, so it decides nothing.
   public let rootsFit: Bool
+  /// Whether each block stands in the stream under a codec that the answer has it under.
+  public let codecsFit: Bool
 }
 
 /// Holds a CARv1 stream against what was asked for, as its bytes come, in any pieces.
@@ -212,7 +214,7 @@ public struct CARCheck: ~Copyable {
     return CARReport(
       verdict: verdict, terminal: terminal, segmentsInside: inside, blocks: blocks,
       repeated: memory.repeated, isExact: isWhole && walk.neededAll,
-      rootsFit: rootsFit(terminal, verdict))
+      rootsFit: rootsFit(terminal, verdict), codecsFit: !walk.hasForeignCodec)
   }
 
   private func verdict(_ walk: inout ScopeWalk) -> CARReport.Verdict {
@@ -243,13 +245,13 @@ public struct CARCheck: ~Copyable {
   }
 
   private func rootsFit(_ terminal: CID?, _ verdict: CARReport.Verdict) -> Bool {
-    (roots ?? []).contains { root in
-      if root.hasMultihash(of: question.root) { return true }
-      if let terminal, root.hasMultihash(of: terminal) { return true }
-      if case .provenAbsent = verdict {
-        return root.hash == .identity && root.digest.byteCount == 0
-      }
-      return false
+    // More than one, or one under another codec, is not what a gateway writes.
+    guard let root = roots?.first, roots?.count == 1 else { return false }
+    if root.codec == question.root.codec, root.hasMultihash(of: question.root) { return true }
+    if let terminal, root.codec == terminal.codec, root.hasMultihash(of: terminal) { return true }
+    if case .provenAbsent = verdict {
+      return root.hash == .identity && root.digest.byteCount == 0
     }
+    return false
   }
 }

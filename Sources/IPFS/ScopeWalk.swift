@@ -30,14 +30,36 @@ struct ScopeWalk {
     self.memory = memory
     needed = Array(repeating: false, count: memory.records.count)
     expanded = needed
+    metCodec = needed
+    metOther = needed
   }
 
-  /// Whether all blocks that are remembered are part of the answer.
-  var neededAll: Bool { !memory.isOver && needed.allSatisfy { $0 } }
+  /// Whether all blocks that are remembered are part of the answer, each under the codec that the answer
+  /// has it under.
+  var neededAll: Bool { !memory.isOver && !hasForeignCodec && needed.allSatisfy { $0 } }
+
+  /// By record: whether the answer has the block under the stream's codec, or under another one.
+  private var metCodec: [Bool]
+  private var metOther: [Bool]
+
+  private mutating func noteCodec(_ cid: CID, of index: Int) {
+    if memory.records[index].codec == cid.codec {
+      metCodec[index] = true
+    } else {
+      metOther[index] = true
+    }
+  }
+
+  /// Whether a block stands in the stream under a codec that the answer does not have it under.
+  ///
+  /// Where it has it under both, gateways send one of the two.
+  var hasForeignCodec: Bool { zip(metOther, metCodec).contains { $0 && !$1 } }
 
   /// Notes that a block is part of the answer.
   mutating func note(_ cid: CID) {
-    if let index = memory.index(of: cid) { needed[index] = true }
+    guard let index = memory.index(of: cid) else { return }
+    needed[index] = true
+    noteCodec(cid, of: index)
   }
 
   mutating func run(_ terminal: CID, _ parameters: CARParameters) throws(Failure) {
@@ -55,6 +77,7 @@ struct ScopeWalk {
     guard cid.hash != .identity else { return }
     guard let index = memory.index(of: cid) else { throw .missing(cid) }
     needed[index] = true
+    noteCodec(cid, of: index)
   }
 
   /// The record of a needed block whose structure is wanted.

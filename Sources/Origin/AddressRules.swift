@@ -12,7 +12,7 @@ extension OriginRules {
       let query = rest.dropFirst(path.count + 1)
       let segments = Self.clean(path).map { PercentText.encode(path: $0) }
       var location = "/" + ([scheme] + segments).joined(separator: "/")
-      if !query.isEmpty { location += "?" + PercentText.encode(path: query) }
+      if !query.isEmpty { location += "?" + PercentText.encode(segment: query) }
       throw .redirect(301, to: location)
     }
     throw Rejection(400, "uri query parameter scheme must be ipfs or ipns")

@@ -74,6 +74,14 @@ extension OriginRules {
     }
   }
 
+  private func entries(_ directory: CID) throws(Rejection) -> [DirectoryEntry] {
+    do throws(ResolveFailure) {
+      return try resolver.entries(directory)
+    } catch {
+      throw Self.rejection(error)
+    }
+  }
+
   /// The page that stands for a directory; nil where it has none.
   private func index(of directory: CID) throws(Rejection) -> CID? {
     do throws(ResolveFailure) {
@@ -87,16 +95,14 @@ extension OriginRules {
   private func listing(
     _ inquiry: Inquiry, _ found: ResolvedPath
   ) throws(Rejection) -> OriginAnswer {
-    let entries: [DirectoryEntry]
-    do throws(ResolveFailure) {
-      entries = try resolver.entries(found.target)
-    } catch {
-      throw Self.rejection(error)
+    var answer = OriginAnswer(200, .absent)
+    // For its head alone nobody reads all shards of a directory.
+    if inquiry.request.method == .get {
+      let page = DirectoryPage.html(
+        path: inquiry.path.text, isRoot: inquiry.path.segments.isEmpty,
+        try entries(found.target), on: inquiry.route.isolation)
+      answer.body = .bytes(page)
     }
-    let page = DirectoryPage.html(
-      path: inquiry.path.text, isRoot: inquiry.path.segments.isEmpty, entries,
-      on: inquiry.route.isolation)
-    var answer = OriginAnswer(200, .bytes(page))
     answer.add(.contentType, "text/html")
     answer.add(.etag, DirectoryPage.etag(found.target))
     if let kept = inquiry.lifetime.listing { answer.add(.cacheControl, kept) }

@@ -47,6 +47,8 @@ extension OriginRules {
         throw try subdomainRedirect(
           request, host: subdomain.host, Array(prefix.utf8) + request.path)
       }
+    } else if root.split(separator: ".").contains(where: { $0.utf8.count > HostTable.labelBytes }) {
+      throw Rejection(400, "a label of a DNS name has at most 63 bytes")
     } else if namespace == .ipns, !root.contains("."), !isDNSLink(root) {
       let name = HostTable.name(inlined: root)
       if isDNSLink(name) { root = name }

@@ -17,7 +17,7 @@ public final class OriginHandler: RequestHandler {
 
   public func handle(_ request: RequestHead, text: RawSpan, on stream: ClientStream) {
     let answer = rules.answer(OriginRequest(request, text), now: loop.wallSeconds)
-    send(answer, on: stream)
+    send(answer, on: stream, isHead: request.method == .head)
   }
 
   public func refuse(_ refusal: Refusal, on stream: ClientStream) {
@@ -26,7 +26,9 @@ public final class OriginHandler: RequestHandler {
     send(ErrorPage.answer(rejection, request), on: stream)
   }
 
-  private func send(_ answer: OriginAnswer, on stream: ClientStream) {
+  private func send(_ answer: OriginAnswer, on stream: ClientStream, isHead: Bool = false) {
+    // Go tells no transfer coding of a body that it does not send.
+    let unknown: BodyLength = isHead ? .absent : .unknown
     stream.begin(status: answer.status)
     for (token, value) in answer.fields { stream.field(token, text: value) }
     switch answer.body {
@@ -40,10 +42,10 @@ public final class OriginHandler: RequestHandler {
       stream.endHead(.known(slice.remaining))
       respond(FileResponder(stream, slice), on: stream)
     case .car(let walk):
-      stream.endHead(.unknown)
+      stream.endHead(unknown)
       respond(StreamResponder(stream, walk), on: stream)
     case .tar(let walk):
-      stream.endHead(.unknown)
+      stream.endHead(unknown)
       respond(StreamResponder(stream, walk), on: stream)
     }
   }

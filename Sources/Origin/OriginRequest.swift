@@ -58,9 +58,15 @@ public struct OriginRequest: Sendable {
 
   /// The decoded value of a query parameter; nil where it is absent.
   func parameter(_ name: StaticString) -> [UInt8]? {
-    QueryParameters.value(named: name, in: query.rawBytes).map {
-      PercentText.decodeQuery(query.rawBytes.bytes($0))
+    let text = query.rawBytes
+    var parameters = QueryParameters(text)
+    while let parameter = parameters.next() {
+      let decoded = PercentText.decodeQuery(text.bytes(parameter.name))
+      if decoded.rawBytes.equals(name) {
+        return PercentText.decodeQuery(text.bytes(parameter.value))
+      }
     }
+    return nil
   }
 
   func hasParameter(_ name: StaticString, _ value: String) -> Bool {

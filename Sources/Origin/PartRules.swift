@@ -153,8 +153,9 @@ extension OriginRules {
     let ascii = String(decoding: name, as: UTF8.self).unicodeScalars.map { scalar in
       scalar.isASCII ? UInt8(truncatingIfNeeded: scalar.value) : UInt8(ascii: "_")
     }
-    return "\(attached ? "attachment" : "inline"); filename=\"\(PercentText.encode(ascii))\"; "
-      + "filename*=UTF-8''\(PercentText.encode(name))"
+    return
+      "\(attached ? "attachment" : "inline"); filename=\"\(PercentText.encode(segment: ascii))\"; "
+      + "filename*=UTF-8''\(PercentText.encode(segment: name))"
   }
 
   func block(_ cid: CID) throws(Rejection) -> [UInt8] {

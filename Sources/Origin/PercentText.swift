@@ -38,6 +38,19 @@ enum PercentText {
     return encoded
   }
 
+  /// Encodes a segment as Go's `url.PathEscape` does, which leaves `$&+=:@` too.
+  static func encode(segment bytes: some Sequence<UInt8>) -> String {
+    var encoded = ""
+    for byte in bytes {
+      if isUnreserved(byte) || "$&+=:@".utf8.contains(byte) {
+        encoded.unicodeScalars.append(Unicode.Scalar(byte))
+      } else {
+        encoded += encode(CollectionOfOne(byte))
+      }
+    }
+    return encoded
+  }
+
   /// Encodes what cannot stand in a path; what is encoded already, and what a path may hold, stays.
   static func encode(path bytes: some Collection<UInt8>) -> String {
     var encoded = ""

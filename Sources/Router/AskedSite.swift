@@ -40,25 +40,6 @@ enum SitePath {
 
 /// The address that content has on a gateway with subdomains (the subdomain gateway specification).
 enum SubdomainAddress {
-  /// The address of the same content under the one label that it should have; nil where it has that, or
-  /// its label is no CID.
-  static func canonical(
-    _ namespace: ContentPath.Namespace, label: RawSpan, target: RawSpan, gateway: RawSpan,
-    isSecure: Bool
-  ) -> [UInt8]? {
-    guard let cid = try? CID.parse(label) else { return nil }
-    var proper = ByteBuffer(capacity: 64)
-    guard HostLabel.append(cid, in: namespace, to: &proper), !proper.readable.equals(label)
-    else { return nil }
-    var location = ByteBuffer(capacity: 256)
-    location.append(isSecure ? "https://" as StaticString : "http://")
-    location.append(proper.readable)
-    location.append(namespace == .ipfs ? ".ipfs." as StaticString : ".ipns.")
-    location.append(gateway)
-    location.append(target)
-    return location.readable.array
-  }
-
   /// `https://<label>.ipfs.<gateway>/…` with the rest of the path and the query as they were sent; nil
   /// where the root fits no label.
   ///
@@ -81,7 +62,7 @@ enum SubdomainAddress {
     location.append(gateway)
     if content.remainder.isEmpty {
       location.append(UInt8(ascii: "/"))
-    } else if content.wasClean, target.byteCount >= content.root.end,
+    } else if target.byteCount >= content.root.end,
       target.extracting(0..<content.root.end).equals(decoded.extracting(0..<content.root.end))
     {
       // As it was sent: what was escaped stays so.

@@ -72,13 +72,7 @@ public enum Router {
     let target = text.bytes(request.path)
     let kind = site.hosts.classify(host: host)
     switch kind {
-    case .subdomain(let namespace, let label, let gateway):
-      if let location = SubdomainAddress.canonical(
-        namespace, label: host.bytes(label), target: text.bytes(request.target),
-        gateway: host.bytes(gateway), isSecure: site.isSecure)
-      {
-        return .redirect(location: location)
-      }
+    case .subdomain(let namespace, let label, _):
       return route(
         request, text, below: SitePath.prefix(namespace, label: host.bytes(label)), .subdomain,
         &path, &key)

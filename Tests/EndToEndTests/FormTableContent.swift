@@ -227,7 +227,9 @@ extension ContentForm {
 
   /// `{"n": salt}`, or with a link too.
   private static func cborMap(_ salt: Int, _ link: CID?) -> [UInt8] {
-    let number: [UInt8] = [0x61, 0x6E, 0x19, UInt8(salt >> 8 & 0xFF), UInt8(salt & 0xFF)]
+    // Numbers have their shortest form in dag-cbor; from 256 on that is two bytes.
+    let value = salt + 256
+    let number: [UInt8] = [0x61, 0x6E, 0x19, UInt8(value >> 8 & 0xFF), UInt8(value & 0xFF)]
     guard let link else { return [0xA1] + number }
     var binary = ByteBuffer(capacity: 64)
     link.appendBinary(to: &binary)

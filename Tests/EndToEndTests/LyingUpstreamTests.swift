@@ -13,7 +13,8 @@ extension EndToEnd {
         return try Truth(kind, number: number, bytes: number % 23 == 0 ? 150_000 : 300 + number * 7)
       }
       let told = Collected<Lie>()
-      let liar = try LyingUpstream.start(truths, honest: 30, seed: 9, told: told)
+      let mood = LyingUpstream.Mood()
+      let liar = try LyingUpstream.start(truths, mood: mood, honest: 30, seed: 9, told: told)
       defer { liar.stop() }
       var settings = SluiceProcess.Settings(upstreams: [liar.port])
       settings.sliceSize = "64KB"
@@ -33,8 +34,10 @@ extension EndToEnd {
       expectNothing(wrong.all, "complete and wrong while the upstream lies")
       #expect(Set(told.all) == Set(Lie.allCases))
       try sluice.settle()
-      liar.stop()
+      mood.now = .silent
       try checkWhatIsKept(truths, sluice)
+      mood.now = .honest
+      checkWhatIsMended(truths, sluice)
       #expect(sluice.isRunning)
     }
 
@@ -68,6 +71,21 @@ extension EndToEnd {
         let count = truths.count { $0.kind == kind }
         #expect(kept[kind, default: 0] > count / 4, "of \(count) objects of the kind \(kind)")
       }
+    }
+
+    /// No lie lasts: from an honest upstream every object is had again, the second time at the latest.
+    private func checkWhatIsMended(_ truths: [Truth], _ sluice: SluiceProcess) {
+      let asker = Asker(port: sluice.port)
+      let spoilt = truths.compactMap { truth -> String? in
+        _ = try? asker.ask(Self.question(truth, nil))
+        guard let answer = try? asker.ask(Self.question(truth, nil)) else {
+          return "\(truth.kind) \(truth.target): no answer"
+        }
+        if answer.isComplete, answer.status == 200, isSame(answer.body, truth.body) { return nil }
+        return "\(truth.kind) \(truth.target): \(answer.status), \(answer.body.count) bytes of "
+          + "\(truth.body.count), \(answer["Cache-Status"] ?? "no Cache-Status")"
+      }
+      expectNothing(spoilt, "spoilt for good by a lie")
     }
 
     private static func question(

@@ -150,6 +150,9 @@ struct FileRulesTests {
     #expect(etag.hasPrefix("\"DirIndex-") && etag.hasSuffix("_CID-\(site.root.cid)\""))
     let page = try answer.text()
     #expect(page.contains("href=\"./a%20b\""))
+    let head = site.get("/ipfs/\(site.root.cid)/", method: .head)
+    #expect(head.value(.etag) == etag)
+    #expect(head.bodyCount == nil)
     #expect(!page.contains("href=\"..\""))
     #expect(try site.get("/ipfs/\(site.root.cid)/a%20b/").text().contains("href=\"..\""))
     let known = site.get("/ipfs/\(site.root.cid)/", [.ifNoneMatch: etag])
@@ -179,6 +182,9 @@ struct FileRulesTests {
     #expect(
       site.get(path).value(.contentDisposition)
         == "inline; filename=\"a%22b%0A_.txt\"; filename*=UTF-8''a%22b%0A%C3%BC.txt")
+    #expect(
+      site.get("/ipfs/\(site.hello.cid)?filename=a%2Bb%26%28c%29.txt").value(.contentDisposition)
+        == "inline; filename=\"a+b&%28c%29.txt\"; filename*=UTF-8''a+b&%28c%29.txt")
     let attached = site.get(path + "&download=true").value(.contentDisposition)
     #expect(attached?.hasPrefix("attachment; ") == true)
     #expect(

@@ -145,6 +145,8 @@ struct HostRulesTests {
     #expect(rules.get("/", host: "\(long).ipfs.dweb.example").status == 400)
     #expect(rules.get("/", host: "nonsense.ipfs.dweb.example").status == 400)
     #expect(rules.get("/ipfs/nonsense", host: "dweb.example").status == 400)
+    let label = String(repeating: "a", count: 64)
+    #expect(rules.get("/", host: "\(label).ipns.dweb.example").status == 400)
     #expect(rules.get("/", host: "dweb.example").status == 404)
     #expect(
       rules.get("/ipfs/?uri=ipfs%3A%2F%2F\(root)", host: "dweb.example").value(.location)

@@ -129,9 +129,16 @@ struct OriginHandlerTests {
       }
       let bare = try head("HEAD")
       #expect(bare.body.isEmpty)
-      let lines = { (text: String) in text.split(separator: "\r\n").filter { !$0.hasPrefix("Date") }
+      // What tells the body's length is told where it is known beforehand: not of lists and archives.
+      let isMade = target.isEmpty || target.contains("car")
+      let lines = { (text: String) in
+        text.split(separator: "\r\n").filter { line in
+          let isLength = line.hasPrefix("Content-Length") || line.hasPrefix("Transfer-Encoding")
+          return !line.hasPrefix("Date") && !(isMade && isLength)
+        }
       }
       #expect(try lines(bare.head) == lines(head("GET").head))
+      #expect(isMade != bare.head.contains("\r\nContent-Length:"))
     }
   }
 

@@ -114,23 +114,41 @@ public enum Lie: String, CaseIterable, Sendable {
 
 /// An upstream that has many objects and answers for few of them honestly.
 public enum LyingUpstream {
+  /// What the upstream does now.
+  public final class Mood: @unchecked Sendable {
+    // Unchecked: guarded by the lock.
+    public enum Kind: Sendable { case lying, silent, honest }
+
+    private let lock = NSLock()
+    private var kind = Kind.lying
+
+    public init() {}
+
+    public var now: Kind {
+      get { lock.withLock { kind } }
+      set { lock.withLock { kind = newValue } }
+    }
+  }
+
   static let markerText =
     "\n\n[Gateway Error: Response truncated - unable to retrieve remaining data within timeout period]"
 
   /// - Parameters:
-  ///   - honest: How many of a hundred answers are true.
+  ///   - honest: How many of a hundred answers are true while it lies.
   ///   - told: Given each lie as it is told.
   public static func start(
-    _ truths: [Truth], honest: Int, seed: UInt64, told: Collected<Lie>
+    _ truths: [Truth], mood: Mood, honest: Int, seed: UInt64, told: Collected<Lie>
   ) throws -> ScriptedUpstream {
     let byPath = Dictionary(truths.indices.map { (truths[$0].path, $0) }) { first, _ in first }
     return try ScriptedUpstream(remembers: false) { request, reply in
+      let now = mood.now
+      if now == .silent { try reply.reset() }
       let path = String(request.target.prefix { $0 != "?" })
       guard let index = byPath[path] else { return try reply.answer(404, [], []) }
       var random = SeededRandom(seed: seed &* 1_000_003 &+ UInt64(request.number))
       let truth = truths[index]
       let lies = truth.kind == .opaque ? Lie.allCases.filter(\.isPlain) : Lie.allCases
-      if random.number(in: 0...99) < honest {
+      if now == .honest || random.number(in: 0...99) < honest {
         return try tell(nil, truth, truths[(index + 1) % truths.count], request, reply, &random)
       }
       let lie = lies[random.number(in: 0...lies.count - 1)]
@@ -187,7 +205,8 @@ public enum LyingUpstream {
     default: break
     }
     if request.method == "HEAD" {
-      let length = body.count + (lie == .tooLong ? 10 : 0)
+      // Of what cannot be checked nobody could tell.
+      let length = body.count + (lie == .tooLong && truth.kind != .opaque ? 10 : 0)
       return try reply.head(
         status, fields + (isChunked ? [] : [("Content-Length", "\(length)")]))
     }

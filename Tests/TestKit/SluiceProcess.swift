@@ -196,7 +196,8 @@ public final class SluiceProcess {
   public func settle() throws {
     let isDone = try eventually {
       let numbers = try metrics()
-      return numbers["sluice_fills_in_flight"] == 0 && numbers["sluice_cache_queued_bytes"] == 0
+      return numbers["sluice_fills_in_flight"] == 0 && numbers["sluice_fills_active"] == 0
+        && numbers["sluice_cache_queued_bytes"] == 0
     }
     guard isDone else { throw TestFailure("fills do not end") }
   }
