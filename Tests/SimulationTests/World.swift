@@ -44,6 +44,8 @@ final class World {
   private var failedWith: [Int: [(time: Instant, status: Int)]] = [:]
   var removals: [Removed] = []
   var answers = 0
+  /// How many of them were of failures that the gateway remembered.
+  private var remembered = 0
   var broken = 0
   /// Whether a client may be sent away, since a worker drains.
   var mayRefuse = false
@@ -98,7 +100,8 @@ final class World {
   var story: String {
     let disk = machine.storage.counters.snapshot
     let waits = machine.workers.map { $0.counters.value(.diskWait) }.reduce(0, +)
-    return "seed \(seed): \(answers) answers, \(broken) cut off, \(asked) upstream requests; "
+    return
+      "seed \(seed): \(answers) answers, \(remembered) remembered, \(broken) cut off, \(asked) upstream requests; "
       + "\(dead.count) deaths, \(ledger.held) announced things held; "
       + "\(disk.evictions) evictions, \(disk.movedSlices) slices moved on, \(waits) waits for the "
       + "disk, \(disk.refusals) refusals; history \(String(history, radix: 16))"
@@ -116,6 +119,7 @@ final class World {
   /// Whether the gateway may remember now that a content failed with this status: for twice as long after
   /// each failure as after the one before.
   func hasJustFailed(_ content: Content, _ status: Int) -> Bool {
+    remembered += 1
     // Until silence is a failure, and until a slow client has read of it.
     let slack = Interval.seconds(5)
     return (failedWith[content.number] ?? []).enumerated().contains { index, failure in
