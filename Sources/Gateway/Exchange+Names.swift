@@ -20,13 +20,13 @@ extension Exchange {
     switch worker.gateway.names.find(name, now: worker.loop.now) {
     case .fresh(let entry): lead(to: entry)
     case .due(let entry):
-      worker.nameLookUps.ask(worker, name, nameRequest, for: nil)
+      worker.nameLookUps.ask(worker, name, key: requestedCID, nameRequest, for: nil)
       lead(to: entry)
     case .past, .unknown:
       if onlyIfCached {
         refuse(status: 412, "this name is not known here, and only the cache may answer")
       } else {
-        worker.nameLookUps.ask(worker, name, nameRequest, for: self)
+        worker.nameLookUps.ask(worker, name, key: requestedCID, nameRequest, for: self)
       }
     }
   }
@@ -81,7 +81,4 @@ extension NameTable {
     let lower = name.array.map(\.asciiLowercased)
     return lower.last == UInt8(ascii: ".") ? lower.dropLast() : lower
   }
-
-  /// Whether a name's record ends at a time that its answers do not tell: a key's, not a DNSLink's.
-  static func hasEnd(_ canonical: [UInt8]) -> Bool { canonical.first == 0 }
 }

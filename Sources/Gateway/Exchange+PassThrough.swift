@@ -37,6 +37,7 @@ extension Exchange {
       places.filter { !$0.place.isEmpty }.map { ($0.name, text.bytes($0.place).array) }
     }
     if onlyIfCached { fields.append(("Cache-Control", Array("only-if-cached".utf8))) }
+    if let stream { fields.append(("X-Forwarded-For", clientAddress(stream))) }
     return fields + forwardedFields
   }
 

@@ -43,8 +43,14 @@ extension FillDriver {
       "an upstream and the cache disagree on a length: the record is dropped",
       metadata: ["target": .string(targetText)])
     let (key, gateway) = (fill.key, worker.gateway)
+    let fill = fill
     gateway.doubtful.insert(key)
-    submit(.remove(key: key) { _ in gateway.doubtful.remove(key) })
+    fill.writeBegan()
+    submit(
+      .remove(key: key) { _ in
+        gateway.doubtful.remove(key)
+        fill.writeEnded()
+      })
     // Who is here holds the old length; who comes begins anew.
     fill.stopKeeping()
     fill.fail(Fault(.malformed, .upstream))

@@ -10,13 +10,14 @@ struct NameLookUps {
 
   /// Begins a look-up, or joins the one under way; `exchange`, where there is one, goes on when it ends.
   mutating func ask(
-    _ worker: GatewayWorker, _ name: [UInt8], _ request: UpstreamRequest, for exchange: Exchange?
+    _ worker: GatewayWorker, _ name: [UInt8], key: CID?, _ request: UpstreamRequest,
+    for exchange: Exchange?
   ) {
     if let present = underWay[name] {
       if let exchange { present.wait(exchange) }
       return
     }
-    let lookUp = NameLookUp(worker, name, request)
+    let lookUp = NameLookUp(worker, name, key: key, request)
     if let exchange { lookUp.wait(exchange) }
     underWay[name] = lookUp
     lookUp.start()
@@ -31,12 +32,15 @@ final class NameLookUp: UpstreamConsumer {
   private let worker: GatewayWorker
   private let name: [UInt8]
   private let request: UpstreamRequest
+  /// The key that the name is, if it is one.
+  private let key: CID?
   /// Exchanges that wait, each with the life that does.
   private var waiting: [(exchange: Exchange, life: UInt64)] = []
   private var call: UpstreamCall?
   private var answer: NameAnswer?
 
-  init(_ worker: GatewayWorker, _ name: [UInt8], _ request: UpstreamRequest) {
+  init(_ worker: GatewayWorker, _ name: [UInt8], key: CID?, _ request: UpstreamRequest) {
+    self.key = key
     self.worker = worker
     self.name = name
     self.request = request
@@ -65,9 +69,15 @@ final class NameLookUp: UpstreamConsumer {
     worker.nameLookUps.end(name)
     switch answer {
     case .leads(let root, let ttl):
-      let grace = NameTable.hasEnd(name) ? Interval.zero : worker.gateway.options.staleNames
+      let now = worker.loop.now
+      let stale = worker.gateway.options.staleNames
+      // Of a key it is not known yet how long its record lives.
       worker.gateway.names.set(
-        name, NameEntry(root: root, resolved: worker.loop.now, ttl: ttl, grace: grace))
+        name,
+        NameEntry(root: root, resolved: now, ttl: ttl, grace: key == nil ? stale : .zero))
+      if let key, stale > .zero {
+        NameRecordFetch(worker, name, key: key, resolved: now).start(host: request.host)
+      }
     case .elsewhere: worker.gateway.names.forget(name)
     case .noAnswer, nil: break
     }

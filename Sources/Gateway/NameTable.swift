@@ -62,6 +62,18 @@ final class NameTable: Sendable {
     }
   }
 
+  /// Notes when a name's record ends: it counts no longer than that, and stands in no longer.
+  func bound(_ name: [UInt8], resolved: Instant, ends: Instant, grace: Interval) {
+    entries.withLock { entries in
+      guard var entry = entries[name], entry.resolved == resolved else { return }
+      let life = max(.zero, ends - resolved)
+      entry.ttl = min(entry.ttl, life)
+      let rest = max(.zero, ends - (resolved + entry.ttl))
+      entry.grace = min(grace, rest)
+      entries[name] = entry
+    }
+  }
+
   /// Forgets a name that was found to lead elsewhere by now.
   func forget(_ name: [UInt8]) { entries.withLock { $0[name] = nil } }
 

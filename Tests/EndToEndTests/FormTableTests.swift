@@ -55,9 +55,9 @@ enum Unkept: String, CaseIterable {
       return .redirect
     }
     // What such a site moves is not where the path's walk leads, so no CAR of it can be held against that.
-    if request.name.hasPrefix("path that _redirects"), request.name.contains("?format=car"),
-      request.name.contains("DNSLink host")
-    {
+    if ["moves", "has a page for"].contains(where: {
+      request.name.hasPrefix("path that _redirects \($0) · ?format=car · DNSLink host")
+    }) {
       return .redirect
     }
     if answer.status == 301, request.isToSubdomain(answer) { return nil }

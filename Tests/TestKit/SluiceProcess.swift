@@ -199,7 +199,12 @@ public final class SluiceProcess {
       return numbers["sluice_fills_in_flight"] == 0 && numbers["sluice_fills_active"] == 0
         && numbers["sluice_cache_queued_bytes"] == 0
     }
-    guard isDone else { throw TestFailure("fills do not end") }
+    guard isDone else {
+      let numbers = try metrics()
+      let names = ["sluice_fills_in_flight", "sluice_fills_active", "sluice_cache_queued_bytes"]
+      let left = names.map { "\($0) \(numbers[$0] ?? -1)" }.joined(separator: ", ")
+      throw TestFailure("fills do not end: \(left)")
+    }
   }
 }
 
