@@ -105,9 +105,11 @@ extension Exchange {
     guard let reader, let content = contentRoot, let stream else { return }
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
+    let target = contentTarget
     let request = FillRequest(
-      target: contentTarget, content: fillContent(content),
-      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields)
+      target: target, content: fillContent(content),
+      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields,
+      absence: absenceSubject(target: target, countsFailures: true))
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
     if let record = currentRecord(), !record.isVerified || isComplete(record) {
@@ -375,7 +377,7 @@ extension Exchange {
       if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
         reason = Self.reason(of: fault)
         passThrough()
-      } else {
+      } else if fault.side != .own || !answerAbsence() {
         refuse(fault)
       }
     } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone,

@@ -15,10 +15,13 @@ extension Exchange {
   /// Gives a request on as it is, for its own client alone: the answer is not kept and nobody joins it.
   func passThrough() {
     hasAskedAlone = true
+    // A part may fail where the rest is there, and a page about content where the content is.
+    let isWhole = conditions.range.isEmpty && !reason.isEqual(to: NotStored.generated.name)
     begin(
       FillRequest(
         target: text.withReadable { $0.bytes(target).array }, method: method,
-        host: upstreamHost, fields: acceptFields + passedFields))
+        host: upstreamHost, fields: acceptFields + passedFields,
+        absence: absenceSubject(target: contentTarget, countsFailures: isWhole)))
   }
 
   /// The fields of a request that is given on, of those which may be.

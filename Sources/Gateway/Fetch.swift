@@ -259,6 +259,7 @@ final class Fetch: UpstreamConsumer {
 
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
+    if !isRun, call?.endedInSilence ?? false { driver.noteSilence() }
     // What was only a guess has not failed anybody yet.
     over(isEarly && driver.head == nil ? nil : fault)
   }

@@ -204,6 +204,7 @@ final class FillDriver: FillSource {
       reopened(answer, text: text, by: server, verdict)
       return
     }
+    note(status: answer.status)
     switch verdict {
     case .pass(.foreignAnswer) where request.content?.form == .car:
       collect(answer, text: text, by: server, isForeign: true)
@@ -265,6 +266,7 @@ final class FillDriver: FillSource {
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    note(status: answer.status)
     guard let content = request.content,
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {

@@ -14,6 +14,8 @@ struct FillRequest {
   /// What Host says where the host names the content.
   var host: [UInt8]?
   var fields: [(name: StaticString, value: [UInt8])] = []
+  /// Under which key it is remembered if the content cannot be had; nil where it is not.
+  var absence: AbsenceSubject?
 }
 
 /// What an answer that is to be kept must be an answer for.

@@ -25,6 +25,7 @@ public final class Gateway: Sendable {
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
   let names = NameTable()
+  let absences = AbsenceTable()
   let doubtful = DoubtfulKeys()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
@@ -85,6 +86,7 @@ public final class GatewayWorker: RequestHandler {
   public var isDraining = false
   var drivers = FillDrivers()
   var nameLookUps = NameLookUps()
+  var absenceProofs = AbsenceProofs()
   private var idle: [Exchange] = []
   /// Those that live a request now; each knows its place.
   private var active: [Exchange] = []
@@ -125,6 +127,7 @@ public final class GatewayWorker: RequestHandler {
   /// Ends what the worker keeps open; after its server has drained.
   public func close() {
     gateway.crew.leave(port.number)
+    absenceProofs.close()
     pool.closeIdle()
     starving.close()
     accessLog?.flush()

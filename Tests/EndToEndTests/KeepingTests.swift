@@ -57,7 +57,7 @@ extension EndToEnd {
           try reply.send(content.body)
           reply.close()
         },
-        status(301), status(403), status(404), status(410), status(429), status(500), status(504),
+        status(301), status(403), status(410), status(429), status(501), status(503),
         asked("format=tar", query: "?format=tar"), asked("a record", query: "?format=ipns-record"),
         asked("an escaped name", query: "?f%6Frmat=tar"),
         asked("Accept: TAR", fields: [("Accept", "text/html, application/x-tar")]),
