@@ -203,7 +203,9 @@ final class World {
   }
 
   private func watch() {
-    let limit: Interval = .seconds(troubles.hasFaultyNodes ? 60 : 15)
+    // Where a disk takes nothing, those who share an answer move with the slowest of them.
+    let isSlow = troubles.hasFaultyNodes || troubles.disk > 0 || troubles.slowDisk > 0
+    let limit: Interval = .seconds(isSlow ? 60 : 15)
     network.after(.milliseconds(500)) { [self] in
       for client in clients { client.watch(limit: limit) }
       if isWatching { watch() }
