@@ -19,8 +19,9 @@ final class Fetch: UpstreamConsumer {
   /// The first byte that it does not bring; known with the head.
   private var end = Int64.max
   private var current: (index: Int, buffer: SliceBuffer)?
-  /// Slices that are full, but for whose end more must come to show that it is content; oldest first. More
-  /// than one only where the last slice is shorter than the marker.
+  /// Slices that are full, but for whose end more must come to show that it is content; oldest first.
+  ///
+  /// More than one only where the last slice is shorter than the marker.
   private var held: [(index: Int, buffer: SliceBuffer)] = []
   private var marker = MarkerWatch()
   private var stopsAfterSlice = false

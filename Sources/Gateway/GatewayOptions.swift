@@ -58,8 +58,9 @@ public struct GatewayOptions: Sendable {
   ///
   /// A block: it comes in milliseconds, and gateways refuse larger ones.
   static let heldBytes: Int64 = 2 << 20
-  /// Bytes of structure that one CAR's check remembers: that of some 16 GiB of files. More is given on
-  /// unchecked and unkept, since each client could ask for as much.
+  /// Bytes of structure that one CAR's check remembers: that of some 16 GiB of files.
+  ///
+  /// More is given on unchecked and unkept, since each client could ask for as much.
   static let checkedStructure = 4 << 20
   /// CARs up to this size are kept: until their end shows that they are whole they wait in memory.
   static let collectedBytes = 32 << 20
