@@ -127,6 +127,10 @@ public enum Router {
     do throws(ContentPathError) {
       content = try ContentPath.parse(target, decoded: &path)
     } catch {
+      // The first segment is the host's own label, and no namespace that the path could go on from.
+      if mode == .subdomain, error == .repeatedNamespace {
+        return .refuse(status: 400, .hostLabel)
+      }
       return refusal(error)
     }
     if asksForServiceWorker(request, text), !content.hasPath, !content.trailingSlash {
