@@ -47,7 +47,7 @@ import Testing
   @Test(arguments: [
     ("format=car", "application/vnd.ipld.car;dups=y;order=unk", "car unknown yes"),
     ("", "application/vnd.ipld.car ; dups = \"y\" ;order= dfs;", "car depthFirst yes"),
-    ("car-dups=n", "application/vnd.ipld.car;dups=y;;order=unk", "car unknown no"),
+    ("car-dups=n", "application/vnd.ipld.car;dups=y;order=unk", "car unknown no"),
     ("format=raw", "application/vnd.ipld.car;dups=y", "raw unsaid unsaid"),
     ("format=car", "application/vnd.ipld.raw;dups=y", "car unsaid unsaid"),
     (
