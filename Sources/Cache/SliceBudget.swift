@@ -17,6 +17,8 @@ public final class SliceBudget: Sendable {
   private let kept = Atomic<Int>(0)
   private let passed = Atomic<Int>(0)
   private let claimed = Atomic<Int>(0)
+  /// Of what is kept, the bytes that are gathered and may still be dropped.
+  private let collected = Atomic<Int>(0)
 
   public init(limit: Int) { self.limit = limit }
 
@@ -69,11 +71,24 @@ public final class SliceBudget: Sendable {
     return true
   }
 
-  /// The same for bytes that are gathered before it is known whether they are kept; to be given back, or
-  /// made a buffer of.
-  public func takeCollected(_ count: Int) -> Bool { take(count) }
+  /// Takes memory for bytes that are gathered before it is known whether they are kept; to be given back,
+  /// or made a buffer of.
+  ///
+  /// They come free by their clients' speed, so they may take no more than a quarter: what is on its way to the
+  /// disk must not wait for them.
+  public func takeCollected(_ count: Int) -> Bool {
+    guard collected.load(ordering: .relaxed) + count <= limit / 4, take(count) else { return false }
+    collected.add(count, ordering: .relaxed)
+    return true
+  }
 
-  public func giveCollected(_ count: Int) { give(count, .kept) }
+  public func giveCollected(_ count: Int) {
+    collected.subtract(count, ordering: .relaxed)
+    give(count, .kept)
+  }
+
+  /// Counts gathered bytes as on their way to the disk from now on.
+  public func keepCollected(_ count: Int) { collected.subtract(count, ordering: .relaxed) }
 
   /// A buffer of bytes for which the budget has been taken.
   public func collected(_ bytes: [UInt8]) -> SliceBuffer {

@@ -26,13 +26,21 @@ struct CARCollector: ~Copyable {
     check = CARCheck(
       CARQuestion(
         root: content.root, segments: content.segments,
-        parameters: content.selection.parameters))
+        parameters: content.selection.parameters),
+      maximumMemory: GatewayOptions.checkedStructure)
     self.sliceBytes = sliceBytes
     self.budget = budget
     self.notStored = notStored
   }
 
-  deinit { budget.giveCollected(reserved) }
+  deinit {
+    budget.giveCollected(reserved)
+    // The slices give their own memory back.
+    budget.keepCollected(gathered)
+  }
+
+  /// Bytes of whole slices.
+  private var gathered: Int { slices.reduce(0) { $0 + $1.capacity } }
 
   /// Takes the stream's next bytes; an error says that they are not what their CIDs name.
   mutating func take(_ bytes: RawSpan) throws(CARError) {
@@ -57,9 +65,10 @@ struct CARCollector: ~Copyable {
   mutating func finish() -> (report: CARReport, slices: [SliceBuffer]) {
     let report = check.finish()
     if !current.isEmpty { closeSlice() }
-    let gathered = slices
+    let whole = notStored == nil ? slices : []
+    budget.keepCollected(gathered)
     slices = []
-    return (report, notStored == nil ? gathered : [])
+    return (report, whole)
   }
 
   private mutating func closeSlice() {
@@ -85,6 +94,7 @@ struct CARCollector: ~Copyable {
     budget.giveCollected(reserved)
     reserved = 0
     current = []
+    budget.keepCollected(gathered)
     slices = []
   }
 }

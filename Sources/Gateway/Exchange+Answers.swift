@@ -38,9 +38,11 @@ extension Exchange {
   }
 
   /// An error of the gateway's own, as a sentence; as a page for those who ask for HTML.
-  func refuse(status: Int, _ sentence: String) {
+  ///
+  /// - Parameter retryAfter: seconds until asking again is of use, where they are known.
+  func refuse(status: Int, _ sentence: String, retryAfter: Int64? = nil) {
     let type: StaticString = acceptsHTML ? "text/html; charset=utf-8" : "text/plain; charset=utf-8"
-    answer(status: status, type: type) { body in
+    answer(status: status, type: type, retryAfter: retryAfter) { body in
       if acceptsHTML {
         body.append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>")
         body.append(decimal: status)
@@ -64,7 +66,9 @@ extension Exchange {
     }
   }
 
-  private func answer(status: Int, type: StaticString, _ write: (inout ByteBuffer) -> Void) {
+  private func answer(
+    status: Int, type: StaticString, retryAfter: Int64? = nil, _ write: (inout ByteBuffer) -> Void
+  ) {
     guard let stream, stream.isUntouched else {
       breakOff()
       return
@@ -76,7 +80,13 @@ extension Exchange {
     if status >= 500 { stream.field(.cacheControl, "no-store") }
     if !acceptsHTML { stream.field(.xContentTypeOptions, "nosniff") }
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
-    if status == 503 || status == 504 { stream.field(.retryAfter, "10") }
+    if let retryAfter {
+      // As gateways say of what fails, and so of what is remembered to.
+      writeContentLocation(on: stream)
+      stream.field(.retryAfter, decimal: retryAfter)
+    } else if status == 503 || status == 504 {
+      stream.field(.retryAfter, "10")
+    }
     writeContentFields(on: stream)
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)

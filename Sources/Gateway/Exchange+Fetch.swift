@@ -105,9 +105,11 @@ extension Exchange {
     guard let reader, let content = contentRoot, let stream else { return }
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
+    let target = contentTarget
     let request = FillRequest(
-      target: contentTarget, content: fillContent(content),
-      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields)
+      target: target, content: fillContent(content),
+      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields,
+      absence: absenceSubject(target: target, countsFailures: true))
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
     if let record = currentRecord(), !record.isVerified || isComplete(record) {
@@ -191,7 +193,8 @@ extension Exchange {
 
   /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
   func rejoin() -> Bool {
-    guard let isNew = join() else {
+    // What comes in another order the next time is not spliced.
+    guard asked?.form.hasRanges ?? true, let isNew = join() else {
       breakOff()
       return false
     }
@@ -208,7 +211,7 @@ extension Exchange {
     guard let head = reader.fill.head else { return nil }
     mustAgree = false
     sliceShift = reader.fill.sliceShift
-    return head.notStored == nil && head.totalBytes == total
+    return head.notStored == nil && !head.isCollected && head.totalBytes == total
       && etag.withReadable { $0.equals(head.etag.rawBytes) }
   }
 
@@ -304,6 +307,8 @@ extension Exchange {
   /// Begins an answer that is not kept.
   private func passHead(_ head: AnswerHead, _ why: NotStored, on stream: ClientStream) {
     guard let reader else { return }
+    // On a host of its own the upstream has found out by itself what the name leads to.
+    if why == .foreignAnswer, asked?.mode != .path { forgetName() }
     let isPrivate = outcome == .bypass
     let isOthersWhole = !conditions.range.isEmpty && head.status == 200
     // What a redirect and a page say depends on how this client asked, and what another one accepts may
@@ -372,10 +377,10 @@ extension Exchange {
       if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
         reason = Self.reason(of: fault)
         passThrough()
-      } else {
+      } else if fault.side != .own || !answerAbsence() {
         refuse(fault)
       }
-    } else if !isAlone, !isUnchecked, !hasAskedAlone,
+    } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone,
       !conditions.range.isEmpty || fault == Fault(.exhausted, .own)
     {
       askForRest()

@@ -120,6 +120,8 @@ extension Exchange {
   /// `Cache-Status` (RFC 9211) and its older, shorter brother.
   func writeCacheFields(on stream: ClientStream) {
     switch outcome {
+    case .hit where reason.isEqual(to: Self.absent):
+      stream.lines("Cache-Status: sluice; hit; detail=absent\r\nX-Cache-Status: HIT\r\n")
     case .hit: stream.lines("Cache-Status: sluice; hit\r\nX-Cache-Status: HIT\r\n")
     case .miss:
       stream.lines("Cache-Status: sluice; fwd=uri-miss; stored\r\nX-Cache-Status: MISS\r\n")
@@ -138,6 +140,9 @@ extension Exchange {
         stream.lines("X-Cache-Status: MISS\r\n")
       }
     case .none: stream.lines("Cache-Status: sluice; detail=own\r\nX-Cache-Status: NONE\r\n")
+    case .error where reason.isEqual(to: Self.failing):
+      stream.lines(
+        "Cache-Status: sluice; fwd=uri-miss; detail=failing\r\nX-Cache-Status: ERROR\r\n")
     case .error:
       stream.lines(
         "Cache-Status: sluice; fwd=uri-miss; detail=upstream\r\nX-Cache-Status: ERROR\r\n")

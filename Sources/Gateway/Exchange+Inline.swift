@@ -14,9 +14,7 @@ extension Exchange {
     {
       return true
     }
-    guard asked.remainder.isEmpty, let cid = requestedCID, cid.hash == .identity else {
-      return false
-    }
+    guard asked.isIdentity, asked.remainder.isEmpty, let cid = requestedCID else { return false }
     return answerInline(asked, cid)
   }
 

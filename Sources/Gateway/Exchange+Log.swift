@@ -48,7 +48,7 @@ extension Exchange {
   }
 
   private func writeLine(_ stream: ClientStream, _ now: Instant) {
-    let client = Array(stream.peer.host.utf8)
+    let client = clientAddress(stream)
     let server = Array(server.utf8)
     text.withReadable { text in
       let method = method.text
@@ -64,6 +64,13 @@ extension Exchange {
         upstream: server.rawBytes, referer: text.bytes(referer), userAgent: text.bytes(userAgent))
       worker.accessLog?.append(entry)
     }
+  }
+}
+
+extension Exchange {
+  /// Who asks: what a trusted proxy says, else the peer.
+  func clientAddress(_ stream: ClientStream) -> [UInt8] {
+    Array((client.map { "\($0)" } ?? stream.peer.host).utf8)
   }
 }
 

@@ -25,12 +25,17 @@ extension Exchange {
     case .answered: finish()
     case .head: deliver()
     case .view: askForView()
-    case .incomplete, .nothing:
-      if onlyIfCached && wholeHead == nil {
-        refuse(status: 412, "this content is not in the cache, and only the cache may answer")
-      } else {
-        fetch()
-      }
+    case .incomplete: fetchIfAllowed()
+    case .nothing:
+      if !answerAbsence() { fetchIfAllowed() }
+    }
+  }
+
+  private func fetchIfAllowed() {
+    if onlyIfCached && wholeHead == nil {
+      refuse(status: 412, "this content is not in the cache, and only the cache may answer")
+    } else {
+      fetch()
     }
   }
 

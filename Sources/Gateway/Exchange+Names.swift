@@ -20,25 +20,44 @@ extension Exchange {
     switch worker.gateway.names.find(name, now: worker.loop.now) {
     case .fresh(let entry): lead(to: entry)
     case .due(let entry):
-      worker.nameLookUps.ask(worker, name, key: requestedCID, nameRequest, for: nil)
+      worker.nameLookUps.ask(worker, name, key: requestedCID, nameQuestion, nameRequest, for: nil)
       lead(to: entry)
     case .past, .unknown:
       if onlyIfCached {
         refuse(status: 412, "this name is not known here, and only the cache may answer")
       } else {
-        worker.nameLookUps.ask(worker, name, key: requestedCID, nameRequest, for: self)
+        worker.nameLookUps.ask(
+          worker, name, key: requestedCID, nameQuestion, nameRequest, for: self)
       }
     }
   }
 
   /// The look-up that this exchange waited for has ended.
-  func nameLookedUp() {
+  ///
+  /// `isElsewhere` says that there was an answer, and that it did not tell what the name leads to.
+  func nameLookedUp(isElsewhere: Bool) {
+    if isElsewhere {
+      passThroughNamed()
+      return
+    }
     switch worker.gateway.names.find(name, now: worker.loop.now) {
     case .fresh(let entry), .due(let entry), .past(let entry): lead(to: entry)
-    case .unknown:
-      // Its answer is for this client to see: a redirect, an error, or one that says not to keep it.
-      reason = NotStored.bypass.name
-      passThrough()
+    case .unknown: passThroughNamed()
+    }
+  }
+
+  /// The answer is for this client to see: a redirect, an error, or one that says not to keep it.
+  private func passThroughNamed() {
+    reason = NotStored.bypass.name
+    passThrough()
+  }
+
+  private var nameQuestion: NameQuestion {
+    path.withReadable { path in
+      let below = asked.map { path.bytes($0.remainder).array } ?? []
+      return NameQuestion(
+        path: path.extracting(0..<min(root.end, path.byteCount)).array,
+        segments: below.split(separator: UInt8(ascii: "/")).count)
     }
   }
 
@@ -58,7 +77,7 @@ extension Exchange {
   private var nameRequest: UpstreamRequest {
     let whole = text.withReadable { $0.bytes(target).array }
     return UpstreamRequest(
-      method: .head, target: Array(whole.prefix { $0 != UInt8(ascii: "?") }), host: upstreamHost,
+      method: .head, target: Self.pathOnly(whole), host: upstreamHost,
       fields: forwardedFields)
   }
 

@@ -15,10 +15,13 @@ extension Exchange {
   /// Gives a request on as it is, for its own client alone: the answer is not kept and nobody joins it.
   func passThrough() {
     hasAskedAlone = true
+    // A part may fail where the rest is there, and a page about content where the content is.
+    let isWhole = conditions.range.isEmpty && !reason.isEqual(to: NotStored.generated.name)
     begin(
       FillRequest(
         target: text.withReadable { $0.bytes(target).array }, method: method,
-        host: upstreamHost, fields: acceptFields + passedFields))
+        host: upstreamHost, fields: acceptFields + passedFields,
+        absence: absenceSubject(target: contentTarget, countsFailures: isWhole)))
   }
 
   /// The fields of a request that is given on, of those which may be.
@@ -34,6 +37,7 @@ extension Exchange {
       places.filter { !$0.place.isEmpty }.map { ($0.name, text.bytes($0.place).array) }
     }
     if onlyIfCached { fields.append(("Cache-Control", Array("only-if-cached".utf8))) }
+    if let stream { fields.append(("X-Forwarded-For", clientAddress(stream))) }
     return fields + forwardedFields
   }
 
@@ -61,6 +65,7 @@ extension Exchange {
     hasAskedAlone = true
     readerBase = position
     restEtag = etag.withReadable { $0.array }
+    mustAgree = false
     let range = "bytes=\(position)-\(end - 1)"
     begin(
       FillRequest(

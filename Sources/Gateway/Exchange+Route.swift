@@ -44,19 +44,17 @@ extension Exchange {
 
   /// The host that was asked: the client's own, or what a trusted proxy says it was.
   private func askedSite(_ request: RequestHead, _ text: RawSpan) -> AskedSite {
-    let options = worker.gateway.options
     host = request.authority
-    if !options.trustedProxies.isEmpty, let peer = stream?.peer.networkAddress {
-      let told = Forwarded.read(request.fields, text: text, peer: peer) {
-        options.trustedProxies.contains($0)
-      }
+    if worker.hasTrustedProxies, let peer = stream?.peer.networkAddress {
+      let trusted = worker.gateway.options.trustedProxies
+      let told = Forwarded.read(request.fields, text: text, peer: peer) { trusted.contains($0) }
       if told.peerIsTrusted {
         client = told.client
         isSecure = told.scheme == .https
         if !told.host.isEmpty { host = told.host }
       }
     }
-    return AskedSite(hosts: options.hosts, host: host, isSecure: isSecure)
+    return AskedSite(hosts: worker.hosts, host: host, isSecure: isSecure)
   }
 
   /// Gives the request on as it is, since its answer is of a kind that is not kept.

@@ -11,10 +11,7 @@ extension Exchange {
   // MARK: The root's spelling
 
   /// Whether the client wrote the root as version 0, `Qm…`; what is kept says version 1.
-  private var isVersion0: Bool {
-    guard asked != nil, root.count == 46 else { return false }
-    return path.withReadable { $0.byte(Int(root.start)) == UInt8(ascii: "Q") }
-  }
+  private var isVersion0: Bool { asked?.isVersion0 ?? false }
 
   /// Gives an Etag as the client is to see it: where it names the root itself, in the client's version.
   func withSpelledEtag<Result>(_ kept: RawSpan, _ body: (RawSpan) -> Result) -> Result {

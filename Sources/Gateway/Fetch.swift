@@ -19,8 +19,9 @@ final class Fetch: UpstreamConsumer {
   /// The first byte that it does not bring; known with the head.
   private var end = Int64.max
   private var current: (index: Int, buffer: SliceBuffer)?
-  /// A slice that is full, but for whose end more must come to show that it is content.
-  private var held: (index: Int, buffer: SliceBuffer)?
+  /// Slices that are full, but for whose end more must come to show that it is content; oldest first. More
+  /// than one only where the last slice is shorter than the marker.
+  private var held: [(index: Int, buffer: SliceBuffer)] = []
   private var marker = MarkerWatch()
   private var stopsAfterSlice = false
   /// Whether it began before the object's head was known: then that head decides what it is worth.
@@ -155,7 +156,7 @@ final class Fetch: UpstreamConsumer {
       if buffer.unpublished == 0 {
         complete(index, buffer)
       } else {
-        held = (index, buffer)
+        held.append((index, buffer))
       }
     }
     return !isOver
@@ -163,13 +164,13 @@ final class Fetch: UpstreamConsumer {
 
   /// Publishes what has come, all but its last bytes.
   private func publish(allBut last: Int) {
-    let newer = current?.buffer.unpublished ?? 0
-    if let (index, buffer) = held {
+    var newer = (current?.buffer.unpublished ?? 0) + held.reduce(0) { $0 + $1.buffer.unpublished }
+    while !isOver, let (index, buffer) = held.first {
+      newer -= buffer.unpublished
       publish(buffer, allBut: max(0, last - newer))
-      if !isOver, buffer.unpublished == 0 {
-        held = nil
-        complete(index, buffer)
-      }
+      guard !isOver, buffer.unpublished == 0 else { return }
+      held.removeFirst()
+      complete(index, buffer)
     }
     if let current, !isOver { publish(current.buffer, allBut: last) }
   }
@@ -258,6 +259,7 @@ final class Fetch: UpstreamConsumer {
 
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
+    if !isRun, call?.endedInSilence ?? false { driver.noteSilence() }
     // What was only a guess has not failed anybody yet.
     over(isEarly && driver.head == nil ? nil : fault)
   }
@@ -278,9 +280,9 @@ final class Fetch: UpstreamConsumer {
       // Nobody would fill it up: whoever wants the slice has it fetched again.
       driver.fill.discard(slice: current.index)
     }
-    if let held, driver.isKept { driver.fill.discard(slice: held.index) }
-    held = nil
-    if whole && driver.completedWhole() { driver.fill.setWhole() }
+    if driver.isKept { for slice in held { driver.fill.discard(slice: slice.index) } }
+    held = []
+    if whole && driver.completedWhole() && !driver.isRefetching { driver.fill.setWhole() }
     driver.ended(self, fault)
   }
 }

@@ -52,28 +52,28 @@ extension FillDriver {
     worker.counters.add(.upstreamRetry)
     for (index, _) in slices { fill.discard(slice: index) }
     begin(.whole, slices: 0..<Int.max)
-    if isInOrder {
-      for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
-    }
+    isRefetching = true
+    for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
     return true
   }
 
   var targetText: String { String(decoding: request.target, as: UTF8.self) }
 
-  /// The same from another server, after bytes that were wrong: readers have the first one's head.
+  /// The same from another server, after bytes that were wrong: nobody has been told anything of those, so
+  /// this head takes the other one's place.
   func reopened(
     _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer,
     _ verdict: AnswerPolicy.Verdict
   ) {
-    guard let head, case .keep(let subject?) = verdict, answer.contentLength == head.totalBytes,
-      answer.value(.etag).map({ text.bytes($0).equals(head.etag.rawBytes) }) ?? false
-    else {
+    isRefetching = false
+    guard case .keep(let subject?) = verdict else {
       for fetch in fetches { fetch.cut() }
       fill.fail(Fault(.mismatch, .upstream))
       return
     }
-    self.head?.server = server.name
-    verification = Verification(subject)
+    let head = AnswerPolicy.answerHead(
+      answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+    keep(head, subject: subject)
   }
 
   // MARK: CARs
@@ -105,12 +105,22 @@ extension FillDriver {
       try collector?.take(bytes)
       return true
     } catch {
+      if case .blockTooLarge = error { return passUnchecked() }
+      if case .cid = error { return passUnchecked() }
       blame()
       collector = nil
       fill.fail(Fault(.mismatch, .upstream))
       for fetch in fetches { fetch.cut() }
       return false
     }
+  }
+
+  /// Goes on without a check: what comes may be right, and is nothing that can be held against its CIDs here.
+  private func passUnchecked() -> Bool {
+    worker.counters.add(.notStored(.unchecked))
+    collector = nil
+    fill.releaseAll()
+    return true
   }
 
   /// The end of what is given on has come; false where it is not the end.

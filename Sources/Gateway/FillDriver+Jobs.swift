@@ -78,10 +78,22 @@ extension FillDriver {
   func giveUpKeeping() {
     worker.counters.add(.notStored(.disk))
     fill.stopKeeping()
-    let given = jobs.count
-    jobs = []
-    for _ in 0..<given { fill.writeEnded() }
+    dropJobs()
     jobsDone()
+  }
+
+  /// Forgets the jobs that the writer has not taken.
+  func dropJobs() {
+    let dropped = jobs
+    jobs = []
+    for job in dropped {
+      if case .remove(_, let done) = job {
+        // It tells the fill itself.
+        done?(.failed(Fault(.cancelled, .own)))
+      } else {
+        fill.writeEnded()
+      }
+    }
   }
 
   func jobsDone() {

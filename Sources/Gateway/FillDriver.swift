@@ -33,6 +33,8 @@ final class FillDriver: FillSource {
   /// The server that the body comes from, and those whose bytes were wrong.
   var source: UpstreamServer?
   var avoided: [Int] = []
+  /// Whether another server has been asked after wrong bytes, and has not answered yet.
+  var isRefetching = false
   /// Jobs for the cache writer, oldest first; more than none wait only while its queue is full.
   var jobs: [WriteJob] = []
   var retry: JobRetry?
@@ -109,6 +111,8 @@ final class FillDriver: FillSource {
       fill.landed()
       return
     }
+    // Its bytes come with the rest, once it is known what of.
+    if isRefetching { return }
     if isVerified || verification != nil {
       // A slice alone cannot be checked: who waits begins anew, with all of it.
       fill.fail(Fault(.cancelled, .own))
@@ -200,6 +204,7 @@ final class FillDriver: FillSource {
       reopened(answer, text: text, by: server, verdict)
       return
     }
+    note(status: answer.status)
     switch verdict {
     case .pass(.foreignAnswer) where request.content?.form == .car:
       collect(answer, text: text, by: server, isForeign: true)
@@ -261,6 +266,7 @@ final class FillDriver: FillSource {
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    note(status: answer.status)
     guard let content = request.content,
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {
@@ -341,9 +347,7 @@ final class FillDriver: FillSource {
     verification = nil
     fill.stopKeeping()
     fill.fail(Fault(.cancelled, .own))
-    let given = jobs.count
-    jobs = []
-    for _ in 0..<given { fill.writeEnded() }
+    dropJobs()
     for fetch in fetches { fetch.cut() }
     fill.setFetching(false)
     leave()

@@ -14,6 +14,8 @@ struct FillRequest {
   /// What Host says where the host names the content.
   var host: [UInt8]?
   var fields: [(name: StaticString, value: [UInt8])] = []
+  /// Under which key it is remembered if the content cannot be had; nil where it is not.
+  var absence: AbsenceSubject?
 }
 
 /// What an answer that is to be kept must be an answer for.
@@ -62,7 +64,7 @@ extension Exchange {
   /// makes.
   var contentTarget: [UInt8] {
     let whole = text.withReadable { $0.bytes(self.target).array }
-    var target = Array(whole.prefix { $0 != UInt8(ascii: "?") })
+    var target = Self.pathOnly(whole)
     guard let asked else { return target }
     if asked.mode == .path, let content = contentRoot {
       let root = asked.form == .car ? content : content.version1
@@ -82,6 +84,12 @@ extension Exchange {
     }
     if asked.form == .car { asked.selection.appendQuery(to: &target) }
     return target
+  }
+
+  /// A target's path; `/` where it has none, as an absolute-form may (RFC 9112, 3.2.2).
+  static func pathOnly(_ target: [UInt8]) -> [UInt8] {
+    let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+    return path.isEmpty ? [UInt8(ascii: "/")] : path
   }
 
   /// The path below the root, as it was sent, or escaped anew where the root itself was escaped.

@@ -4,6 +4,7 @@ public import EventLoop
 public import HTTP
 public import HTTP1
 public import Logging
+internal import Router
 public import Server
 internal import System
 public import Telemetry
@@ -24,6 +25,7 @@ public final class Gateway: Sendable {
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
   let names = NameTable()
+  let absences = AbsenceTable()
   let doubtful = DoubtfulKeys()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
@@ -70,6 +72,9 @@ public final class GatewayWorker: RequestHandler {
   let port: WorkerPort
   let pool: UpstreamPool
   let sliceShift: UInt8
+  /// The worker's own, so that a hit touches nothing that others count too.
+  let hosts: HostBook
+  let hasTrustedProxies: Bool
   let index: IndexReader
   let starving: StarvingFills
   var residency = ResidencyMemory()
@@ -81,6 +86,7 @@ public final class GatewayWorker: RequestHandler {
   public var isDraining = false
   var drivers = FillDrivers()
   var nameLookUps = NameLookUps()
+  var absenceProofs = AbsenceProofs()
   private var idle: [Exchange] = []
   /// Those that live a request now; each knows its place.
   private var active: [Exchange] = []
@@ -98,6 +104,8 @@ public final class GatewayWorker: RequestHandler {
     port = WorkerPort(number: number, mailbox: loop.mailbox)
     pool = UpstreamPool(
       loop: loop, region: gateway.region, options: gateway.options.upstream, counters: counters)
+    hosts = HostBook(gateway.options.hosts)
+    hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.
@@ -119,6 +127,7 @@ public final class GatewayWorker: RequestHandler {
   /// Ends what the worker keeps open; after its server has drained.
   public func close() {
     gateway.crew.leave(port.number)
+    absenceProofs.close()
     pool.closeIdle()
     starving.close()
     accessLog?.flush()
@@ -126,6 +135,7 @@ public final class GatewayWorker: RequestHandler {
     idle = []
     checks = SliceChecks()
     loop.endOfTurn = []
+    nameLookUps = NameLookUps()
   }
 
   // MARK: Requests

@@ -18,6 +18,8 @@ public struct GatewayOptions: Sendable {
   public var trustedProxies = NetworkSet()
   /// How long past its time a name's content may be given where no upstream answers.
   public var staleNames = Interval.seconds(86_400)
+  /// How long it is remembered that nothing is at a path, where that is proven; zero has none proven.
+  public var negativeTTL = Interval.seconds(3_600)
 
   public init() {}
 
@@ -56,8 +58,16 @@ public struct GatewayOptions: Sendable {
   ///
   /// A block: it comes in milliseconds, and gateways refuse larger ones.
   static let heldBytes: Int64 = 2 << 20
+  /// Bytes of structure that one CAR's check remembers: that of some 16 GiB of files. More is given on
+  /// unchecked and unkept, since each client could ask for as much.
+  static let checkedStructure = 4 << 20
   /// CARs up to this size are kept: until their end shows that they are whole they wait in memory.
   static let collectedBytes = 32 << 20
+  /// Proofs of absence that a worker asks for at once: they must not take the place of content, and
+  /// hold memory.
+  static let proofsAtOnce = 8
+  /// The longest such proof: the blocks along one path, which are some KiB, and 2 MiB each at most.
+  static let proofBytes = 4 << 20
   /// How often an answer begins anew after a fill that was given up or lost what it had.
   static let newBeginnings = 3
   /// Exchanges kept for the next requests.

@@ -10,14 +10,14 @@ struct NameLookUps {
 
   /// Begins a look-up, or joins the one under way; `exchange`, where there is one, goes on when it ends.
   mutating func ask(
-    _ worker: GatewayWorker, _ name: [UInt8], key: CID?, _ request: UpstreamRequest,
-    for exchange: Exchange?
+    _ worker: GatewayWorker, _ name: [UInt8], key: CID?, _ question: NameQuestion,
+    _ request: UpstreamRequest, for exchange: Exchange?
   ) {
     if let present = underWay[name] {
       if let exchange { present.wait(exchange) }
       return
     }
-    let lookUp = NameLookUp(worker, name, key: key, request)
+    let lookUp = NameLookUp(worker, name, key: key, question, request)
     if let exchange { lookUp.wait(exchange) }
     underWay[name] = lookUp
     lookUp.start()
@@ -26,12 +26,21 @@ struct NameLookUps {
   mutating func end(_ name: [UInt8]) { underWay[name] = nil }
 }
 
+/// What a look-up asks for, as the answer must repeat it.
+struct NameQuestion {
+  /// `/ipns/<name>`.
+  var path: [UInt8]
+  /// The segments of the client's path below it.
+  var segments: Int
+}
+
 /// Asks an upstream what a name leads to: a HEAD of the client's own path, whose answer tells the root in
 /// X-Ipfs-Roots and the time it counts in Cache-Control (gateway digest A2).
 final class NameLookUp: UpstreamConsumer {
   private let worker: GatewayWorker
   private let name: [UInt8]
   private let request: UpstreamRequest
+  private let question: NameQuestion
   /// The key that the name is, if it is one.
   private let key: CID?
   /// Exchanges that wait, each with the life that does.
@@ -39,8 +48,12 @@ final class NameLookUp: UpstreamConsumer {
   private var call: UpstreamCall?
   private var answer: NameAnswer?
 
-  init(_ worker: GatewayWorker, _ name: [UInt8], key: CID?, _ request: UpstreamRequest) {
+  init(
+    _ worker: GatewayWorker, _ name: [UInt8], key: CID?, _ question: NameQuestion,
+    _ request: UpstreamRequest
+  ) {
     self.key = key
+    self.question = question
     self.worker = worker
     self.name = name
     self.request = request
@@ -55,7 +68,7 @@ final class NameLookUp: UpstreamConsumer {
   }
 
   override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
-    answer = NameAnswer(head, text)
+    answer = NameAnswer(head, text, name: question.path, segments: question.segments)
   }
 
   override func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool { false }
@@ -76,14 +89,17 @@ final class NameLookUp: UpstreamConsumer {
         name,
         NameEntry(root: root, resolved: now, ttl: ttl, grace: key == nil ? stale : .zero))
       if let key, stale > .zero {
-        NameRecordFetch(worker, name, key: key, resolved: now).start(host: request.host)
+        NameRecordFetch(worker, name, key: key, resolved: now).start()
       }
-    case .elsewhere: worker.gateway.names.forget(name)
-    case .noAnswer, nil: break
+    // What is known stays for its time: another path below the name may be answered otherwise.
+    case .elsewhere, .noAnswer, nil: break
     }
+    let isAnswered = answer == .elsewhere
     let waiting = waiting
     self.waiting = []
-    for (exchange, life) in waiting where exchange.life == life { exchange.nameLookedUp() }
+    for (exchange, life) in waiting where exchange.life == life {
+      exchange.nameLookedUp(isElsewhere: isAnswered)
+    }
   }
 }
 
@@ -96,12 +112,19 @@ enum NameAnswer: Equatable {
   /// Nobody could answer: what was known stays.
   case noAnswer
 
-  init(_ head: ResponseHead, _ text: RawSpan) {
+  /// Reads the answer to a HEAD of a path below a name.
+  ///
+  /// - Parameters:
+  ///   - path: the decoded path, `/ipns/<name>/…`: only an answer for just that name tells of it.
+  ///   - segments: how many there are below the name. The roots are one more; where a name leads below a
+  ///     root, they are more than that, and then its content is not all that is below that root.
+  init(_ head: ResponseHead, _ text: RawSpan, name: [UInt8], segments: Int) {
     guard head.status < 500, head.status != 429 else {
       self = .noAnswer
       return
     }
     guard head.status == 200, head.count(.setCookie) == 0, let place = head.value(.xIpfsRoots),
+      Self.count(of: text.bytes(place)) == segments + 1, Self.isOf(name, head, text),
       let root = Self.first(of: text.bytes(place)), let ttl = Self.ttl(head, text)
     else {
       self = .elsewhere
@@ -113,6 +136,23 @@ enum NameAnswer: Equatable {
   private static func first(of roots: RawSpan) -> CID? {
     let comma = roots.first(UInt8(ascii: ","), from: 0, to: roots.byteCount)
     return try? CID.parse(roots.bytes(roots.trimmed(from: 0, to: comma)))
+  }
+
+  private static func count(of roots: RawSpan) -> Int {
+    (0..<roots.byteCount).reduce(1) { $0 + (roots.byte($1) == UInt8(ascii: ",") ? 1 : 0) }
+  }
+
+  /// Whether the gateway took the request for one of this name, `/ipns/<name>`: by a host that it does not
+  /// know it may have found another.
+  private static func isOf(_ name: [UInt8], _ head: ResponseHead, _ text: RawSpan) -> Bool {
+    guard let place = head.value(.xIpfsPath) else { return false }
+    let path = text.bytes(place)
+    guard path.byteCount >= name.count else { return false }
+    for offset in name.indices
+    where path.byte(offset).asciiLowercased != name[offset].asciiLowercased {
+      return false
+    }
+    return path.byteCount == name.count || path.byte(name.count) == UInt8(ascii: "/")
   }
 
   /// Status and age decide, not what else the field says; nil where the answer is not to be kept at all.

@@ -26,9 +26,8 @@ final class NameRecordFetch: UpstreamConsumer {
     self.resolved = resolved
   }
 
-  func start(host: [UInt8]?) {
-    let request = UpstreamRequest(
-      target: Array("/ipns/\(key)?format=ipns-record".utf8), host: host)
+  func start() {
+    let request = UpstreamRequest(target: Array("/ipns/\(key)?format=ipns-record".utf8))
     let call = UpstreamCall(worker.pool, request, self)
     self.call = call
     call.start()

@@ -135,6 +135,7 @@ final class Removal: @unchecked Sendable {
       receipt.answers += answers
       onAllWorkers({ [subject] in $0.cutFills(subject) }) { [self] fills in
         receipt.fills += fills
+        worker?.gateway.absences.forget(subject)
         flush()
       }
     }

@@ -3,17 +3,30 @@ internal import HTTP
 internal import IPFS
 
 /// The host and scheme that a client asked, its own or what a trusted proxy says of them.
-public struct AskedSite: Sendable {
-  public var hosts: HostTable
+public struct AskedSite {
+  public var hosts: HostBook
   /// With its port, a place in the request's text.
   public var host: ByteRange
   /// Whether the client came by https.
   public var isSecure: Bool
 
-  public init(hosts: HostTable = .standard, host: ByteRange, isSecure: Bool = false) {
+  public init(hosts: HostBook, host: ByteRange, isSecure: Bool = false) {
     self.hosts = hosts
     self.host = host
     self.isSecure = isSecure
+  }
+}
+
+/// One thread's copy of the table of hosts, behind one reference: a table's parts are counted by all who
+/// copy it.
+public final class HostBook {
+  let table: HostTable
+  /// Whether every host is a path gateway, so that only names of the subdomain form need a look.
+  let isStandard: Bool
+
+  public init(_ table: HostTable) {
+    self.table = table
+    isStandard = table == .standard
   }
 }
 

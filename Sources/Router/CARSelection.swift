@@ -126,9 +126,14 @@ public struct CARSelection: Equatable, Sendable {
 
   // MARK: Writing
 
+  /// The range, where the scope lets it mean something.
+  private var effectiveBytes: (first: Int64, last: Int64?)? {
+    scope == .unsaid || scope == .entity ? bytes : nil
+  }
+
   func appendKey(to key: inout ByteBuffer) {
     key.append(scope.rawValue | order.rawValue << 2 | duplicates.rawValue << 4)
-    guard let bytes else { return }
+    guard let bytes = effectiveBytes else { return }
     key.append(decimal: bytes.first)
     key.append(UInt8(ascii: ":"))
     if let last = bytes.last { key.append(decimal: last) }
@@ -142,7 +147,7 @@ public struct CARSelection: Equatable, Sendable {
     case .entity: target += Array("&dag-scope=entity".utf8)
     case .all: target += Array("&dag-scope=all".utf8)
     }
-    if let bytes {
+    if let bytes = effectiveBytes {
       target += Array("&entity-bytes=\(bytes.first):\(bytes.last.map { "\($0)" } ?? "*")".utf8)
     }
     if order != .unsaid {

@@ -6,6 +6,9 @@ public struct ContentRequest: Sendable {
   public var namespace: ContentPath.Namespace
   public var form: ContentForm
   public var mode: OriginMode
+  /// Whether the root carries its own bytes, and whether it is written as version 0, `Qm…`.
+  public var isIdentity = false
+  public var isVersion0 = false
   /// The root as the client wrote it, in the path.
   public var root: ByteRange
   /// What follows the root, in the path; empty, or begins with a slash.

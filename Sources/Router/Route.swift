@@ -70,7 +70,7 @@ public enum Router {
     }
     let host = text.bytes(site.host)
     let target = text.bytes(request.path)
-    let kind = site.hosts.classify(host: host)
+    let kind = kind(of: host, in: site.hosts)
     switch kind {
     case .subdomain(let namespace, let label, _):
       return route(
@@ -107,7 +107,29 @@ public enum Router {
   public static func route(
     _ request: RequestHead, text: RawSpan, path: inout ByteBuffer, key: inout ByteBuffer
   ) -> Route {
-    route(request, text: text, site: AskedSite(host: request.authority), path: &path, key: &key)
+    let site = AskedSite(hosts: HostBook(.standard), host: request.authority)
+    return route(request, text: text, site: site, path: &path, key: &key)
+  }
+
+  private static func kind(of host: RawSpan, in book: HostBook) -> HostKind {
+    // No label, no subdomain: the usual host of a gateway of one kind.
+    if book.isStandard, !hasInnerLabel(host) { return .path }
+    return book.table.classify(host: host)
+  }
+
+  /// Whether a label of the host, neither the first nor the last one, is `ipfs` or `ipns` in any case.
+  private static func hasInnerLabel(_ host: RawSpan) -> Bool {
+    var start = 0
+    while start < host.byteCount {
+      let end = host.first(UInt8(ascii: "."), from: start, to: host.byteCount)
+      guard end < host.byteCount else { return false }
+      if start > 0, end - start == 4 {
+        let label = host.extracting(start..<end)
+        if label.equalsIgnoringCase("ipfs") || label.equalsIgnoringCase("ipns") { return true }
+      }
+      start = end + 1
+    }
+    return false
   }
 
   /// The way to content at a path of its own host.
@@ -127,10 +149,8 @@ public enum Router {
     do throws(ContentPathError) {
       content = try ContentPath.parse(target, decoded: &path)
     } catch {
-      // The first segment is the host's own label, and no namespace that the path could go on from.
-      if mode == .subdomain, error == .repeatedNamespace {
-        return .refuse(status: 400, .hostLabel)
-      }
+      // On a host of its own there is no path that names a namespace twice.
+      if mode != .path, error == .repeatedNamespace { return .refuse(status: 400, .hostLabel) }
       return refusal(error)
     }
     if asksForServiceWorker(request, text), !content.hasPath, !content.trailingSlash {
@@ -181,6 +201,8 @@ public enum Router {
     }
     guard request.form.mayBeKept else { return .passThrough(keepsHost: mode != .path) }
     guard let root = content.cid else { return .named(request) }
+    request.isIdentity = root.hash == .identity
+    request.isVersion0 = root.version == 0
     CanonicalKey.append(request, root: root, remainder: path.bytes(content.remainder), to: &key)
     return .content(request)
   }

@@ -79,6 +79,10 @@ public enum Counter: String, CaseIterable, Sendable {
   case notStoredUnchecked = #"sluice_not_stored_total{reason="unchecked"}"#
   case notStoredGenerated = #"sluice_not_stored_total{reason="generated"}"#
   case verifiedBytes = "sluice_verified_bytes_total"
+  case absenceAnswerProven = #"sluice_absence_answers_total{reason="absent"}"#
+  case absenceAnswerFailing = #"sluice_absence_answers_total{reason="failing"}"#
+  case absenceProven = #"sluice_absence_proofs_total{outcome="proven"}"#
+  case absenceUnproven = #"sluice_absence_proofs_total{outcome="unproven"}"#
 
   case clientAbort = "sluice_client_aborts_total"
   case loopTurn = "sluice_loop_turns_total"

@@ -17,6 +17,14 @@ enum MetricFamily {
     ("sluice_fill_bytes_total", "Body bytes fetched from upstream servers."),
     ("sluice_not_stored_total", "Answers passed on but not kept, by reason."),
     ("sluice_verified_bytes_total", "Body bytes checked against their CID."),
+    (
+      "sluice_absence_answers_total",
+      "Requests answered from memory since the content is proven absent, or has just failed."
+    ),
+    (
+      "sluice_absence_proofs_total",
+      "CARs asked for to prove that nothing is at a path, by whether they did."
+    ),
     ("sluice_client_aborts_total", "Responses that a client left before their end."),
     ("sluice_loop_turns_total", "Turns of the event loops."),
     ("sluice_disk_waits_total", "Reads handed to the disk threads because they would block."),

@@ -19,6 +19,8 @@ public final class UpstreamCall: EventHandler {
   private var serverIndex: Int?
   private var isActive = false
   private var tried: [Int] = []
+  /// Whether the last try ended since its server, which had the request, let the time for a first byte pass.
+  public private(set) var endedInSilence = false
 
   public init(_ pool: UpstreamPool, _ request: UpstreamRequest, _ consumer: UpstreamConsumer) {
     self.pool = pool
@@ -103,6 +105,8 @@ public final class UpstreamCall: EventHandler {
   func tryFailed(_ fault: Fault, at stage: RetryPolicy.Stage) {
     guard phase == .started, let serverIndex, let server else { return }
     endTry()
+    endedInSilence = false
+    if case .waiting = stage { endedInSilence = fault.kind == .timeout }
     let decision = RetryPolicy.decide(fault, at: stage, method: request.method)
     if decision == .sameServer {
       // The server ended a connection that it had kept long enough: nobody's fault.

@@ -114,6 +114,7 @@ final class Service {
     options.hosts = Self.hosts(settings)
     options.trustedProxies = Self.trustedProxies(settings)
     options.staleNames = settings.cache.staleNames
+    options.negativeTTL = settings.cache.negativeTTL
     let gateway = Gateway(
       options: options, storage: storage, region: region, disk: disk, log: log)
     let count = settings.workers.number

@@ -37,6 +37,7 @@ enum Unkept: String, CaseIterable {
   case generated = "generated pages change with the program that makes them"
   case redirect = "redirects are a matter of the moment's query and host"
   case archive = "nothing in a TAR tells whether it is whole"
+  /// It may be given all the same: for a moment, or for longer where an absence is proven.
   case failure = "an error may be over the next time"
 
   /// By what the origin said to the request, and to the same one without conditions.
@@ -203,6 +204,7 @@ struct FormTableRun {
     for planned in cases {
       switch (fault(planned, asker), planned.unkept) {
       case (let line?, nil): lost.append(line)
+      case (nil, .failure?): break
       // What Sluice refuses by itself it refuses always.
       case (nil, let reason?)
       where planned.expected.status != 400

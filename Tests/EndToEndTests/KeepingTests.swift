@@ -57,7 +57,7 @@ extension EndToEnd {
           try reply.send(content.body)
           reply.close()
         },
-        status(301), status(403), status(404), status(410), status(429), status(500), status(504),
+        status(301), status(403), status(410), status(429), status(501), status(503),
         asked("format=tar", query: "?format=tar"), asked("a record", query: "?format=ipns-record"),
         asked("an escaped name", query: "?f%6Frmat=tar"),
         asked("Accept: TAR", fields: [("Accept", "text/html, application/x-tar")]),
@@ -133,7 +133,13 @@ extension EndToEnd {
         // What is passed through for its own client takes that one's condition along.
         let isPassed = request.target.contains("?")
         for (name, value) in own {
-          let expected = isPassed && name == "If-None-Match" ? value : nil
+          let expected: String? =
+            switch name {
+            case "If-None-Match" where isPassed: value
+            // Sluice's own word, not the client's.
+            case "X-Forwarded-For" where isPassed: "127.0.0.1"
+            default: nil
+            }
           #expect(request[name] == expected, "\(name)")
         }
       }

@@ -6,23 +6,58 @@ import Testing
 
 @Suite struct NameLookUpTests {
   /// What a head says, as text: the root and seconds, `elsewhere`, or `none`.
-  private func answer(_ fields: String..., status: Int = 200) throws -> String {
+  private func answer(
+    _ fields: String..., status: Int = 200, path: String? = "/ipns/docs.example/a",
+    segments: Int = 0
+  ) throws -> String {
+    let fields = fields + (path.map { ["X-Ipfs-Path: \($0)"] } ?? [])
     let answer = try UpstreamAnswer(fields, status: status)
-    switch NameAnswer(answer.head, answer.text.rawBytes) {
+    switch NameAnswer(answer.head, answer.text.rawBytes, name: name, segments: segments) {
     case .leads(let root, let ttl): return "\(root) \(ttl.nanoseconds / 1_000_000_000)"
     case .elsewhere: return "elsewhere"
     case .noAnswer: return "none"
     }
   }
 
+  private let name = Array("/ipns/docs.example".utf8)
   private let roots = "X-Ipfs-Roots: \(rootText)"
   private let minute = "Cache-Control: public, max-age=60"
 
   @Test func theFirstRootIsWhereItLeads() throws {
     #expect(try answer(roots, minute) == "\(rootText) 60")
-    #expect(try answer(roots + ",bafkqaaa", minute) == "\(rootText) 60")
-    #expect(try answer("x-ipfs-roots: bafkqaaa , \(rootText)", minute) == "bafkqaaa 60")
+    #expect(try answer(roots + ",bafkqaaa", minute, segments: 1) == "\(rootText) 60")
+    #expect(
+      try answer("x-ipfs-roots: bafkqaaa , \(rootText)", minute, segments: 1) == "bafkqaaa 60")
     #expect(try answer(roots, "X-Ipfs-Roots: bafkqaaa", minute) == "\(rootText) 60")
+  }
+
+  /// A name that leads below a root has one root more than the path has segments.
+  @Test func eachSegmentHasARoot() throws {
+    for segments in 0...3 {
+      for count in 0...4 {
+        let field =
+          "X-Ipfs-Roots: " + Array(repeating: rootText, count: count).joined(separator: ",")
+        let expected = count == segments + 1 ? "\(rootText) 60" : "elsewhere"
+        #expect(try answer(field, minute, segments: segments) == expected)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    ("/ipns/docs.example", true), ("/ipns/docs.example/", true), ("/ipns/docs.example/a/b", true),
+    ("/ipns/Docs.EXAMPLE/a", true), ("/IPNS/docs.example", true), ("/ipns/docs.example2", false),
+    ("/ipns/docs.exampl", false), ("/ipns/docs.example.", false), ("/ipfs/docs.example", false),
+    ("/ipns/other.example/docs.example", false), ("/ipns/docs-example", false), ("", false),
+    ("docs.example", false),
+  ])
+  func theAnswerIsForTheNameThatWasAsked(path: String, isOf: Bool) throws {
+    let expected = isOf ? "\(rootText) 60" : "elsewhere"
+    #expect(try answer(roots, minute, path: path) == expected)
+  }
+
+  @Test func withoutItsPathAnAnswerSaysNothing() throws {
+    #expect(try answer(roots, minute, path: nil) == "elsewhere")
+    #expect(try answer(roots, minute, status: 503, path: nil) == "none")
   }
 
   @Test(arguments: [
@@ -76,15 +111,16 @@ import Testing
     var random = SeededRandom(seed: seed)
     var judged = 0
     for _ in 0..<300 {
-      var fields = [roots + ",bafkqaaa", minute]
-      let at = random.number(in: 0...1)
+      var fields = [roots + ",bafkqaaa", minute, "X-Ipfs-Path: /ipns/docs.example/a"]
+      let at = random.number(in: 0...2)
       var bytes = Array(fields[at].utf8)
       bytes[random.number(in: 0...bytes.count - 1)] = UInt8(random.number(in: 0x20...0xff))
       fields[at] = String(decoding: bytes, as: UTF8.self)
       guard let answer = try? UpstreamAnswer(fields) else { continue }
       judged += 1
-      switch NameAnswer(answer.head, answer.text.rawBytes) {
+      switch NameAnswer(answer.head, answer.text.rawBytes, name: name, segments: 1) {
       case .leads(let root, let ttl):
+        #expect(fields[2].lowercased().hasPrefix("x-ipfs-path: /ipns/docs.example"))
         #expect(fields[0].contains("\(root)"))
         #expect(ttl > .zero && ttl <= NameTable.longestTTL)
       case .elsewhere: break

@@ -285,4 +285,32 @@ private let peer = "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0
     #expect(Routed("/health", host: "a", in: none).name == "health")
     #expect(Routed("/a", host: "x.ipfs.a", in: .standard).name == "pass with host")
   }
+
+  /// The usual table is not searched for most hosts, which must make no difference.
+  @Test func theStandardIsWhatItsTableSays() {
+    var random = SeededRandom(seed: 53)
+    let pieces = [
+      "ipfs", "IPNS", "a", ".", ".", ".", "ipfsx", ":80", "[::1]", "127.0.0.1", "-", "b.ipfs.c",
+    ]
+    var found = 0
+    for _ in 0..<3_000 {
+      let host = (0..<random.number(in: 1...7)).map { _ in
+        pieces[random.number(in: 0...pieces.count - 1)]
+      }.joined()
+      let target = "/ipfs/bafkqaaa"
+      let text = Array((target + host).utf8)
+      var head = RequestHead()
+      head.method = .get
+      head.target = ByteRange(start: 0, count: target.utf8.count)
+      head.path = head.target
+      head.authority = ByteRange(start: head.target.end, count: host.utf8.count)
+      let name = Array(host.utf8)
+      let kind = HostTable.standard.classify(host: name.rawBytes)
+      let expected = kind == .foreignSubdomain ? "pass with host" : "content path /ipfs/bafkqaaa"
+      #expect(kind == .foreignSubdomain || kind == .path)
+      #expect(Routed(head, text, in: .standard, isSecure: false).name == expected, "\(host)")
+      if kind == .foreignSubdomain { found += 1 }
+    }
+    #expect(found > 100)
+  }
 }

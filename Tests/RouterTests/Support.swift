@@ -41,7 +41,7 @@ extension Routed {
   init(_ head: RequestHead, _ text: [UInt8], in hosts: HostTable = sites, isSecure: Bool) {
     var path = ByteBuffer(capacity: 64)
     var key = ByteBuffer(capacity: 64)
-    let site = AskedSite(hosts: hosts, host: head.authority, isSecure: isSecure)
+    let site = AskedSite(hosts: HostBook(hosts), host: head.authority, isSecure: isSecure)
     let route = Router.route(head, text: text.rawBytes, site: site, path: &path, key: &key)
     let decoded = path.readable.text
     switch route {

@@ -12,6 +12,8 @@ struct Answer {
     case passed
     /// The cache, or a fill on its way there.
     case kept
+    /// The gateway, from what it remembers of content that could not be had.
+    case remembered
   }
 
   let ask: Ask
@@ -35,6 +37,8 @@ struct Answer {
     cacheStatus = field(.cacheStatus) ?? ""
     if cacheStatus.isEmpty {
       kind = .own
+    } else if cacheStatus.hasSuffix("detail=failing") || cacheStatus.hasSuffix("detail=absent") {
+      kind = .remembered
     } else if cacheStatus.contains("detail=") || cacheStatus.contains("fwd=bypass") {
       kind = .passed
     } else {
@@ -55,9 +59,10 @@ struct Answer {
         checkKept(
           etag: field(.etag), range: field(.contentRange), length: head.contentLength,
           path: field(.xIpfsPath))
+      case .remembered: checkRemembered(world, retryAfter: field(.retryAfter))
       }
     guard let problem else { return }
-    if kind != .own && world.troubles.lies && ask.content.isRaw {
+    if kind != .own && kind != .remembered && world.troubles.lies && ask.content.isRaw {
       lie = problem
     } else {
       complaint = "\(problem) (status \(status), \(cacheStatus))"
@@ -67,6 +72,15 @@ struct Answer {
   private func checkOwn(_ world: World) -> String? {
     if !world.troubles.hasFaultyNodes { return "an error without need" }
     return [500, 502, 503, 504].contains(status) ? nil : "an error of its own that makes no sense"
+  }
+
+  /// All content is there, so a failure is remembered only where a node has just had it.
+  private func checkRemembered(_ world: World, retryAfter: String?) -> String? {
+    if cacheStatus.hasSuffix("detail=absent") { return "what is there is said to be absent" }
+    guard let seconds = retryAfter.flatMap({ Int($0) }), (1...60).contains(seconds) else {
+      return "Retry-After \(retryAfter ?? "none")"
+    }
+    return world.hasJustFailed(ask.content, status) ? nil : "a failure that no node has just had"
   }
 
   private mutating func checkKept(

@@ -89,7 +89,9 @@ final class Node: EventHandler {
     switch fault {
     case .closeBeforeHead: return Reply(then: .close)
     case .resetBeforeHead: return Reply(then: .reset)
-    case .stallBeforeHead: return Reply(then: .stall)
+    case .stallBeforeHead:
+      world.noteFailure(content, 504)
+      return Reply(then: .stall)
     case .closeInBody: return cutOff(answer, .close)
     case .resetInBody: return cutOff(answer, .reset)
     case .stallInBody: return cutOff(answer, .stall)
@@ -134,13 +136,17 @@ final class Node: EventHandler {
       answer.length = answer.length.map { $0 + more }
       answer.body += Array(repeating: 0x2a, count: more)
     }
+    if answer.status >= 404 && answer.status != 416 { world.noteFailure(content, answer.status) }
     reply.wire += answer.wire(&random)
     return reply
   }
 
   private func cutOff(_ answer: NodeAnswer, _ then: Reply.Then) -> Reply {
     var wire = answer.wire(&random)
-    if answer.body.isEmpty || answer.isHead { return Reply(then: then) }
+    if answer.body.isEmpty || answer.isHead {
+      if then == .stall, let content = answer.content { world.noteFailure(content, 504) }
+      return Reply(then: then)
+    }
     wire.removeLast(random.number(in: 1...answer.body.count))
     return Reply(wire: wire, then: then)
   }

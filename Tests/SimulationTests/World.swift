@@ -40,8 +40,12 @@ final class World {
   var asked = 0
   /// How often nodes were asked for a content, by its number.
   var askedFor: [Int: Int] = [:]
+  /// How often nodes have failed with a content, by its number: when, and with which status.
+  private var failedWith: [Int: [(time: Instant, status: Int)]] = [:]
   var removals: [Removed] = []
   var answers = 0
+  /// How many of them were of failures that the gateway remembered.
+  private var remembered = 0
   var broken = 0
   /// Whether a client may be sent away, since a worker drains.
   var mayRefuse = false
@@ -96,13 +100,33 @@ final class World {
   var story: String {
     let disk = machine.storage.counters.snapshot
     let waits = machine.workers.map { $0.counters.value(.diskWait) }.reduce(0, +)
-    return "seed \(seed): \(answers) answers, \(broken) cut off, \(asked) upstream requests; "
+    return
+      "seed \(seed): \(answers) answers, \(remembered) remembered, \(broken) cut off, \(asked) upstream requests; "
       + "\(dead.count) deaths, \(ledger.held) announced things held; "
       + "\(disk.evictions) evictions, \(disk.movedSlices) slices moved on, \(waits) waits for the "
       + "disk, \(disk.refusals) refusals; history \(String(history, radix: 16))"
   }
 
   var areNodesFaulty: Bool { network.now < Self.faultsEnd }
+
+  // MARK: Failures
+
+  /// Notes that a node answers for a content that it cannot be had, or (504) does not answer at all.
+  func noteFailure(_ content: Content, _ status: Int) {
+    failedWith[content.number, default: []].append((network.now, status))
+  }
+
+  /// Whether the gateway may remember now that a content failed with this status: for twice as long after
+  /// each failure as after the one before.
+  func hasJustFailed(_ content: Content, _ status: Int) -> Bool {
+    remembered += 1
+    // Until silence is a failure, and until a slow client has read of it.
+    let slack = Interval.seconds(5)
+    return (failedWith[content.number] ?? []).enumerated().contains { index, failure in
+      failure.status == status
+        && network.now - failure.time < .seconds(min(60, 1 << min(index, 6))) + slack
+    }
+  }
 
   func fail(_ complaint: String) {
     let time = Double(network.now.nanoseconds) / 1e9

@@ -19,12 +19,15 @@ public final class SluiceProcess {
     public var port: UInt16 = 0
     /// The cache's folder; in the process's own one unless it is absolute.
     public var cachePath = "cache"
+    /// How long a proven absence is remembered; nil for the default.
+    public var negativeTTL: String?
 
     public init(upstreams: [UInt16]) { self.upstreams = upstreams }
 
     public var text: String {
       var lines = ["workers: \(workers)", "listen:", "  - address: 127.0.0.1:\(port)", "cache:"]
       lines += ["  path: \(cachePath)", "  max_size: \(maxSize)", "  slice_size: \(sliceSize)"]
+      if let negativeTTL { lines += ["  negative_ttl: \(negativeTTL)"] }
       lines += ["regions:", "  test:", "    servers:"]
       lines += upstreams.map { "      - address: 127.0.0.1:\($0)" }
       if !timeouts.isEmpty { lines += ["timeouts:"] + timeouts.map { "  " + $0 } }

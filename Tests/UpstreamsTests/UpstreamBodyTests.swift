@@ -81,6 +81,7 @@ import Testing
     let asker = world.fetch("/a")
     #expect(asker.fault == Fault(.timeout, .upstream))
     #expect(asker.body == [UInt8]("abc".utf8))
+    #expect(!asker.call.endedInSilence)
     #expect(world.network.now - start >= .seconds(20))
     #expect(world.network.now - start < .seconds(21))
     #expect(world.counters.value(.timeoutUpstreamBetweenBytes) == 1)

@@ -154,14 +154,18 @@ import Testing
     #expect(world.region.servers[0].lastFailure == nil)
     #expect(ends(world))
     let single = SimulatedUpstreams(seed: 2) { _, _ in Reply(then: .stall) }
-    #expect(single.fetch("/a").fault == Fault(.timeout, .upstream))
+    let silent = single.fetch("/a")
+    #expect(silent.fault == Fault(.timeout, .upstream))
+    #expect(silent.call.endedInSilence)
     #expect(ends(single))
   }
 
   @Test func slowConnect() {
     let world = SimulatedUpstreams(seed: 2)
     world.network.weather.delay = 11_000_000...12_000_000
-    #expect(world.fetch("/a").fault == Fault(.timeout, .upstream))
+    let asker = world.fetch("/a")
+    #expect(asker.fault == Fault(.timeout, .upstream))
+    #expect(!asker.call.endedInSilence)
     #expect(world.counters.value(.timeoutUpstreamConnect) == 1)
     #expect(world.region.servers[0].lastFailure != nil)
     #expect(ends(world))

@@ -1,0 +1,120 @@
+internal import Base
+internal import EventLoop
+internal import HTTP
+internal import IPFS
+internal import Telemetry
+internal import Upstreams
+
+/// What is asked to prove that nothing is at a path.
+struct AbsenceQuestion: Equatable {
+  /// The request target without its query.
+  var path: [UInt8]
+  var root: CID
+  /// The decoded segments below the root; at least one.
+  var segments: [[UInt8]]
+
+  /// The blocks along the path, and no others (gateway digest A6).
+  var target: [UInt8] {
+    path + Array("?format=car&dag-scope=block&car-order=dfs&car-dups=n".utf8)
+  }
+}
+
+/// The proofs under way on one worker.
+struct AbsenceProofs {
+  private var underWay: [AbsenceProof] = []
+
+  /// Whether another one may begin; the failure alone is remembered where it may not.
+  var hasRoom: Bool { underWay.count < GatewayOptions.proofsAtOnce }
+
+  mutating func ask(_ worker: GatewayWorker, _ key: [UInt8], _ question: AbsenceQuestion) {
+    let proof = AbsenceProof(worker, key, question)
+    underWay.append(proof)
+    proof.start()
+  }
+
+  mutating func end(_ proof: AbsenceProof) { underWay.removeAll { $0 === proof } }
+
+  /// Gives all of them up.
+  mutating func close() {
+    for proof in underWay { proof.cancel() }
+    underWay = []
+  }
+}
+
+/// Asks an upstream for the blocks along a path, and finds out whether they show that nothing is there.
+///
+/// They are hashed from the root on, so the upstream's word is not needed: what it sends proves it, or does
+/// not.
+final class AbsenceProof: UpstreamConsumer {
+  private let worker: GatewayWorker
+  private let key: [UInt8]
+  private let question: AbsenceQuestion
+  private var check: CARCheck
+  private var call: UpstreamCall?
+  private var bytes = ByteBuffer(capacity: AbsenceProof.roomBytes)
+  private var count = 0
+
+  /// Most proofs come in one piece of this.
+  private static let roomBytes = 16 << 10
+
+  init(_ worker: GatewayWorker, _ key: [UInt8], _ question: AbsenceQuestion) {
+    self.worker = worker
+    self.key = key
+    self.question = question
+    check = CARCheck(
+      CARQuestion(
+        root: question.root, segments: question.segments,
+        parameters: CARParameters(scope: .block, order: .depthFirst, duplicates: false)),
+      maximumMemory: GatewayOptions.proofBytes)
+  }
+
+  func start() {
+    let call = UpstreamCall(worker.pool, UpstreamRequest(target: question.target), self)
+    self.call = call
+    call.start()
+  }
+
+  func cancel() {
+    call?.cancel()
+    call = nil
+  }
+
+  override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
+    if head.status != 200 || head.value(.contentEncoding) != nil { giveUp() }
+  }
+
+  override func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
+    guard call != nil else { return false }
+    bytes.clear()
+    count += unsafe bytes.fill(atLeast: Self.roomBytes) { unsafe read($0) }
+    do throws(CARError) {
+      try check.update(bytes.readable)
+      if count > GatewayOptions.proofBytes { giveUp() }
+    } catch {
+      giveUp()
+    }
+    return call != nil
+  }
+
+  override func finished(lengthKnown: Bool) {
+    guard call != nil else { return }
+    if case .provenAbsent = check.finish().verdict { over(isProven: true) } else { giveUp() }
+  }
+
+  override func failed(_ fault: Fault) { giveUp() }
+
+  private func giveUp() {
+    guard call != nil else { return }
+    cancel()
+    over(isProven: false)
+  }
+
+  private func over(isProven: Bool) {
+    call = nil
+    worker.absenceProofs.end(self)
+    worker.counters.add(isProven ? .absenceProven : .absenceUnproven)
+    guard isProven else { return }
+    worker.gateway.absences.prove(
+      key, at: worker.loop.now, for: worker.gateway.options.negativeTTL)
+  }
+}

@@ -1,0 +1,63 @@
+internal import Base
+internal import Cache
+internal import EventLoop
+internal import IPFS
+internal import Router
+internal import Telemetry
+
+/// Content that could not be had: what is remembered of it, and under which key.
+extension Exchange {
+  /// Answers from what is remembered; false where the content is to be asked for.
+  ///
+  /// Who only asks for what is in the cache is told that it is not, as ever (gateway digest A3: 412 comes
+  /// before everything that the content's path may lead to).
+  func answerAbsence() -> Bool {
+    if onlyIfCached { return false }
+    let canonical = canonicalKey.withReadable { $0.array }
+    switch worker.gateway.absences.standing(of: canonical, at: worker.loop.now) {
+    case .open: return false
+    case .absent:
+      outcome = .hit
+      reason = Self.absent
+      worker.counters.add(.absenceAnswerProven)
+      refuse(
+        status: 404, "nothing is at this path: what it leads through has no entry of that name")
+    case .failing(let status, let wait):
+      // A fill that is under way tells more than the failure before it.
+      guard worker.gateway.fills.find(key, canonicalKey: canonical) == nil else { return false }
+      outcome = .error
+      reason = Self.failing
+      worker.counters.add(.absenceAnswerFailing)
+      let seconds = max(1, (wait.nanoseconds + 999_999_999) / 1_000_000_000)
+      refuse(status: status, Self.sentence(ofFailure: status), retryAfter: seconds)
+    }
+    return true
+  }
+
+  /// The reasons of such answers, in the log and in Cache-Status.
+  static let absent: StaticString = "absent"
+  static let failing: StaticString = "failing"
+
+  private static func sentence(ofFailure status: Int) -> String {
+    switch status {
+    case 404: "the upstream server did not find this a moment ago; try again later"
+    case 504: "nobody gave this in time a moment ago; the content may have no provider"
+    default: "the upstream server could not give this a moment ago; try again later"
+    }
+  }
+
+  /// Under which key it is remembered if this cannot be had; nil for what is no content.
+  ///
+  /// - Parameters:
+  ///   - target: the upstream's request target for the content, with its path.
+  ///   - countsFailures: whether all of the content is asked for, or its head.
+  func absenceSubject(target: [UInt8], countsFailures: Bool) -> AbsenceSubject? {
+    guard let asked, !canonicalKey.isEmpty else { return nil }
+    let isFileBelow = asked.form == .file && asked.hasPath
+    return AbsenceSubject(
+      key: canonicalKey.withReadable { $0.array }, countsFailures: countsFailures,
+      hasOwnHost: asked.mode != .path, root: isFileBelow ? contentRoot : nil,
+      remainder: isFileBelow ? path.withReadable { $0.bytes(asked.remainder).array } : [],
+      target: target)
+  }
+}

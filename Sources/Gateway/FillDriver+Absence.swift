@@ -1,0 +1,62 @@
+internal import Base
+internal import EventLoop
+internal import IPFS
+
+/// Under which key it is remembered if an answer says that content cannot be had.
+struct AbsenceSubject {
+  /// The canonical key.
+  var key: [UInt8]
+  /// Whether a failure is the content's, and not only that of the part that was asked for.
+  var countsFailures: Bool
+  /// Whether content has a host of its own: there a 404 may be the site's own page (`_redirects`), which
+  /// must not be replaced by another.
+  var hasOwnHost: Bool
+  /// The content's root, where something below it is asked for as a file.
+  var root: CID?
+  /// The decoded path below the root, and the request target that has it.
+  var remainder: [UInt8]
+  var target: [UInt8]
+
+  /// Whether an answer of this status is remembered.
+  func counts(_ status: Int) -> Bool {
+    countsFailures && Absence.isFailure(status) && !(status == 404 && hasOwnHost)
+  }
+
+  /// What to ask for a proof that nothing is there; nil where there is none to be had.
+  var question: AbsenceQuestion? {
+    guard let root, !hasOwnHost else { return nil }
+    let segments = remainder.split(separator: UInt8(ascii: "/")).map(Array.init)
+    guard !segments.isEmpty else { return nil }
+    return AbsenceQuestion(
+      path: Array(target.prefix { $0 != UInt8(ascii: "?") }), root: root, segments: segments)
+  }
+}
+
+/// What is learnt of content that cannot be had.
+///
+/// Only what an upstream has said, or that it has said nothing for too long, is the content's: Sluice's own
+/// troubles and servers that cannot be reached are not.
+extension FillDriver {
+  /// Notes what the status of the first answer says.
+  func note(status: Int) {
+    guard let subject = request.absence else { return }
+    let absences = worker.gateway.absences
+    if status < 400 {
+      absences.forget(subject.key)
+    } else if subject.counts(status) {
+      let mayProve =
+        status == 404 && subject.root != nil && worker.absenceProofs.hasRoom
+        && worker.gateway.options.negativeTTL > .zero
+      let proves = absences.fail(subject.key, status, at: worker.loop.now, mayProve: mayProve)
+      if proves, let question = subject.question {
+        worker.absenceProofs.ask(worker, subject.key, question)
+      }
+    }
+  }
+
+  /// Notes that no first byte of an answer came in time: the client gets 504, as from a gateway that looked
+  /// in vain.
+  func noteSilence() {
+    if head == nil { note(status: 504) }
+  }
+}
