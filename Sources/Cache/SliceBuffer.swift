@@ -50,16 +50,18 @@ public final class SliceBuffer: @unchecked Sendable {
     }
   }
 
-  /// Adds as many of the bytes as fit, and says how many; for the filler only.
+  /// Adds as many of the bytes as fit behind what is written, publishes all of it, and says how many were
+  /// added; for the filler only.
   @discardableResult
   public func append(_ bytes: RawSpan) -> Int {
     let taken = min(bytes.byteCount, free)
     unsafe bytes.withUnsafeBytes { source in
       if let start = source.baseAddress {
-        unsafe (base + count).copyMemory(from: start, byteCount: taken)
+        unsafe (base + count + unpublished).copyMemory(from: start, byteCount: taken)
       }
     }
-    published.add(taken, ordering: .releasing)
+    unpublished += taken
+    _ = publish()
     return taken
   }
 

@@ -6,15 +6,28 @@ public enum ContentDisposition {
 
   /// Appends `attachment; filename="…"; filename*=UTF-8''…`, both names escaped as a path's segment.
   ///
-  /// The plain name has `_` for each character that is not ASCII.
+  /// The plain name has `_` for each character that is not ASCII, and for each byte of no character.
   public static func append(_ kind: Kind, name: [UInt8], to output: inout ByteBuffer) {
     output.append(
       kind == .inline ? "inline; filename=\"" as StaticString : "attachment; filename=\"")
-    for scalar in String(decoding: name, as: UTF8.self).unicodeScalars {
-      appendEscaped(scalar.isASCII ? UInt8(scalar.value) : UInt8(ascii: "_"), to: &output)
-    }
+    appendPlain(name, to: &output)
     output.append("\"; filename*=UTF-8''")
     for byte in name { appendEscaped(byte, to: &output) }
+  }
+
+  private static func appendPlain(_ name: [UInt8], to output: inout ByteBuffer) {
+    var bytes = name.makeIterator()
+    var parser = Unicode.UTF8.ForwardParser()
+    while true {
+      switch parser.parseScalar(from: &bytes) {
+      case .valid(let encoded):
+        let scalar = Unicode.UTF8.decode(encoded)
+        appendEscaped(scalar.isASCII ? UInt8(scalar.value) : UInt8(ascii: "_"), to: &output)
+      case .error(let length):
+        for _ in 0..<length { output.append(UInt8(ascii: "_")) }
+      case .emptyInput: return
+      }
+    }
   }
 
   private static func appendEscaped(_ byte: UInt8, to output: inout ByteBuffer) {

@@ -75,10 +75,11 @@ enum SubdomainAddress {
     location.append(gateway)
     if content.remainder.isEmpty {
       location.append(UInt8(ascii: "/"))
-    } else if target.byteCount >= content.root.end,
+    } else if target.byteCount > content.root.end,
+      target.byte(content.root.end) == UInt8(ascii: "/"),
       target.extracting(0..<content.root.end).equals(decoded.extracting(0..<content.root.end))
     {
-      // As it was sent: what was escaped stays so.
+      // As it was sent: what was escaped stays so. But a slash that is escaped would not end the host.
       let end = target.first(UInt8(ascii: "?"), from: 0, to: target.byteCount)
       location.append(target.extracting(content.root.end..<end))
     } else {

@@ -67,7 +67,11 @@ public struct CARSelection: Equatable, Sendable {
   mutating func set(_ part: Part, _ value: RawSpan, isFromURL: Bool) -> Bool {
     let bit = UInt8(1) << part.rawValue
     // Of several the first one counts, and the URL before the media type.
-    if value.byteCount == 0 || saidByURL & bit != 0 { return true }
+    if saidByURL & bit != 0 { return true }
+    // Gateways take an empty value for none, but not of these two.
+    if value.byteCount == 0 { return part != .scope && part != .bytes }
+    // Two parameters of one name make a type malformed.
+    if saidByType & bit != 0 { return false }
     if isFromURL { saidByURL |= bit } else { saidByType |= bit }
     switch part {
     case .scope:

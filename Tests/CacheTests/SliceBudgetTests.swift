@@ -113,4 +113,30 @@ import Testing
     #expect(worlds[0].land(1, 1 << 16))
     #expect(budget.bytes(.passed) == 3 << 16)
   }
+
+  /// What is gathered comes free by its clients' speed, and must not keep from the disk what comes by its own.
+  @Test func whatIsGatheredTakesAQuarterAtMost() {
+    let budget = SliceBudget(limit: 400)
+    #expect(!budget.takeCollected(101) && budget.takeCollected(60) && !budget.takeCollected(41))
+    #expect(budget.takeCollected(40) && !budget.takeCollected(1) && budget.bytes(.kept) == 100)
+    budget.giveCollected(30)
+    #expect(budget.bytes(.kept) == 70 && budget.takeCollected(30))
+    // What is kept now is counted on, but leaves room for more to be gathered.
+    budget.keepCollected(100)
+    #expect(budget.bytes(.kept) == 100 && budget.takeCollected(100) && !budget.takeCollected(1))
+    #expect(budget.take(200) && !budget.take(1))
+    budget.giveCollected(100)
+    budget.give(300, .kept)
+    #expect(budget.bytes(.kept) == 0)
+  }
+
+  @Test func aBufferOfGatheredBytesGivesThemBack() {
+    let budget = SliceBudget(limit: 400)
+    #expect(budget.takeCollected(50))
+    var buffer: SliceBuffer? = budget.collected([UInt8](repeating: 7, count: 50))
+    budget.keepCollected(50)
+    #expect(buffer?.count == 50 && buffer?.free == 0 && budget.bytes(.kept) == 50)
+    buffer = nil
+    #expect(budget.bytes(.kept) == 0 && budget.takeCollected(100))
+  }
 }

@@ -11,6 +11,23 @@ let rootText = "QmbWqxBEKC3P8tqsKc98xmWNzrzDtRLMiMPL8wBuTGsMnR"
 
 func cid(_ text: String) throws -> CID { try CID.parse(Array(text.utf8).rawBytes) }
 
+/// What a path gateway is asked for by a target; nil where it is no content.
+func contentRequest(_ target: String, accept: String? = nil) throws -> ContentRequest? {
+  let field = accept.map { "Accept: \($0)\r\n" } ?? ""
+  let wire = Array("GET \(target) HTTP/1.1\r\nHost: a\r\n\(field)\r\n".utf8)
+  var parser = RequestParser()
+  var head = RequestHead()
+  guard case .complete = parser.parse(wire.rawBytes, into: &head) else {
+    throw Refusal(400, "unparsed")
+  }
+  var path = ByteBuffer(capacity: 64)
+  var key = ByteBuffer(capacity: 64)
+  switch Router.route(head, text: wire.rawBytes, path: &path, key: &key) {
+  case .content(let asked), .named(let asked): return asked
+  default: return nil
+  }
+}
+
 /// The raw-codec CID with another one's digest.
 func raw(_ other: CID) throws -> CID {
   try CID(codec: .raw, hash: other.hash, digest: other.digest)
