@@ -105,22 +105,16 @@ extension FillDriver {
       try collector?.take(bytes)
       return true
     } catch {
-      if case .blockTooLarge = error { return passUnchecked() }
-      if case .cid = error { return passUnchecked() }
-      blame()
+      // A block that is none to this check need not be a lie; it cannot be given as a whole answer either.
+      switch error {
+      case .blockTooLarge, .cid: source?.countError()
+      default: blame()
+      }
       collector = nil
       fill.fail(Fault(.mismatch, .upstream))
       for fetch in fetches { fetch.cut() }
       return false
     }
-  }
-
-  /// Goes on without a check: what comes may be right, and is nothing that can be held against its CIDs here.
-  private func passUnchecked() -> Bool {
-    worker.counters.add(.notStored(.unchecked))
-    collector = nil
-    fill.releaseAll()
-    return true
   }
 
   /// The end of what is given on has come; false where it is not the end.
@@ -138,6 +132,10 @@ extension FillDriver {
       } else {
         store(slices, count: collector.count)
       }
+    case .unverifiable(let hash) where hash != request.content?.root.hash:
+      // A DAG has one hash function: this block is not of it.
+      source?.countError()
+      return false
     case .unverifiable, .unwalkable, .tooLarge: worker.counters.add(.notStored(.unchecked))
     case .truncated, .missing:
       worker.counters.add(.notStored(.truncated))

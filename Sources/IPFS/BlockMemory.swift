@@ -75,6 +75,8 @@ struct BlockMemory {
   private(set) var records: [Record] = []
   private(set) var bytes: [UInt8] = []
   private(set) var repeated = 0
+  /// By record: blocks that stood in the stream under a second codec too.
+  private(set) var conflicts: Set<Int> = []
   private(set) var isOver = false
 
   init(maximumBytes: Int) {
@@ -94,6 +96,7 @@ struct BlockMemory {
     guard !isOver else { return }
     if let index = places[cid.key] {
       repeated += 1
+      if records[index].codec != cid.codec { conflicts.insert(index) }
       // The same bytes under a codec that has links say more than under one that has none.
       guard cid.isStructure, records[index].form == .none else { return }
       records[index] = record(cid, content, keep)
@@ -104,6 +107,7 @@ struct BlockMemory {
     guard bytes.count + records.count * Self.recordBytes > maximumBytes else { return }
     isOver = true
     places = [:]
+    conflicts = []
     records = []
     bytes = []
   }

@@ -53,7 +53,10 @@ struct ScopeWalk {
   /// Whether a block stands in the stream under a codec that the answer does not have it under.
   ///
   /// Where it has it under both, gateways send one of the two.
-  var hasForeignCodec: Bool { zip(metOther, metCodec).contains { $0 && !$1 } }
+  var hasForeignCodec: Bool {
+    zip(metOther, metCodec).contains { $0 && !$1 }
+      || memory.conflicts.contains { !(metOther[$0] && metCodec[$0]) }
+  }
 
   /// Notes that a block is part of the answer.
   mutating func note(_ cid: CID) {
