@@ -64,6 +64,9 @@ extension Exchange {
     }
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }
     switch wish {
+    case .whole where isPlain, .part where isPlain:
+      if head.contentType.byteCount > 0 { stream.field(.contentType, head.contentType) }
+      if head.total > 0 { stream.field(.acceptRanges, "bytes") }
     case .whole, .part:
       writeContentType(head.contentType, etag: head.etag, on: stream)
       writeAcceptRanges(total: head.total, on: stream)
@@ -73,7 +76,7 @@ extension Exchange {
       stream.lines("Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n")
     default: break
     }
-    writeContentLocation(on: stream)
+    if !isPlain { writeContentLocation(on: stream) }
     hasRepresentation = wish.hasRepresentation
     fields(stream)
     writeContentFields(on: stream)

@@ -126,7 +126,7 @@ extension Exchange {
   /// What the client's conditions and range mean for a representation with this Etag as it is kept.
   func wish(etag: RawSpan, total: Int64) -> Wish {
     if conditions.isEmpty { return .whole }
-    let ranges = asked?.form.hasRanges ?? true
+    let ranges = isPlain || asked?.form.hasRanges ?? true
     return withSpelledEtag(etag) { etag in
       text.withReadable {
         conditions.wish(etag: etag, total: total, ranges: ranges, in: $0)

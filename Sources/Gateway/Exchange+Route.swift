@@ -16,7 +16,7 @@ extension Exchange {
     switch route {
     case .content(let request):
       note(request)
-      if !answerWithoutContent(request) {
+      if isPlain && !request.isIdentity || !answerWithoutContent(request) {
         key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
         lookUp()
       }
@@ -38,6 +38,9 @@ extension Exchange {
 
   private func note(_ request: ContentRequest) {
     asked = request
+    isPlain =
+      request.namespace == .ipfs && request.form == .file && request.filename.isEmpty
+      && !request.isFromAccept && !request.isDownload && !request.isVersion0
     root = request.root
     keepsHost = request.mode != .path
   }

@@ -11,7 +11,7 @@ extension Exchange {
   // MARK: The root's spelling
 
   /// Whether the client wrote the root as version 0, `Qm…`; what is kept says version 1.
-  private var isVersion0: Bool { asked?.isVersion0 ?? false }
+  private var isVersion0: Bool { !isPlain && asked?.isVersion0 ?? false }
 
   /// Gives an Etag as the client is to see it: where it names the root itself, in the client's version.
   func withSpelledEtag<Result>(_ kept: RawSpan, _ body: (RawSpan) -> Result) -> Result {

@@ -46,6 +46,9 @@ final class Exchange: Responder {
   var root = ByteRange.empty
   /// What of which content is asked for; nil where it is passed through or none.
   var asked: ContentRequest?
+  /// Whether a file is asked for by its CID and nothing else, whose head is what was kept: the way of nearly
+  /// all hits, which then looks at nothing of `asked`.
+  var isPlain = false
   /// What the name that was asked for leads to; nil for content by CID.
   var naming: NameEntry?
   /// Whether the client came by https.
@@ -147,6 +150,7 @@ final class Exchange: Responder {
     host = .empty
     root = .empty
     asked = nil
+    isPlain = false
     naming = nil
     isSecure = false
     client = nil

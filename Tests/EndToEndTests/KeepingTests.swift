@@ -89,6 +89,32 @@ extension EndToEnd {
       #expect(try sluice.metric("sluice_cache_entries") == 0)
     }
 
+    /// Content may end as a gateway's words of giving up begin, wherever that falls.
+    @Test(arguments: [(1, 1), (2, 1), (2, 50), (40, 30), (88, 0), (1, 87), (60, 28)])
+    func contentThatEndsLikeAMarker(before: Int, behind: Int) throws {
+      let words = Array(
+        ("\n\n[Gateway Error: Response truncated - unable to retrieve remaining data "
+          + "within timeout period]").utf8)
+      // The words begin before a slice's border and go on behind it, in a last slice shorter than they are.
+      let body = noise(2 * 65_536 - before, seed: 87) + words.prefix(before + behind)
+      let contents = [try TestContent.opaque(body), try TestContent.raw(body)]
+      let upstream = try ScriptedUpstream { request, reply in
+        try reply.serve(contents[request.target == contents[0].path ? 0 : 1])
+      }
+      defer { upstream.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.sliceSize = "64KB"
+      let sluice = try SluiceProcess(settings)
+      for content in contents {
+        let answer = try sluice.request(content.path)
+        #expect(answer.status == 200 && answer.isComplete && isSame(answer.body, body))
+        try sluice.settle()
+        let again = try sluice.request(content.path)
+        #expect(again.cacheStatus == "HIT" && isSame(again.body, body))
+      }
+      #expect(upstream.requests.count == 2)
+    }
+
     /// A part that nobody asked for is no answer.
     @Test func aPartUnasked() throws {
       let content = try TestContent.opaque(noise(70_000, seed: 86))
