@@ -7,7 +7,8 @@ extension Fill {
     if !state.isKept && state.sliceShift == Fill.passedShift {
       // What the slowest reader waits for must come, whatever lies ready for those before it: that comes
       // free only when it has passed by.
-      let isDue = state.slowest.map { start <= $0 } ?? true
+      // It may wait for the last bytes before this slice, which are held back until more has come.
+      let isDue = state.slowest.map { start <= $0 + Fill.heldBackBytes } ?? true
       if budget.takePassed(capacity, isFirst: state.places.isEmpty || isDue) { return .passed }
       state.pausedAt = min(state.pausedAt ?? .max, start)
       return nil

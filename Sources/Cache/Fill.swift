@@ -22,6 +22,8 @@ public final class Fill: @unchecked Sendable {
   public static let passedWindow: Int64 = 256 << 10
   /// A reader this many slices ahead of a fetch gets one of its own.
   public static let aheadSlices = 4
+  /// The most that a source holds back of the end of what has come, until more shows what it is.
+  static let heldBackBytes: Int64 = 128
   /// The slice size of answers that are not kept.
   public static let passedShift: UInt8 = 16
 
