@@ -210,6 +210,20 @@ import Testing
     world.fill.detach(fast)
   }
 
+  /// The last byte of a piece may be held back until the next one has begun.
+  @Test func whoWaitsForWhatIsHeldBackGetsTheNextPiece() {
+    let budget = SliceBudget(limit: 4 << 16)
+    let world = FillWorld(budget: budget)
+    let reader = world.reader(to: 3 << 16)
+    world.open(3 << 16, kept: false)
+    #expect(world.land(0, (1 << 16) - 1))
+    _ = reader.step(at: 0)
+    #expect(reader.step(at: (1 << 16) - 1) == "wait")
+    // All memory for what is passed on is used up by others.
+    _ = budget.takePassed(budget.passedLimit, isFirst: true)
+    #expect(world.land(1, 1))
+  }
+
   @Test(arguments: [true, false])
   func whatIsCheckedGoesOnWithoutMemory(hasReaderOfAll: Bool) {
     let budget = SliceBudget(limit: 4 << 16)
