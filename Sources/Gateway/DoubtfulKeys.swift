@@ -3,8 +3,7 @@ internal import Synchronization
 
 /// The keys whose records an upstream contradicted a moment ago, for all workers.
 ///
-/// From then until the writer has taken the record out, or another is put in its place, the index still
-/// names it: who asks meanwhile is to find nothing. Asked at each look-up, so that nearly always one atomic
+/// From then until the writer has taken the record out the index still names it: who asks meanwhile is to find nothing. Asked at each look-up, so that nearly always one atomic
 /// says that there is none.
 final class DoubtfulKeys: Sendable {
   /// More than a commit's time lets through; beyond it some are merely found once more.
@@ -26,7 +25,7 @@ final class DoubtfulKeys: Sendable {
     }
   }
 
-  /// The record has gone, or another has been put in its place.
+  /// The record has gone.
   func remove(_ key: Digest128) {
     guard count.load(ordering: .relaxed) > 0 else { return }
     keys.withLock { keys in

@@ -111,7 +111,7 @@ public struct CARParameters: Sendable {
   }
 
   /// A parameter of a request.
-  public enum Parameter: Sendable {
+  public enum Parameter: UInt8, Sendable {
     case scope, entityBytes, version, order, duplicates
 
     /// The parameter that a URL's query names so; nil for others.

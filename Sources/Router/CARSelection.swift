@@ -1,5 +1,6 @@
 internal import Base
 internal import HTTP
+internal import IPFS
 
 /// What is asked of a CAR, as it stands in keys and in upstream requests (specs.ipfs.tech, trustless
 /// gateway).
@@ -29,47 +30,13 @@ public struct CARSelection: Equatable, Sendable {
       && one.bytes?.first == other.bytes?.first && one.bytes?.last == other.bytes?.last
   }
 
-  enum Part: UInt8 {
-    case scope, bytes, version, order, duplicates
-
-    /// By the name of a query's parameter.
-    init?(parameter name: RawSpan) {
-      if name.equals("dag-scope") {
-        self = .scope
-      } else if name.equals("entity-bytes") {
-        self = .bytes
-      } else if name.equals("car-version") {
-        self = .version
-      } else if name.equals("car-order") {
-        self = .order
-      } else if name.equals("car-dups") {
-        self = .duplicates
-      } else {
-        return nil
-      }
-    }
-
-    /// By the name of a parameter of the media type.
-    init?(ofType name: RawSpan) {
-      if name.equalsIgnoringCase("version") {
-        self = .version
-      } else if name.equalsIgnoringCase("order") {
-        self = .order
-      } else if name.equalsIgnoringCase("dups") {
-        self = .duplicates
-      } else {
-        return nil
-      }
-    }
-  }
-
   /// Takes a value; false for one that is not known, which the upstream is to judge.
-  mutating func set(_ part: Part, _ value: RawSpan, isFromURL: Bool) -> Bool {
+  mutating func set(_ part: CARParameters.Parameter, _ value: RawSpan, isFromURL: Bool) -> Bool {
     let bit = UInt8(1) << part.rawValue
     // Of several the first one counts, and the URL before the media type.
     if saidByURL & bit != 0 { return true }
     // Gateways take an empty value for none, but not of these two.
-    if value.byteCount == 0 { return part != .scope && part != .bytes }
+    if value.byteCount == 0 { return part != .scope && part != .entityBytes }
     // Two parameters of one name make a type malformed.
     if saidByType & bit != 0 { return false }
     if isFromURL { saidByURL |= bit } else { saidByType |= bit }
@@ -84,7 +51,7 @@ public struct CARSelection: Equatable, Sendable {
       } else {
         return false
       }
-    case .bytes:
+    case .entityBytes:
       guard let read = Self.bytes(value) else { return false }
       bytes = read
     case .version: return value.equals("1")
@@ -167,5 +134,7 @@ public struct CARSelection: Equatable, Sendable {
     return parameters
   }
 
-  private func said(_ part: Part) -> Bool { saidByType & (1 << part.rawValue) != 0 }
+  private func said(_ part: CARParameters.Parameter) -> Bool {
+    saidByType & (1 << part.rawValue) != 0
+  }
 }

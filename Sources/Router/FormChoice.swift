@@ -1,5 +1,6 @@
 internal import Base
 internal import HTTP
+internal import IPFS
 
 /// What query and fields choose among the forms of one content, as boxo does (gateway digest A1).
 struct FormChoice {
@@ -77,7 +78,7 @@ struct FormChoice {
       }
     } else if name.equals("download") {
       if isFirst(4) { isDownload = value.equals("true") }
-    } else if let part = CARSelection.Part(parameter: name) {
+    } else if let part = CARParameters.Parameter(inURL: name) {
       guard selection.set(part, value, isFromURL: true) else { throw .unusual }
     }
   }
@@ -128,7 +129,8 @@ struct FormChoice {
       let end = entry.first(UInt8(ascii: ";"), from: offset, to: entry.byteCount)
       let equals = entry.first(UInt8(ascii: "="), from: offset, to: end)
       if equals < end,
-        let part = CARSelection.Part(ofType: entry.bytes(entry.trimmed(from: offset, to: equals)))
+        let part = CARParameters.Parameter(
+          inAccept: entry.bytes(entry.trimmed(from: offset, to: equals)))
       {
         var value = entry.trimmed(from: equals + 1, to: end)
         if value.count >= 2, entry.byte(Int(value.start)) == UInt8(ascii: "\""),

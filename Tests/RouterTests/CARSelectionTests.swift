@@ -1,4 +1,5 @@
 import Base
+import IPFS
 import HTTP
 import Testing
 
@@ -15,7 +16,8 @@ import Testing
         let value = parts.count > 1 ? Array(parts[1].utf8) : []
         let part =
           isFromURL
-          ? CARSelection.Part(parameter: name.rawBytes) : CARSelection.Part(ofType: name.rawBytes)
+          ? CARParameters.Parameter(inURL: name.rawBytes)
+          : CARParameters.Parameter(inAccept: name.rawBytes)
         guard let part else { continue }
         guard selection.set(part, value.rawBytes, isFromURL: isFromURL) else { return nil }
       }
@@ -191,7 +193,8 @@ import Testing
           let name = Array(name.utf8)
           let part =
             isFromURL
-            ? CARSelection.Part(parameter: name.rawBytes) : CARSelection.Part(ofType: name.rawBytes)
+            ? CARParameters.Parameter(inURL: name.rawBytes)
+            : CARParameters.Parameter(inAccept: name.rawBytes)
           guard let part else { continue }
           let fits = one.set(part, value.rawBytes, isFromURL: isFromURL)
           isKnown = isKnown && fits
