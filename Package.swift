@@ -49,6 +49,7 @@ let package = Package(
     door("COpenSSL", "openssl", "libssl-dev"),
     door("CLMDB", "lmdb", "liblmdb-dev"),
     door("CXXHash", "libxxhash", "libxxhash-dev"),
+    door("CMaxMindDB", "libmaxminddb", "libmaxminddb-dev"),
     // Floor 1
     room("Base"),
     tests("BaseTests", ["Base"]),
@@ -76,10 +77,12 @@ let package = Package(
     tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
     room("Cache", ["Base", "System", "EventLoop", "CLMDB", "CXXHash"]),
     tests("CacheTests", ["Base", "System", "EventLoop", "Cache"]),
-    room("Upstreams", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1"]),
+    room(
+      "Upstreams",
+      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "CMaxMindDB"]),
     tests(
       "UpstreamsTests",
-      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Upstreams"]),
+      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Upstreams", "TestKit"]),
     // Floor 5
     room(
       "Gateway",

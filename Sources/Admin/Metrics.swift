@@ -18,7 +18,7 @@ enum Metrics {
         "sluice_worker_major_faults_total", .counter,
         help: "Times that a worker waited for the disk at a page of the index or of the program.",
         .integer(ThreadFaults.major(ofThreads: "worker-"))))
-    values += upstreams(subject.gateway.region)
+    values += upstreams(subject.gateway.upstreams)
     values += subject.accessLog?.metrics ?? []
     values.append(
       MetricValue(
@@ -91,30 +91,34 @@ enum Metrics {
     }
   }
 
-  private static func upstreams(_ region: UpstreamRegion) -> [MetricValue] {
-    var values: [MetricValue] = []
-    let label = { (server: UpstreamServer) in
-      [MetricValue.Label("region", region.name), MetricValue.Label("server", server.name)]
+  private static func upstreams(_ map: UpstreamMap) -> [MetricValue] {
+    let now = Clock.now
+    return map.regions.flatMap { region in
+      region.servers.flatMap { server in
+        let labels = [
+          MetricValue.Label("region", region.name), MetricValue.Label("server", server.label),
+        ]
+        return [
+          MetricValue(
+            "sluice_upstream_server_up", .gauge,
+            help: "1, or 0 while a server is taken for down.", labels: labels,
+            .integer(server.isDown(at: now) ? 0 : 1)),
+          MetricValue(
+            "sluice_upstream_server_active", .gauge, help: "Requests under way at a server.",
+            labels: labels, .integer(server.active)),
+          MetricValue(
+            "sluice_upstream_server_waiting", .gauge,
+            help: "Requests that wait for a place at a server (max_connections).",
+            labels: labels, .integer(server.waitingCount)),
+          MetricValue(
+            "sluice_upstream_server_requests_total", .counter,
+            help: "Requests sent to a server.", labels: labels, .integer(server.requests)),
+          MetricValue(
+            "sluice_upstream_server_errors_total", .counter,
+            help: "Requests that failed by a server's fault.", labels: labels,
+            .integer(server.errors)),
+        ]
+      }
     }
-    for server in region.servers {
-      values.append(
-        MetricValue(
-          "sluice_upstream_server_active", .gauge, help: "Requests under way at a server.",
-          labels: label(server), .integer(server.active)))
-    }
-    for server in region.servers {
-      values.append(
-        MetricValue(
-          "sluice_upstream_server_requests_total", .counter, help: "Requests sent to a server.",
-          labels: label(server), .integer(server.requests)))
-    }
-    for server in region.servers {
-      values.append(
-        MetricValue(
-          "sluice_upstream_server_errors_total", .counter,
-          help: "Requests that failed by a server's fault.",
-          labels: label(server), .integer(server.errors)))
-    }
-    return values
   }
 }

@@ -150,6 +150,12 @@ int64_t linux_inode(int32_t descriptor) {
   return fstat(descriptor, &found) < 0 ? -errno : (int64_t)found.st_ino;
 }
 
+int64_t linux_modified(int32_t descriptor) {
+  struct stat found;
+  if (fstat(descriptor, &found) < 0) return -errno;
+  return (int64_t)found.st_mtim.tv_sec * 1000000000 + found.st_mtim.tv_nsec;
+}
+
 int64_t linux_page_size(void) { return sysconf(_SC_PAGESIZE); }
 
 int64_t linux_unlink(const char *path) { return checked(unlink(path)); }

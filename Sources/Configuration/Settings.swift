@@ -16,6 +16,10 @@ public struct Settings: Equatable, Sendable {
   public var headers: [Header] = []
   public var cache = Cache()
   public var regions = [Region(name: "local", servers: [Server(address: HostPort(loopback: 8081))])]
+  /// Who is asked when no region can answer.
+  public var lastResort: HostPort?
+  public var health = Health()
+  public var geo = Geo()
   public var timeouts = Timeouts()
   public var limits = Limits()
   public var admin = Admin()
@@ -68,19 +72,81 @@ public struct Settings: Equatable, Sendable {
   /// Upstream servers near to each other.
   public struct Region: Equatable, Sendable {
     public var name: String
-    /// At least one.
+    /// At least one, no address twice.
     public var servers: [Server]
+    public var next = Next.all
+
+    /// Where requests go that the region cannot answer.
+    public enum Next: Equatable, Sendable {
+      /// To all other regions, in the file's order.
+      case all
+      case regions([String])
+    }
   }
 
   /// One upstream server.
   public struct Server: Hashable, Sendable {
     public var address: HostPort
+    /// Its part of the requests beside the others', from 1.
+    public var weight = 1
+    /// Whether it is asked only where no other of its region is well.
+    public var isBackup = false
+    /// Requests at a time; 0 for any number.
+    public var maxConnections = 0
+    /// Requests that may wait for one of those to end.
+    public var maxWaiting = 100
+  }
+
+  public struct Health: Equatable, Sendable {
+    /// Failures within `failTimeout` that take a server down; 0 for never.
+    public var maxFails = 2
+    public var failTimeout = Interval.seconds(10)
+    public var slowStart = Interval.seconds(10)
+    public var probe = Probe()
+  }
+
+  public struct Probe: Equatable, Sendable {
+    /// The request target.
+    public var path = "/ipfs/bafkqaaa?format=raw"
+    /// Zero for no probes.
+    public var interval = Interval.zero
+    public var timeout = Interval.seconds(2)
+    public var rise = 2
+    public var fall = 3
+  }
+
+  /// Which region clients belong to.
+  public struct Geo: Equatable, Sendable {
+    /// The region's name; nil for the first one.
+    public var home: String?
+    /// The name of the field in which trusted proxies say it.
+    public var header: String?
+    public var networks: [Networks] = []
+    /// The path of a MaxMind database, as `Cache.path` is.
+    public var database: String?
+    /// By ISO 3166-1 codes in upper case, none twice.
+    public var countries: [Rule] = []
+    /// By the codes of continents, none twice.
+    public var continents: [Rule] = []
+
+    /// The networks of one region.
+    public struct Networks: Equatable, Sendable {
+      public var region: String
+      public var networks: [Network]
+    }
+
+    /// The region of a country or of a continent.
+    public struct Rule: Equatable, Sendable {
+      public var code: String
+      public var region: String
+    }
   }
 
   public struct Timeouts: Equatable, Sendable {
     public var connect = Interval.seconds(10)
     public var firstByte = Interval.seconds(40)
     public var betweenBytes = Interval.seconds(20)
+    public var allTries = Interval.seconds(60)
     public var clientHeader = Interval.seconds(10)
     public var clientIdle = Interval.seconds(75)
     public var send = Interval.seconds(60)

@@ -51,6 +51,13 @@ extension Settings {
         "regions: \(server.address) is Sluice's own address; expected another server's",
         atSetting: "regions", "listen")
     }
+    if let lastResort, own.contains(lastResort) {
+      reader.complain(
+        "last_resort: \(lastResort) is Sluice's own address; expected another server's",
+        atSetting: "last_resort")
+    }
+    checkRegions(&reader)
+    checkGeo(&reader)
   }
 
   private func checkHosts(_ reader: inout SettingsReader) {
@@ -77,6 +84,7 @@ extension Settings {
     let folder = file[...slash]
     func placed(_ path: String) -> String { path.hasPrefix("/") ? path : folder + path }
     cache.path = placed(cache.path)
+    geo.database = geo.database.map(placed)
     if case .file(let path) = logs.access.target { logs.access.target = .file(placed(path)) }
   }
 }

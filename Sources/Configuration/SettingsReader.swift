@@ -26,6 +26,9 @@ struct SettingsReader {
     complaints.append(Complaint(file: file, line: line, column: column, message: message))
   }
 
+  /// Remembers where a setting stands that no row of a table reads.
+  mutating func note(_ key: Node, as name: String) { places[name] = key.mark }
+
   /// Complains at the first of the named settings that the file has.
   mutating func complain(_ message: String, atSetting names: String...) {
     complain(message, at: names.compactMap { places[$0] }.first)

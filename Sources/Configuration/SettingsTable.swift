@@ -6,7 +6,8 @@ import Router
 /// The defaults are what a fresh `Settings()` holds. Each range keeps a value within what the rest
 /// of the program can do with it; the reason stands beside those that are not plain common sense.
 enum SettingsTable {
-  static let all: [Setting<Settings>] = general + answers + cache + timeouts + limits + outputs
+  static let all: [Setting<Settings>] =
+    general + answers + cache + servers + geo + timeouts + limits + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -16,9 +17,6 @@ enum SettingsTable {
       "listen", listOf: \.listen, listen,
       blank: Settings.Listen(address: HostPort(loopback: 0)),
       "The addresses that clients connect to; port 0 leaves the choice to the system."),
-    Setting(
-      "regions", regions: region,
-      "The Kubo gateways that Sluice asks for what it does not hold: one region for now."),
   ]
 
   private static let answers: [Setting<Settings>] = [
@@ -58,6 +56,62 @@ enum SettingsTable {
       "How long a name's last content is served while its record is looked for; 0s for not at all."),
   ]
 
+  private static let servers: [Setting<Settings>] = [
+    Setting(
+      "regions", regions: region,
+      "The Kubo gateways that Sluice asks for what it does not hold, by region."),
+    Setting(
+      "last_resort", \.lastResort, .lastResort,
+      "Who is asked when no server of any region can answer."),
+    Setting(
+      "health.max_fails", \.health.maxFails, .countOrOff(1...1000),
+      "Failures within fail_timeout that take a server down; off for never."),
+    Setting(
+      "health.fail_timeout", \.health.failTimeout, short,
+      "How long a failure counts, and how long a server is down before it is tried again."),
+    Setting(
+      "health.slow_start", \.health.slowStart, .duration(.zero ... .seconds(3_600)),
+      "How long a server that has come up again gets less than its part."),
+    Setting(
+      "health.probe.path", \.health.probe.path, .target,
+      "What probes ask every server for."),
+    Setting(
+      "health.probe.interval", \.health.probe.interval,
+      .durationOrOff(.milliseconds(100) ... .seconds(3_600)),
+      "How often; off for no probes."),
+    Setting(
+      "health.probe.timeout", \.health.probe.timeout, short,
+      "How long the answer to a probe may take."),
+    Setting(
+      "health.probe.rise", \.health.probe.rise, .count(1...1000),
+      "Probes in a row that must go well until a server is up."),
+    Setting(
+      "health.probe.fall", \.health.probe.fall, .count(1...1000),
+      "Probes in a row that must fail until a server is down."),
+  ]
+
+  private static let geo: [Setting<Settings>] = [
+    Setting(
+      "geo.default", \.geo.home, .defaultRegion,
+      "The region of clients of which nothing else is known."),
+    Setting(
+      "geo.header", \.geo.header, .fieldName,
+      "The field in which trusted proxies say where a client is, by region or by country."),
+    Setting(
+      "geo.networks", networks: \.geo.networks,
+      "Which networks belong to which region; the smallest that has a client counts."),
+    Setting(
+      "geo.maxmind.database", \.geo.database, .optionalPath,
+      "A MaxMind database that knows clients' countries."),
+    Setting(
+      "geo.maxmind.countries", codes: \.geo.countries,
+      "Which countries belong to which region."),
+    Setting(
+      "geo.maxmind.continents", codes: \.geo.continents,
+      among: ["AF", "AN", "AS", "EU", "NA", "OC", "SA"],
+      "Which continents do, for countries without a rule of their own."),
+  ]
+
   private static let timeouts: [Setting<Settings>] = [
     Setting(
       "timeouts.connect", \.timeouts.connect, short,
@@ -68,6 +122,9 @@ enum SettingsTable {
     Setting(
       "timeouts.between_bytes", \.timeouts.betweenBytes, short,
       "How long a server may pause within its answer."),
+    Setting(
+      "timeouts.all_tries", \.timeouts.allTries, short,
+      "How long it may take until a server answers, over all that are tried."),
     Setting(
       "timeouts.client_header", \.timeouts.clientHeader, short,
       "How long a client may take to send a request's head."),
@@ -128,12 +185,25 @@ enum SettingsTable {
     Setting(
       "servers", listOf: \.servers, server,
       blank: Settings.Server(address: HostPort(loopback: 0)), required: true,
-      "The region's servers.")
+      "The region's servers."),
+    Setting("next", next: \.next),
   ]
 
   static let server: [Setting<Settings.Server>] = [
     Setting(
       "address", \.address, .peer, required: true,
-      "The server's address or name, and its port.")
+      "The server's address or name, and its port."),
+    Setting(
+      "weight", \.weight, .count(1...1000),
+      "Its part of the requests beside the others'."),
+    Setting(
+      "backup", \.isBackup, .flag,
+      "Whether it is asked only where no other server of the region is well."),
+    Setting(
+      "max_connections", \.maxConnections, .countOrOff(1...1_000_000),
+      "Requests that it gets at a time, over all workers; off for any number."),
+    Setting(
+      "max_waiting", \.maxWaiting, .count(0...100_000),
+      "Requests that may wait for one of those to end."),
   ]
 }

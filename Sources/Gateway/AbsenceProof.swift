@@ -12,6 +12,8 @@ struct AbsenceQuestion: Equatable {
   var root: CID
   /// The decoded segments below the root; at least one.
   var segments: [[UInt8]]
+  /// The region that is asked.
+  var region = 0
 
   /// The blocks along the path, and no others (gateway digest A6).
   var target: [UInt8] {
@@ -69,7 +71,9 @@ final class AbsenceProof: UpstreamConsumer {
   }
 
   func start() {
-    let call = UpstreamCall(worker.pool, UpstreamRequest(target: question.target), self)
+    var request = UpstreamRequest(target: question.target)
+    request.region = question.region
+    let call = UpstreamCall(worker.pool, request, self)
     self.call = call
     call.start()
   }

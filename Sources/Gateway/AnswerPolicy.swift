@@ -140,6 +140,8 @@ enum AnswerPolicy {
       case .etag: answer.etag = value.array
       case .contentType: answer.contentType = value.array
       case _ where isOwn(field.token): continue
+      // Of another Sluice behind this one.
+      case .other where text.bytes(field.name).equalsIgnoringCase("x-ipfs-gateway"): continue
       case .cacheControl, .acceptRanges, .xIpfsPath, .lastModified, .contentLocation:
         if !keeps { answer.fields.append(kept(field, text)) }
       default:

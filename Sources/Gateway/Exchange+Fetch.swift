@@ -109,7 +109,7 @@ extension Exchange {
     let request = FillRequest(
       target: target, content: fillContent(content),
       host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields,
-      absence: absenceSubject(target: target, countsFailures: true))
+      absence: absenceSubject(target: target, countsFailures: true), region: region)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
     if let record = currentRecord(), !record.isVerified || isComplete(record) {

@@ -150,6 +150,7 @@ extension Exchange {
       stream.lines(
         "Cache-Status: sluice; fwd=uri-miss; detail=upstream\r\nX-Cache-Status: ERROR\r\n")
     }
+    if outcome != .hit { writeServer(on: stream) }
   }
 }
 

@@ -76,9 +76,11 @@ extension Exchange {
   /// A HEAD of the path that the client asked for.
   private var nameRequest: UpstreamRequest {
     let whole = text.withReadable { $0.bytes(target).array }
-    return UpstreamRequest(
+    var request = UpstreamRequest(
       method: .head, target: Self.pathOnly(whole), host: upstreamHost,
       fields: forwardedFields)
+    request.region = region
+    return request
   }
 
   /// Forgets a name whose content turned out to be another by now.

@@ -21,7 +21,7 @@ extension Exchange {
       FillRequest(
         target: text.withReadable { $0.bytes(target).array }, method: method,
         host: upstreamHost, fields: acceptFields + passedFields,
-        absence: absenceSubject(target: contentTarget, countsFailures: isWhole)))
+        absence: absenceSubject(target: contentTarget, countsFailures: isWhole), region: region))
   }
 
   /// The fields of a request that is given on, of those which may be.
@@ -70,7 +70,7 @@ extension Exchange {
     begin(
       FillRequest(
         target: contentTarget, host: upstreamHost,
-        fields: [("Range", Array(range.utf8))] + forwardedFields))
+        fields: [("Range", Array(range.utf8))] + forwardedFields, region: region))
     if let reader { reader.fill.aim(reader, at: 0..<(end - position)) }
   }
 

@@ -55,6 +55,7 @@ extension Exchange {
         client = told.client
         isSecure = told.scheme == .https
         if !told.host.isEmpty { host = told.host }
+        noteRegionMark(request, text)
       }
     }
     return AskedSite(hosts: worker.hosts, host: host, isSecure: isSecure)

@@ -38,6 +38,8 @@ final class Exchange: Responder {
   var accept = ByteRange.empty
   var moreAccepts: [ByteRange] = []
   var host = ByteRange.empty
+  /// What a trusted proxy says of where the client is.
+  var regionMark = ByteRange.empty
   var conditions = Conditions()
   var acceptsHTML = false
   var onlyIfCached = false
@@ -148,6 +150,7 @@ final class Exchange: Responder {
     accept = .empty
     if !moreAccepts.isEmpty { moreAccepts = [] }
     host = .empty
+    regionMark = .empty
     root = .empty
     asked = nil
     isPlain = false

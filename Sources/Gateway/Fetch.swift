@@ -45,6 +45,7 @@ final class Fetch: UpstreamConsumer {
     var asked = UpstreamRequest(
       method: kind == .head ? .head : request.method, target: request.target, host: request.host,
       fields: request.fields)
+    asked.region = request.region
     asked.avoided = driver.avoided
     if kind == .run {
       setEnd()

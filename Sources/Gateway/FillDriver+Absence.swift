@@ -48,7 +48,8 @@ extension FillDriver {
         status == 404 && subject.root != nil && worker.absenceProofs.hasRoom
         && worker.gateway.options.negativeTTL > .zero
       let proves = absences.fail(subject.key, status, at: worker.loop.now, mayProve: mayProve)
-      if proves, let question = subject.question {
+      if proves, var question = subject.question {
+        question.region = request.region
         worker.absenceProofs.ask(worker, subject.key, question)
       }
     }

@@ -44,11 +44,12 @@ extension FillDriver {
   /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
   /// there is none.
   func askAnother(insteadOf slices: [(index: Int, buffer: SliceBuffer)]) -> Bool {
-    guard isKept, (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
-      let liar = worker.gateway.region.servers.firstIndex(where: { $0 === source })
-    else { return false }
-    avoided.append(liar)
-    guard avoided.count < worker.gateway.region.servers.count else { return false }
+    guard isKept, (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source else {
+      return false
+    }
+    avoided.append(source.number)
+    let servers = worker.gateway.upstreams.servers(from: request.region)
+    guard servers.contains(where: { !avoided.contains($0.number) }) else { return false }
     worker.counters.add(.upstreamRetry)
     for (index, _) in slices { fill.discard(slice: index) }
     begin(.whole, slices: 0..<Int.max)

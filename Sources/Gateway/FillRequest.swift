@@ -16,6 +16,8 @@ struct FillRequest {
   var fields: [(name: StaticString, value: [UInt8])] = []
   /// Under which key it is remembered if the content cannot be had; nil where it is not.
   var absence: AbsenceSubject?
+  /// The region of whoever asked first.
+  var region = 0
 }
 
 /// What an answer that is to be kept must be an answer for.

@@ -17,7 +17,7 @@ public final class Gateway: Sendable {
   public let fills = FillTable()
   /// What bounds the memory of all fills together.
   public let memory: SliceBudget
-  public let region: UpstreamRegion
+  public let upstreams: UpstreamMap
   /// Reads what is not in memory.
   let disk: DiskQueue
   let log: Logger
@@ -31,13 +31,13 @@ public final class Gateway: Sendable {
   private let sliceWarnings = LogPace()
 
   public init(
-    options: GatewayOptions, storage: DiskStorage, region: UpstreamRegion, disk: DiskQueue,
+    options: GatewayOptions, storage: DiskStorage, upstreams: UpstreamMap, disk: DiskQueue,
     log: Logger
   ) {
     self.options = options
     self.storage = storage
     memory = SliceBudget(limit: max(options.sliceMemory, 4 * storage.options.sliceSize))
-    self.region = region
+    self.upstreams = upstreams
     self.disk = disk
     self.log = log
   }
@@ -103,7 +103,7 @@ public final class GatewayWorker: RequestHandler {
     self.counters = counters
     port = WorkerPort(number: number, mailbox: loop.mailbox)
     pool = UpstreamPool(
-      loop: loop, region: gateway.region, options: gateway.options.upstream, counters: counters)
+      loop: loop, map: gateway.upstreams, options: gateway.options.upstream, counters: counters)
     hosts = HostBook(gateway.options.hosts)
     hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)

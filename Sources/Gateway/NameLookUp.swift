@@ -89,7 +89,7 @@ final class NameLookUp: UpstreamConsumer {
         name,
         NameEntry(root: root, resolved: now, ttl: ttl, grace: key == nil ? stale : .zero))
       if let key, stale > .zero {
-        NameRecordFetch(worker, name, key: key, resolved: now).start()
+        NameRecordFetch(worker, name, key: key, resolved: now, region: request.region).start()
       }
     // What is known stays for its time: another path below the name may be answered otherwise.
     case .elsewhere, .noAnswer, nil: break

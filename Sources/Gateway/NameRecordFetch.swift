@@ -15,19 +15,23 @@ final class NameRecordFetch: UpstreamConsumer {
   private let key: CID
   /// What it is the record of: a later look-up makes its own.
   private let resolved: Instant
+  /// The region that is asked.
+  private let region: Int
   private let body = SliceBuffer(capacity: IPNSRecord.maximumBytes + 1)
   private var isRecord = false
   private var call: UpstreamCall?
 
-  init(_ worker: GatewayWorker, _ name: [UInt8], key: CID, resolved: Instant) {
+  init(_ worker: GatewayWorker, _ name: [UInt8], key: CID, resolved: Instant, region: Int) {
     self.worker = worker
     self.name = name
     self.key = key
     self.resolved = resolved
+    self.region = region
   }
 
   func start() {
-    let request = UpstreamRequest(target: Array("/ipns/\(key)?format=ipns-record".utf8))
+    var request = UpstreamRequest(target: Array("/ipns/\(key)?format=ipns-record".utf8))
+    request.region = region
     let call = UpstreamCall(worker.pool, request, self)
     self.call = call
     call.start()

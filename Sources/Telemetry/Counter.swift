@@ -61,6 +61,10 @@ public enum Counter: String, CaseIterable, Sendable {
   case upstreamCancelled = #"sluice_upstream_errors_total{kind="cancelled"}"#
   case upstreamUnavailable = #"sluice_upstream_errors_total{kind="unavailable"}"#
   case upstreamRetry = "sluice_upstream_retries_total"
+  case upstreamBudgetSpent = "sluice_upstream_retries_refused_total"
+  case upstreamElsewhere = "sluice_upstream_other_region_total"
+  case upstreamMiss = "sluice_upstream_content_misses_total"
+  case upstreamQueued = "sluice_upstream_queued_total"
   case upstreamConnectionOpened = "sluice_upstream_connections_opened_total"
 
   case fill = "sluice_fills_total"

@@ -11,6 +11,19 @@ enum MetricFamily {
     ("sluice_upstream_requests_total", "Requests sent to upstream servers."),
     ("sluice_upstream_errors_total", "Upstream requests that failed, by kind of fault."),
     ("sluice_upstream_retries_total", "Upstream requests that were a further try."),
+    (
+      "sluice_upstream_retries_refused_total",
+      "Further tries that were not made, since a fifth of the requests were such already."
+    ),
+    (
+      "sluice_upstream_other_region_total",
+      "Upstream requests to another region than the client's, or to the last resort."
+    ),
+    (
+      "sluice_upstream_content_misses_total",
+      "Upstream requests to a server that looked for the content in vain, and is well otherwise."
+    ),
+    ("sluice_upstream_queued_total", "Requests that waited for a place at a server."),
     ("sluice_upstream_connections_opened_total", "Connections opened to upstream servers."),
     ("sluice_fills_total", "Fetches begun to fill the cache."),
     ("sluice_fill_readers_joined_total", "Requests that joined a fetch already running."),

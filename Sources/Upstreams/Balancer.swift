@@ -1,51 +1,70 @@
-public import Base
+internal import Base
 
-/// The choice of the server for a try.
+/// The choice of the server for a try, among those of a region.
 ///
-/// Servers without a recent failure go first, then those with the fewest active requests, then in
-/// turn. A server that has failed ranks last and not out: if all have failed, one is still asked.
-public struct Balancer: Sendable {
+/// Those that are well go first, then backup servers that are, then those that have failed; among these the
+/// one with the fewest active requests for its weight, and equals in turn, each as often as it weighs.
+struct Balancer: Sendable {
   /// What is known of a server at the moment of choice.
-  public struct Standing: Equatable, Sendable {
-    public var active: Int
-    public var lastFailure: Instant?
+  struct Standing: Equatable, Sendable {
+    var active: Int
+    /// In thousandths of the least weight that can be configured.
+    var weight = 1000
+    var rank = ServerHealth.Rank.good
+    var isBackup = false
 
-    public init(active: Int, lastFailure: Instant? = nil) {
-      self.active = active
-      self.lastFailure = lastFailure
-    }
-
-    func hasFailed(within timeout: Interval, of now: Instant) -> Bool {
-      guard let lastFailure else { return false }
-      return now - lastFailure < timeout
-    }
+    /// The order in which servers are asked, whatever they have to do.
+    fileprivate var order: Int { rank.rawValue * 2 + (isBackup ? 1 : 0) }
   }
 
-  /// Where the turn among equals goes on.
-  private var turn = 0
+  /// What each server, by its number, has to its credit for the next choice among equals.
+  private var credits: [Int: Int] = [:]
+  /// Servers come and go; with more credits than this all begin anew.
+  private static let maximumCredits = 4096
 
-  public init() {}
+  init() {}
 
-  /// The index of the server to ask, out of `count`; nil where all have been tried.
-  public mutating func choose(
-    among count: Int, tried: [Int], now: Instant, failTimeout: Interval,
-    standing: (Int) -> Standing
-  ) -> Int? {
-    var best: (index: Int, failed: Bool, active: Int)?
-    for step in 0..<max(count, 0) {
-      let index = (turn + step) % count
-      if tried.contains(index) { continue }
-      let candidate = standing(index)
-      let failed = candidate.hasFailed(within: failTimeout, of: now)
-      if let best {
-        let isBetter =
-          failed == best.failed ? candidate.active < best.active : best.failed
-        if !isBetter { continue }
+  /// The place of the server to ask among the candidates, each with its number; nil where there is none.
+  mutating func choose(_ candidates: [(number: Int, standing: Standing)]) -> Int? {
+    var best: [Int] = []
+    for place in candidates.indices {
+      guard let first = best.first else {
+        best = [place]
+        continue
       }
-      best = (index, failed, candidate.active)
+      let (one, other) = (candidates[place].standing, candidates[first].standing)
+      if Self.isBefore(one, other) {
+        best = [place]
+      } else if !Self.isBefore(other, one) {
+        best.append(place)
+      }
     }
-    guard let best else { return nil }
-    turn = (best.index + 1) % count
-    return best.index
+    guard best.count > 1 else { return best.first }
+    return inTurn(best, of: candidates)
+  }
+
+  private static func isBefore(_ one: Standing, _ other: Standing) -> Bool {
+    if one.order != other.order { return one.order < other.order }
+    // One with half of the other's weight has as much to do with half of its requests.
+    return one.active * max(other.weight, 1) < other.active * max(one.weight, 1)
+  }
+
+  /// The next of equals: each gains its weight, and who has most pays for all (nginx' "smooth" order).
+  private mutating func inTurn(
+    _ places: [Int], of candidates: [(number: Int, standing: Standing)]
+  ) -> Int? {
+    if credits.count > Self.maximumCredits { credits = [:] }
+    var sum = 0
+    var chosen: (place: Int, credit: Int)?
+    for place in places {
+      let (number, standing) = candidates[place]
+      sum += standing.weight
+      let credit = credits[number, default: 0] + standing.weight
+      credits[number] = credit
+      if credit > chosen?.credit ?? .min { chosen = (place, credit) }
+    }
+    guard let chosen else { return nil }
+    credits[candidates[chosen.place].number] = chosen.credit - sum
+    return chosen.place
   }
 }

@@ -1,7 +1,7 @@
 internal import Base
 internal import HTTP
 
-/// What follows on a try that failed.
+/// What follows on a try that failed, or that was answered with trouble.
 enum RetryPolicy {
   /// How far a try had come.
   enum Stage: Equatable, Sendable {
@@ -22,28 +22,67 @@ enum RetryPolicy {
     case giveUp
   }
 
+  /// What the head of an answer says of its server.
+  enum Verdict: Equatable, Sendable {
+    /// It is the answer.
+    case answer
+    /// The server, or what it needs, is broken; with the fault that stands for it.
+    case trouble(Fault)
+    /// The server has no room, and says for how long.
+    case busy
+    /// The server has looked for the content in vain.
+    case miss
+  }
+
   static func decide(_ fault: Fault, at stage: Stage, method: Method) -> Decision {
     // What cannot be sent, or a worker without descriptors, fails with every server.
     if fault.side == .own { return .giveUp }
     switch stage {
     case .connecting: return .otherServer
-    case .answering, .handedOver: return .giveUp
+    case .handedOver: return .giveUp
+    case .answering:
+      // Who speaks something else than HTTP would be asked by mistake only.
+      return isRepeatable(method) && fault.kind != .malformed ? .otherServer : .giveUp
     case .waiting(let reused):
-      // The server may have acted on it (RFC 9110, 9.2.2).
-      guard method == .get || method == .head || method == .options else { return .giveUp }
+      guard isRepeatable(method) else { return .giveUp }
       return reused && fault.retry == .ifReused ? .sameServer : .otherServer
     }
   }
 
-  /// Whether the server is to rank last for a while.
+  /// Whether a request that the server may have acted on can be sent again (RFC 9110, 9.2.2).
+  static func isRepeatable(_ method: Method) -> Bool {
+    method == .get || method == .head || method == .options
+  }
+
+  /// Whether it counts as the server's failure.
   ///
-  /// A slow first byte is no failure of the server: it may be looking for content that nobody has.
-  static func blamesServer(_ fault: Fault, at stage: Stage) -> Bool {
+  /// A server that lets the time pass may be looking for content that nobody has: if it answers others
+  /// meanwhile, it is not to blame.
+  static func blamesServer(_ fault: Fault, at stage: Stage, answersOthers: Bool) -> Bool {
     if fault.side == .own { return false }
     switch stage {
     case .connecting: return true
-    case .waiting(let reused): return !reused && fault.kind != .timeout
-    case .answering, .handedOver: return false
+    case .waiting(let reused):
+      return fault.kind == .timeout ? !answersOthers : !(reused && fault.retry == .ifReused)
+    case .answering, .handedOver: return fault.kind != .timeout || !answersOthers
+    }
+  }
+
+  /// - Parameters:
+  ///   - saysWhen: whether the answer has a Retry-After.
+  ///   - elapsed: the time from the request to the head.
+  ///   - isWell: whether the server answers others, as far as is known.
+  static func judge(
+    status: Int, saysWhen: Bool, after elapsed: Interval, isWell: Bool
+  ) -> Verdict {
+    switch status {
+    case 502: .trouble(Fault(.closed, .upstream))
+    case 503: .trouble(Fault(.unavailable, .upstream))
+    case 429 where saysWhen: .busy
+    case 504:
+      elapsed >= UpstreamOptions.searchTime && isWell
+        ? .miss : .trouble(Fault(.timeout, .upstream))
+    default: .answer
     }
   }
 }

@@ -3,24 +3,52 @@ public import EventLoop
 internal import HTTP
 internal import Telemetry
 
-/// One request to a region, over as many tries as are allowed.
+/// One request to a region and those that stand in for it, over as many tries as are allowed.
 ///
-/// Each server is asked at most once, and once more where a kept connection turned out to be dead.
-/// Used on the worker's thread alone.
+/// Each server is asked at most once, and once more where a kept connection turned out to be dead. What the
+/// consumer gets is the answer of one server: an answer that tells of trouble is dropped for another
+/// server's if there is one to ask. Used on the worker's thread alone.
 public final class UpstreamCall: EventHandler {
   private enum Phase { case fresh, started, ended }
+  private enum Tag {
+    static let start: UInt32 = 0
+    static let patience: UInt32 = 1
+  }
 
   let pool: UpstreamPool
   let request: UpstreamRequest
   private var consumer: UpstreamConsumer?
   private var phase = Phase.fresh
+  /// The server asked last.
+  public private(set) var server: UpstreamServer?
+  /// The servers asked so far, by their numbers, the last one at the end, behind those not to be asked.
+  public private(set) var tried: [Int]
+  /// Whether the servers could not find the content: the last one let the time for a first byte pass, or one
+  /// before it did, or said so.
+  public private(set) var endedInSilence = false
+
   /// Present during a try.
   private var connection: UpstreamConnection?
-  private var serverIndex: Int?
+  /// Whether a place at the server is held.
   private var isActive = false
-  private var tried: [Int] = []
-  /// Whether the last try ended since its server, which had the request, let the time for a first byte pass.
-  public private(set) var endedInSilence = false
+  /// Whether this try finds out if the server is up again.
+  private var isTrial = false
+  private var tryBegan = Instant.zero
+  /// When the first byte of the present answer came.
+  private var firstByte: Instant?
+  /// Whether the answer that was handed over is none to the server's credit.
+  private var isTroubled = false
+  /// When tries end.
+  private var limit = Instant.never
+  private var askedRegions: [Int] = []
+  private var avoidedRegions: [Int] = []
+  /// Servers whose queues were full or too slow.
+  private var passedOver: [Int] = []
+  /// Servers that looked for the content in vain.
+  private var misses = 0
+  /// The place in a queue, and the fault to tell if nothing comes of it.
+  private var waiting: (waiter: UpstreamWaiter, region: Int, fault: Fault)?
+  private var handle = Handle.none
 
   public init(_ pool: UpstreamPool, _ request: UpstreamRequest, _ consumer: UpstreamConsumer) {
     self.pool = pool
@@ -29,14 +57,11 @@ public final class UpstreamCall: EventHandler {
     tried = request.avoided
   }
 
-  /// The server asked last.
-  public var server: UpstreamServer? { serverIndex.map { pool.region.servers[$0] } }
-
   /// Begins; the consumer hears of it later, never from within this call.
   public func start() {
     guard phase == .fresh else { return }
     phase = .started
-    pool.loop.soon(self, tag: 0)
+    pool.loop.soon(self, tag: Tag.start)
   }
 
   /// Says that the consumer has room again.
@@ -50,30 +75,102 @@ public final class UpstreamCall: EventHandler {
     connection?.abandon()
   }
 
-  /// The promise of `start`: makes the first try.
   public override func deadline(_ tag: UInt32) {
-    if phase == .started { tryServer(after: Fault(.unavailable, .upstream)) }
+    guard phase == .started else { return }
+    switch tag {
+    case Tag.start:
+      limit = pool.loop.now + pool.options.allTriesTimeout
+      pool.map.noteRequest(at: pool.loop.now)
+      next(after: Fault(.unavailable, .upstream), .free)
+    default: patienceEnds()
+    }
   }
+
+  /// The latest instant for something that is to take so long.
+  func deadline(after interval: Interval) -> Instant { min(pool.loop.now + interval, limit) }
 
   // MARK: Tries
 
-  private func tryServer(after fault: Fault) {
-    guard let index = pool.chooseServer(tried: tried) else {
+  /// Tries the next server, if there is one, and time and budget for it.
+  private func next(after fault: Fault, _ charge: UpstreamMap.Charge) {
+    guard let choice = choose(charge) else {
       fail(fault)
       return
     }
-    tried.append(index)
-    serverIndex = index
-    if let connection = pool.takeIdle(index) {
-      begin(connection)
-    } else {
-      begin(UpstreamConnection(pool, server: index))
+    if server != nil { pool.counters.add(.upstreamRetry) }
+    take(choice, or: fault)
+  }
+
+  /// Another server that is paid for; nil where there is none.
+  private func choose(_ charge: UpstreamMap.Charge) -> UpstreamPool.Choice? {
+    let now = pool.loop.now
+    guard now < limit,
+      let choice = pool.choose(
+        from: request.region, tried: tried + passedOver, avoiding: avoidedRegions)
+    else { return nil }
+    guard pool.map.pay(charge, at: now) else {
+      if choice.hasPlace { choice.server.freePlace() }
+      pool.counters.add(.upstreamBudgetSpent)
+      return nil
+    }
+    return choice
+  }
+
+  private func take(_ choice: UpstreamPool.Choice, or fault: Fault) {
+    if choice.hasPlace {
+      begin(choice.server, in: choice.region)
+      return
+    }
+    let waiter = UpstreamWaiter(self, pool.loop.mailbox, for: choice.server)
+    switch choice.server.wait(waiter) {
+    case .taken: begin(choice.server, in: choice.region)
+    case .queued:
+      waiting = (waiter, choice.region, fault)
+      pool.counters.add(.upstreamQueued)
+      handle = pool.loop.enrol(self)
+      pool.loop.setTimer(
+        handle, tag: Tag.patience, at: deadline(after: pool.options.connectTimeout))
+    case .full:
+      passedOver.append(choice.server.number)
+      next(after: fault, .free)
     }
   }
 
-  private func begin(_ connection: UpstreamConnection) {
-    connection.server.tryBegan()
+  /// A place at the server that was waited for; false where it is of no use any more.
+  func granted(_ waiter: UpstreamWaiter) -> Bool {
+    guard phase == .started, let waiting, waiting.waiter === waiter else { return false }
+    stopWaiting()
+    begin(waiter.server, in: waiting.region)
+    return true
+  }
+
+  /// It has waited long enough: another server is asked, unless word of a place is on its way.
+  private func patienceEnds() {
+    guard let waiting, waiting.waiter.server.leave(waiting.waiter) else { return }
+    stopWaiting()
+    passedOver.append(waiting.waiter.server.number)
+    next(after: waiting.fault, .free)
+  }
+
+  private func stopWaiting() {
+    waiting = nil
+    pool.loop.dismiss(handle)
+    handle = .none
+  }
+
+  private func begin(_ server: UpstreamServer, in region: Int) {
+    self.server = server
     isActive = true
+    tried.append(server.number)
+    if !askedRegions.contains(region) { askedRegions.append(region) }
+    if region != request.region { pool.counters.add(.upstreamElsewhere) }
+    connect(pool.takeIdle(server) ?? UpstreamConnection(pool, server))
+  }
+
+  private func connect(_ connection: UpstreamConnection) {
+    tryBegan = pool.loop.now
+    firstByte = nil
+    isTrial = connection.server.tryBegan(at: tryBegan) || isTrial
     pool.counters.add(.upstreamRequest)
     self.connection = connection
     connection.begin(self)
@@ -81,13 +178,19 @@ public final class UpstreamCall: EventHandler {
 
   private func endTry() {
     connection = nil
-    if isActive {
-      isActive = false
-      server?.tryEnded()
-    }
+    guard isActive, let server else { return }
+    isActive = false
+    if isTrial { server.trialAbandoned() }
+    isTrial = false
+    server.freePlace()
   }
 
   private func end() {
+    if let waiting {
+      // Where a place has been given already, whoever brings word of it takes it back.
+      _ = waiting.waiter.server.leave(waiting.waiter)
+      stopWaiting()
+    }
     endTry()
     phase = .ended
     consumer = nil
@@ -96,45 +199,143 @@ public final class UpstreamCall: EventHandler {
   private func fail(_ fault: Fault) {
     let consumer = consumer
     end()
-    consumer?.failed(fault)
+    consumer?.failed(misses > 0 ? Fault(.timeout, .upstream) : fault)
   }
 
   // MARK: The connection's reports
 
   /// The try is over, its connection closed.
   func tryFailed(_ fault: Fault, at stage: RetryPolicy.Stage) {
-    guard phase == .started, let serverIndex, let server else { return }
-    endTry()
-    endedInSilence = false
-    if case .waiting = stage { endedInSilence = fault.kind == .timeout }
+    guard phase == .started, let server else { return }
     let decision = RetryPolicy.decide(fault, at: stage, method: request.method)
     if decision == .sameServer {
       // The server ended a connection that it had kept long enough: nobody's fault.
       pool.counters.add(.upstreamRetry)
-      begin(UpstreamConnection(pool, server: serverIndex))
+      connect(UpstreamConnection(pool, server))
       return
     }
+    let answersOthers = server.hasAnswered(after: middle(of: firstByte ?? tryBegan))
     pool.counters.add(.upstreamError(fault.kind))
     server.countError()
-    if RetryPolicy.blamesServer(fault, at: stage) { server.failed(at: pool.loop.now) }
-    if decision == .otherServer && tried.count < pool.region.servers.count {
-      pool.counters.add(.upstreamRetry)
-      tryServer(after: fault)
+    if RetryPolicy.blamesServer(fault, at: stage, answersOthers: answersOthers) {
+      pool.tell(server.failed(at: pool.loop.now, pool.options), of: server)
+    }
+    endTry()
+    var charge = stage == .connecting ? UpstreamMap.Charge.free : .retry
+    var isSilence = false
+    if case .waiting = stage { isSilence = fault.kind == .timeout }
+    if isSilence && answersOthers {
+      noteMiss()
+      charge = .miss
+    }
+    endedInSilence = isSilence || misses > 0
+    if decision == .otherServer && misses < Self.missLimit {
+      next(after: fault, charge)
     } else {
       fail(fault)
     }
   }
 
+  /// The instant halfway from another to now: a server that has answered somebody since then has not just
+  /// stopped.
+  private func middle(of start: Instant) -> Instant {
+    let elapsed = pool.loop.now - start
+    return start + Interval(nanoseconds: elapsed.nanoseconds / 2)
+  }
+
+  /// Servers that may look for content in vain: one, and one more to make sure.
+  private static let missLimit = 2
+
+  private func noteMiss() {
+    misses += 1
+    pool.counters.add(.upstreamMiss)
+  }
+
+  /// The first byte of an answer has come.
+  func heard() {
+    firstByte = pool.loop.now
+    server?.heard(at: pool.loop.now)
+  }
+
   func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
+    isTroubled = false
+    if isDropped(head, text, from: server) { return }
     consumer?.received(head, text: text, from: server)
+  }
+
+  /// Whether an answer tells of trouble, and another server is asked in its place.
+  private func isDropped(
+    _ head: ResponseHead, _ text: RawSpan, from server: UpstreamServer
+  ) -> Bool {
+    let now = pool.loop.now
+    let rest = Self.rest(head, text, wallSeconds: pool.loop.wallSeconds)
+    let isWell = server.standing(at: now, pool.options).rank == .good || isTrial
+    let verdict = RetryPolicy.judge(
+      status: head.status, saysWhen: rest != nil, after: now - tryBegan, isWell: isWell)
+    if verdict == .answer { return false }
+    isTroubled = true
+    var charge = UpstreamMap.Charge.retry
+    var fault = Fault(.unavailable, .upstream)
+    switch verdict {
+    case .answer: return false
+    case .busy: break
+    case .trouble(let trouble):
+      fault = trouble
+      server.countError()
+      pool.tell(server.failed(at: now, pool.options), of: server)
+    case .miss:
+      noteMiss()
+      fault = Fault(.timeout, .upstream)
+      charge = .miss
+      // Its neighbours ask the same network from the same place.
+      avoidedRegions = askedRegions
+    }
+    if let rest, verdict != .miss { server.rests(until: now + rest) }
+    guard RetryPolicy.isRepeatable(request.method), misses < Self.missLimit,
+      let choice = choose(charge)
+    else { return false }
+    pool.counters.add(.upstreamRetry)
+    endedInSilence = misses > 0
+    let connection = connection
+    endTry()
+    connection?.abandon()
+    take(choice, or: fault)
+    return true
+  }
+
+  /// How long a server wants to be left alone (RFC 9110, 10.2.3), within reason; nil where it does not say.
+  private static func rest(_ head: ResponseHead, _ text: RawSpan, wallSeconds: Int64) -> Interval? {
+    guard let place = head.value(.retryAfter) else { return nil }
+    let value = text.bytes(place)
+    var seconds: Int64
+    if let date = HTTPDate.parse(value) {
+      seconds = date - wallSeconds
+    } else {
+      guard (1...9).contains(value.byteCount) else { return nil }
+      seconds = 0
+      for offset in 0..<value.byteCount {
+        let byte = value.byte(offset)
+        guard byte.isASCIIDigit else { return nil }
+        seconds = seconds * 10 + Int64(byte & 0x0f)
+      }
+    }
+    return min(.seconds(Int(clamping: max(0, seconds))), UpstreamOptions.longestRest)
   }
 
   func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
     unsafe consumer?.takeBody(read) ?? false
   }
 
+  /// So much of the body has come, or all of it, that the server does well.
+  func convinced() {
+    guard !isTroubled, let server else { return }
+    isTrial = false
+    pool.tell(server.answered(at: pool.loop.now, pool.options), of: server)
+  }
+
   /// The answer is complete, and the connection no longer this call's.
   func finished(lengthKnown: Bool) {
+    convinced()
     let consumer = consumer
     end()
     consumer?.finished(lengthKnown: lengthKnown)

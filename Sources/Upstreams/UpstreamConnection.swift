@@ -26,7 +26,6 @@ final class UpstreamConnection: EventHandler {
   }
 
   let server: UpstreamServer
-  let serverIndex: Int
   private let pool: UpstreamPool
   private let loop: Loop
   private var call: UpstreamCall?
@@ -59,11 +58,12 @@ final class UpstreamConnection: EventHandler {
   private var isResumePromised = false
   /// Bytes received in this turn.
   private var turnBytes = 0
+  /// Bytes of the present answer's body that have come, until they convince.
+  private var bodyBytes: Int64 = 0
 
-  init(_ pool: UpstreamPool, server index: Int) {
+  init(_ pool: UpstreamPool, _ server: UpstreamServer) {
     self.pool = pool
-    serverIndex = index
-    server = pool.region.servers[index]
+    self.server = server
     loop = pool.loop
   }
 
@@ -79,6 +79,7 @@ final class UpstreamConnection: EventHandler {
     available = 0
     isPaused = false
     isResumePromised = false
+    bodyBytes = 0
     guard
       call.request.write(for: server, keepAlive: pool.options.idlePerServer > 0, to: &output)
     else {
@@ -92,7 +93,7 @@ final class UpstreamConnection: EventHandler {
     do throws(Fault) {
       (socket, handle) = try loop.connect(to: server.address, self)
       pool.counters.add(.upstreamConnectionOpened)
-      setDeadline(loop.now + pool.options.connectTimeout)
+      setTryDeadline(pool.options.connectTimeout)
     } catch {
       let isOwn =
         error.errno == SystemError.tooManyFiles || error.errno == SystemError.tooManyFilesInSystem
@@ -102,7 +103,7 @@ final class UpstreamConnection: EventHandler {
 
   private func send() {
     state = .waiting
-    setDeadline(loop.now + pool.options.firstByteTimeout)
+    setTryDeadline(pool.options.firstByteTimeout)
     flush()
   }
 
@@ -220,6 +221,11 @@ final class UpstreamConnection: EventHandler {
     }
   }
 
+  /// Gives what comes before an answer so long, and no longer than all tries may take.
+  private func setTryDeadline(_ interval: Interval) {
+    setDeadline(call?.deadline(after: interval) ?? loop.now + interval)
+  }
+
   private func setDeadline(_ instant: Instant) {
     deadline = instant
     // A timer that fires earlier looks again; one that fires later is of no use.
@@ -274,7 +280,7 @@ final class UpstreamConnection: EventHandler {
       case .bytes:
         if !hasFirstByte {
           hasFirstByte = true
-          server.answered()
+          call?.heard()
         }
         setDeadline(loop.now + pool.options.betweenBytesTimeout)
         parseHead()
@@ -303,7 +309,7 @@ final class UpstreamConnection: EventHandler {
         if head.status == 101 || interimHeads > UpstreamOptions.interimHeads {
           fail(Fault(.malformed, .upstream))
         } else if input.isEmpty {
-          setDeadline(loop.now + pool.options.firstByteTimeout)
+          setTryDeadline(pool.options.firstByteTimeout)
         }
       }
     }
@@ -359,12 +365,20 @@ final class UpstreamConnection: EventHandler {
         return count
       } ?? false
     guard state == .body else { return }
+    note(bytes: Int64(written))
     // A consumer that leaves what is there has no room, whatever it says.
     let isLeft = written == 0 && bodyFault == nil && (available > 0 || isReadable)
     if !hasRoom || isLeft {
       isPaused = true
       setDeadline(.never)
     }
+  }
+
+  /// Tells the call once that so much has come that the server does well.
+  private func note(bytes: Int64) {
+    let isNews = bodyBytes < UpstreamOptions.convincingBytes
+    bodyBytes += bytes
+    if isNews && bodyBytes >= UpstreamOptions.convincingBytes { call?.convinced() }
   }
 
   /// Fills the consumer's room with body; returns how many bytes it wrote.

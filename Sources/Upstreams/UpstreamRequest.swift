@@ -16,7 +16,9 @@ public struct UpstreamRequest: Sendable {
   /// Counts only beside `firstByte`.
   public var lastByte: Int64?
   public var accept: [UInt8]?
-  /// Servers not to be asked, by their place in the region.
+  /// The place of the region that it belongs to, among the map's.
+  public var region = 0
+  /// Servers not to be asked, by their numbers.
   public var avoided: [Int] = []
   /// Other fields, known to be safe to send, X-Forwarded-For for example.
   public var fields: [(name: StaticString, value: [UInt8])]

@@ -2,48 +2,193 @@ public import Base
 internal import Synchronization
 public import System
 
-/// An upstream server as all workers see it: where it is, and how it does.
+/// An upstream server as all workers see it: where it is, how it does, and who waits for it.
 public final class UpstreamServer: Sendable {
+  /// What an operator may set about a server.
+  public struct Traits: Hashable, Sendable {
+    /// Its part of the requests beside others', from 1.
+    public var weight: Int
+    /// Whether it is asked only where no other of its region is well.
+    public var isBackup: Bool
+    /// Requests at a time, over all workers; 0 for any number.
+    public var maxConnections: Int
+    /// Requests that may wait for one of those to end.
+    public var maxWaiting: Int
+
+    public init(
+      weight: Int = 1, isBackup: Bool = false, maxConnections: Int = 0, maxWaiting: Int = 100
+    ) {
+      self.weight = weight
+      self.isBackup = isBackup
+      self.maxConnections = maxConnections
+      self.maxWaiting = maxWaiting
+    }
+  }
+
+  /// The server's own in this process, never another's.
+  public let number: Int
   public let address: SocketAddress
-  /// As configured.
+  /// As answers and logs name it: the region, a slash, and what `label` says.
   public let name: String
+  /// Within its region: as configured, and for one of a name's addresses that too.
+  public let label: String
+  public let traits: Traits
   /// The server's `ip:port`: what Host says where a request names no other.
   let authority: [UInt8]
 
+  private static let count = Atomic<Int>(0)
   private let activeTries = Atomic<Int>(0)
-  private let failure = Atomic<Int64>(UpstreamServer.noFailure)
-  /// When it last sent wrong bytes: what it answers since does not make up for that.
-  private let lie = Atomic<Int64>(UpstreamServer.noFailure)
   private let triesBegun = Atomic<Int>(0)
   private let triesFailed = Atomic<Int>(0)
-  private static let noFailure = Int64.min
+  /// The first bytes of answers, probes' too.
+  private let lastHeard = Atomic<Int64>(Int64.min)
+  /// Whether `health` has anything to say; without it no lock is taken.
+  private let isMarked = Atomic<Bool>(false)
+  private let health = Mutex(ServerHealth())
+  /// Who waits, in order; only where there is a most.
+  private let waiting = Mutex<[UpstreamWaiter]>([])
 
-  public init(address: SocketAddress, name: String) {
+  public init(
+    address: SocketAddress, name: String, label: String? = nil, traits: Traits = Traits()
+  ) {
+    number = Self.count.add(1, ordering: .relaxed).newValue
     self.address = address
     self.name = name
+    self.label = label ?? name
+    self.traits = traits
     authority = [UInt8](address.description.utf8)
   }
 
   /// Requests under way, of all workers.
   public var active: Int { activeTries.load(ordering: .relaxed) }
+  /// Requests that wait for one of those to end.
+  public var waitingCount: Int { traits.maxConnections == 0 ? 0 : waiting.withLock { $0.count } }
   /// Requests begun since the process started, each try counted.
   public var requests: Int { triesBegun.load(ordering: .relaxed) }
   /// Tries that ended with the server's fault.
   public var errors: Int { triesFailed.load(ordering: .relaxed) }
 
-  /// When it last could not be reached, broke before an answer's first byte and has not answered since,
-  /// or sent wrong bytes; nil where it never did.
-  public var lastFailure: Instant? {
-    let nanoseconds = max(failure.load(ordering: .relaxed), lie.load(ordering: .relaxed))
-    return nanoseconds == Self.noFailure ? nil : Instant(nanoseconds: nanoseconds)
+  // MARK: Places
+
+  /// Takes a place for a request; false where all are taken.
+  func takePlace() -> Bool {
+    guard traits.maxConnections > 0 else {
+      activeTries.add(1, ordering: .relaxed)
+      return true
+    }
+    return waiting.withLock { _ in takeUnderLock() }
   }
 
-  func tryBegan() {
+  private func takeUnderLock() -> Bool {
+    guard active < traits.maxConnections else { return false }
     activeTries.add(1, ordering: .relaxed)
-    triesBegun.add(1, ordering: .relaxed)
+    return true
   }
 
-  func tryEnded() { activeTries.subtract(1, ordering: .relaxed) }
+  /// What becomes of who wants to wait.
+  enum Wait { case taken, queued, full }
+
+  /// Takes a place, or waits in the queue for one, if there is room in it.
+  func wait(_ waiter: UpstreamWaiter) -> Wait {
+    waiting.withLock { queue in
+      if takeUnderLock() { return .taken }
+      guard queue.count < traits.maxWaiting else { return .full }
+      queue.append(waiter)
+      return .queued
+    }
+  }
+
+  /// Waits no more; false where a place has been given already, and its word is on the way.
+  func leave(_ waiter: UpstreamWaiter) -> Bool {
+    waiting.withLock { queue in
+      guard let index = queue.firstIndex(where: { $0 === waiter }) else { return false }
+      queue.remove(at: index)
+      return true
+    }
+  }
+
+  /// Gives a place back, or on to who waits longest.
+  func freePlace() {
+    guard traits.maxConnections > 0 else {
+      activeTries.subtract(1, ordering: .relaxed)
+      return
+    }
+    let next = waiting.withLock { queue -> UpstreamWaiter? in
+      if !queue.isEmpty { return queue.removeFirst() }
+      activeTries.subtract(1, ordering: .relaxed)
+      return nil
+    }
+    next?.grant()
+  }
+
+  // MARK: What is known of it
+
+  /// How it stands for a choice.
+  func standing(at now: Instant, _ options: UpstreamOptions) -> Balancer.Standing {
+    var standing = Balancer.Standing(
+      active: active, weight: traits.weight * 1000, isBackup: traits.isBackup)
+    guard isMarked.load(ordering: .acquiring) else { return standing }
+    health.withLock { health in
+      standing.rank = health.rank(at: now, options)
+      standing.weight = max(1, traits.weight * health.share(at: now, options))
+    }
+    return standing
+  }
+
+  /// Whether it is taken for down, by its failures or its probes.
+  public func isDown(at now: Instant) -> Bool {
+    isMarked.load(ordering: .acquiring) && health.withLock { $0.isDown(at: now) }
+  }
+
+  /// When it last failed and has not answered since, or sent wrong bytes; nil where it never did.
+  public var lastFailure: Instant? {
+    guard isMarked.load(ordering: .acquiring) else { return nil }
+    return health.withLock { [$0.lastFailure, $0.lastLie].compactMap { $0 }.max() }
+  }
+
+  /// Whether the first byte of another answer has come from it after that instant.
+  func hasAnswered(after instant: Instant) -> Bool {
+    lastHeard.load(ordering: .relaxed) > instant.nanoseconds
+  }
+
+  private func change<Result>(_ body: (inout ServerHealth) -> Result) -> Result {
+    health.withLock { health in
+      let result = body(&health)
+      isMarked.store(!health.isClean, ordering: .releasing)
+      return result
+    }
+  }
+
+  // MARK: What happens to it
+
+  /// Counts a try that begins; whether it is the one that finds out if a server is up again.
+  func tryBegan(at now: Instant) -> Bool {
+    triesBegun.add(1, ordering: .relaxed)
+    return isMarked.load(ordering: .acquiring) && change { $0.begin(at: now) }
+  }
+
+  func trialAbandoned() { change { $0.trialAbandoned() } }
+
+  /// A byte of an answer has come.
+  func heard(at now: Instant) { lastHeard.store(now.nanoseconds, ordering: .relaxed) }
+
+  /// An answer has come to its end, or so far that it convinces.
+  func answered(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
+    // The line stays shared between workers as long as all is well.
+    guard isMarked.load(ordering: .acquiring) else { return nil }
+    return change { $0.answered(at: now, options) }
+  }
+
+  func failed(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
+    change { $0.failed(at: now, options) }
+  }
+
+  func rests(until instant: Instant) { change { $0.rests(until: instant) } }
+
+  func probed(_ isWell: Bool, at now: Instant, _ probe: UpstreamProbe) -> ServerHealth.Change? {
+    if isWell { heard(at: now) }
+    return change { $0.probed(isWell, at: now, rise: probe.rise, fall: probe.fall) }
+  }
 
   /// Counts an answer that was not what it should have been.
   public func countError() { triesFailed.add(1, ordering: .relaxed) }
@@ -51,26 +196,6 @@ public final class UpstreamServer: Sendable {
   /// Notes that what it sent was wrong: it counts as an error, and others are asked first for a while.
   public func blame(at now: Instant) {
     countError()
-    lie.store(now.nanoseconds, ordering: .relaxed)
-  }
-
-  func failed(at now: Instant) { failure.store(now.nanoseconds, ordering: .relaxed) }
-
-  func answered() {
-    // Read first: the line stays shared between workers as long as all is well.
-    if failure.load(ordering: .relaxed) != Self.noFailure {
-      failure.store(Self.noFailure, ordering: .relaxed)
-    }
-  }
-}
-
-/// Servers that can answer for one another: those of one place.
-public final class UpstreamRegion: Sendable {
-  public let name: String
-  public let servers: [UpstreamServer]
-
-  public init(name: String, servers: [UpstreamServer]) {
-    self.name = name
-    self.servers = servers
+    change { $0.lied(at: now) }
   }
 }

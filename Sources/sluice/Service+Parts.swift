@@ -83,25 +83,6 @@ extension Service {
     HeadEdits(settings.headers.map { (name: $0.name, value: $0.value) })
   }
 
-  static func region(_ regions: [Settings.Region]) throws -> UpstreamRegion {
-    guard let region = regions.first else { throw Program.fail("regions: there is none") }
-    var servers: [UpstreamServer] = []
-    for server in region.servers {
-      let address = server.address
-      switch SocketAddress.resolve(host: address.host, port: address.port) {
-      case .failure(let error):
-        throw Program.fail(
-          "regions.\(region.name): the name \(address.host) cannot be resolved: \(error.sentence)")
-      case .success(let found):
-        guard let first = found.first else {
-          throw Program.fail("regions.\(region.name): the name \(address.host) has no address")
-        }
-        servers.append(UpstreamServer(address: first, name: address.description))
-      }
-    }
-    return UpstreamRegion(name: region.name, servers: servers)
-  }
-
   /// The client connections that the system's limit on descriptors leaves room for.
   static func connections(_ settings: Settings, _ descriptors: Int, _ log: Logger) -> Int {
     let room = max(16, descriptors - otherDescriptors)

@@ -69,6 +69,15 @@ final class Service {
     func join() { thread = nil }
   }
 
+  /// Takes the prober to the admin's thread.
+  ///
+  /// Unchecked: touched by the main thread before that starts, and from then on only there.
+  private final class Prober: @unchecked Sendable {
+    let value: UpstreamProber
+
+    init(_ value: UpstreamProber) { self.value = value }
+  }
+
   /// Cuts off what has not ended in time.
   private final class DrainLimit: EventHandler {
     private let server: ServerWorker
@@ -88,6 +97,10 @@ final class Service {
   private var accessLogThread: Running?
   private let workers: [Runner]
   private let admin: Runner
+  /// Runs on the admin's thread.
+  private let prober: Prober?
+  private let lookout = Lookout()
+  private var lookoutThread: Running?
   /// The addresses as bound, in the order of the settings.
   let addresses: [SocketAddress]
   let adminAddress: SocketAddress
@@ -100,7 +113,12 @@ final class Service {
     let descriptors = ProcessLimits.raiseDescriptors()
     log = try Self.logger(settings.logs.level)
     storage = try Self.openStorage(settings.cache, log)
-    let region = try Self.region(settings.regions)
+    let (upstreams, names) = try Self.upstreams(settings, log)
+    let places = Self.places(settings)
+    let database = settings.geo.database.map { path in
+      (path: path, watch: PlaceWatch(path: path, places: places))
+    }
+    if let database { Self.tell(database.watch.look(), of: database.path, log) }
     do throws(Fault) {
       disk = try DiskQueue(threads: 4)
     } catch {
@@ -108,15 +126,14 @@ final class Service {
     }
     accessLog = AccessLogWriter(Self.destination(settings.logs.access), log: log)
     var options = GatewayOptions()
-    options.upstream = UpstreamOptions(
-      connectTimeout: settings.timeouts.connect, firstByteTimeout: settings.timeouts.firstByte,
-      betweenBytesTimeout: settings.timeouts.betweenBytes)
+    options.upstream = Self.upstreamOptions(settings)
+    options.places = places
     options.hosts = Self.hosts(settings)
     options.trustedProxies = Self.trustedProxies(settings)
     options.staleNames = settings.cache.staleNames
     options.negativeTTL = settings.cache.negativeTTL
     let gateway = Gateway(
-      options: options, storage: storage, region: region, disk: disk, log: log)
+      options: options, storage: storage, upstreams: upstreams, disk: disk, log: log)
     let count = settings.workers.number
     var server = ServerOptions()
     server.limits = HTTP1Limits(
@@ -134,15 +151,22 @@ final class Service {
       gateway: gateway, pages: workers.map(\.server.counters),
       accessLog: settings.logs.access.target == .off ? nil : accessLog, version: Sluice.version)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
+    prober = Self.probe(settings).map { [admin] in
+      Prober(UpstreamProber(loop: admin.loop, map: upstreams, probe: $0))
+    }
     // Threads last: what could not start would have to be stopped again.
     do throws(Fault) {
       accessLogThread = Running(try accessLog.start())
       try storage.start()
       for (number, worker) in workers.enumerated() { try worker.start(name: "worker-\(number)") }
       try admin.start(name: "admin")
+      if let thread = try lookout.start(names: names, database: database, log) {
+        lookoutThread = Running(thread)
+      }
     } catch {
       throw Program.fail("cannot start a thread: \(SystemError.text(error.errno))")
     }
+    if let prober { admin.loop.mailbox.post { prober.value.start() } }
     announce()
     warmIndex()
   }
@@ -265,6 +289,9 @@ final class Service {
   }
 
   private func finish() {
+    lookout.stop()
+    lookoutThread = nil
+    if let prober { admin.loop.mailbox.post { prober.value.close() } }
     for runner in workers + [admin] { runner.stop() }
     for runner in workers + [admin] { runner.join() }
     disk.stop()

@@ -69,7 +69,8 @@ final class Machine {
         UpstreamServer(address: $0.element, name: "node\($0.offset)")
       })
     gateway = Gateway(
-      options: plan.gateway, storage: storage, region: region, disk: DiskQueue(in: network),
+      options: plan.gateway, storage: storage, upstreams: UpstreamMap(region),
+      disk: DiskQueue(in: network),
       log: Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() })
     var options = ServerOptions()
     options.sendTimeout = .seconds(10)

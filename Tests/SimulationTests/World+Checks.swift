@@ -23,7 +23,7 @@ extension World {
     if machine.gateway.fills.count != 0 {
       fail("\(machine.gateway.fills.count) fills stay in their table")
     }
-    for server in machine.gateway.region.servers where server.active != 0 {
+    for server in machine.gateway.upstreams.servers where server.active != 0 {
       fail("\(server.name) has \(server.active) active requests")
     }
   }

@@ -6,6 +6,10 @@ public final class SluiceProcess {
   public struct Settings: Sendable {
     /// Ports on 127.0.0.1.
     public var upstreams: [UInt16]
+    /// Lines of the `regions` section in the place of one region with those.
+    public var regions: [String] = []
+    /// Sections as they stand in the file.
+    public var sections: [String] = []
     public var workers = 2
     public var sliceSize = "1MB"
     public var maxSize = "1GB"
@@ -22,14 +26,19 @@ public final class SluiceProcess {
     /// How long a proven absence is remembered; nil for the default.
     public var negativeTTL: String?
 
-    public init(upstreams: [UInt16]) { self.upstreams = upstreams }
+    public init(upstreams: [UInt16] = []) { self.upstreams = upstreams }
 
     public var text: String {
       var lines = ["workers: \(workers)", "listen:", "  - address: 127.0.0.1:\(port)", "cache:"]
       lines += ["  path: \(cachePath)", "  max_size: \(maxSize)", "  slice_size: \(sliceSize)"]
       if let negativeTTL { lines += ["  negative_ttl: \(negativeTTL)"] }
-      lines += ["regions:", "  test:", "    servers:"]
-      lines += upstreams.map { "      - address: 127.0.0.1:\($0)" }
+      if regions.isEmpty {
+        lines += ["regions:", "  test:", "    servers:"]
+        lines += upstreams.map { "      - address: 127.0.0.1:\($0)" }
+      } else {
+        lines += ["regions:"] + regions.map { "  " + $0 }
+      }
+      lines += sections
       if !timeouts.isEmpty { lines += ["timeouts:"] + timeouts.map { "  " + $0 } }
       if !hosts.isEmpty { lines += ["hosts:"] + hosts.map { "  - " + $0 } }
       if !limits.isEmpty { lines += ["limits:"] + limits.map { "  " + $0 } }

@@ -19,6 +19,8 @@ import Testing
     "Sources/System/Monitor.swift",
     "Sources/Telemetry/AccessLogWriter.swift",
     "Sources/Telemetry/CounterPage.swift",
+    "Sources/Upstreams/UpstreamWaiter.swift",
+    "Sources/sluice/Service+Upstreams.swift",
     "Sources/sluice/Service.swift",
   ]
 

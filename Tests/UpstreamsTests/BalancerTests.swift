@@ -4,70 +4,89 @@ import Testing
 @testable import Upstreams
 
 @Suite struct BalancerTests {
-  private let now = Instant(nanoseconds: 100_000_000_000)
+  typealias Standing = Balancer.Standing
 
-  private func choose(
-    _ balancer: inout Balancer, _ standings: [Balancer.Standing], tried: [Int] = []
-  ) -> Int? {
-    balancer.choose(
-      among: standings.count, tried: tried, now: now, failTimeout: .seconds(10)
-    ) { standings[$0] }
-  }
-
-  private func failed(_ seconds: Int, active: Int = 0) -> Balancer.Standing {
-    Balancer.Standing(
-      active: active,
-      lastFailure: Instant(nanoseconds: now.nanoseconds - Int64(seconds) * 1_000_000_000))
+  private func choose(_ balancer: inout Balancer, _ standings: [Standing]) -> Int? {
+    balancer.choose(standings.enumerated().map { ($0.offset, $0.element) })
   }
 
   @Test func fewestActiveFirst() {
     var balancer = Balancer()
-    let standings = [3, 1, 2].map { Balancer.Standing(active: $0) }
-    #expect(choose(&balancer, standings) == 1)
-    #expect(choose(&balancer, standings, tried: [1]) == 2)
-    #expect(choose(&balancer, standings, tried: [2, 1]) == 0)
-    #expect(choose(&balancer, standings, tried: [2, 1, 0]) == nil)
+    #expect(choose(&balancer, [3, 1, 2].map { Standing(active: $0) }) == 1)
     #expect(choose(&balancer, []) == nil)
+    #expect(choose(&balancer, [Standing(active: 7)]) == 0)
   }
 
   @Test func equalsInTurn() {
     var balancer = Balancer()
-    let standings = Array(repeating: Balancer.Standing(active: 5), count: 3)
+    let standings = Array(repeating: Standing(active: 5), count: 3)
     let chosen = (0..<7).map { _ in choose(&balancer, standings) }
     #expect(chosen == [0, 1, 2, 0, 1, 2, 0])
   }
 
-  @Test func recentFailureRanksLast() {
+  @Test func equalsAsOftenAsTheyWeigh() {
     var balancer = Balancer()
-    #expect(choose(&balancer, [failed(1), Balancer.Standing(active: 99)]) == 1)
-    #expect(choose(&balancer, [failed(1, active: 7), failed(9, active: 3)]) == 1)
-    #expect(choose(&balancer, [failed(1), Balancer.Standing(active: 99)], tried: [1]) == 0)
-    // Ten seconds on it is as good as any other.
-    #expect(choose(&balancer, [failed(10), Balancer.Standing(active: 1)]) == 0)
+    let standings = [5000, 1000, 1000].map { Standing(active: 0, weight: $0) }
+    let chosen = (0..<7).compactMap { _ in choose(&balancer, standings) }
+    // The heavy one's turns lie between those of the others, not in a row.
+    #expect(chosen == [0, 0, 1, 0, 2, 0, 0])
   }
 
-  /// Against the definition: nothing untried is better than what was chosen.
+  @Test func activeForItsWeight() {
+    var balancer = Balancer()
+    func one(_ active: Int, _ weight: Int) -> Standing { Standing(active: active, weight: weight) }
+    #expect(choose(&balancer, [one(3, 3000), one(2, 1000)]) == 0)
+    #expect(choose(&balancer, [one(7, 3000), one(2, 1000)]) == 1)
+  }
+
+  @Test func backupsAndFailuresComeLater() {
+    var balancer = Balancer()
+    let busy = Standing(active: 99)
+    let backup = Standing(active: 0, isBackup: true)
+    let suspect = Standing(active: 0, rank: .suspect)
+    let down = Standing(active: 0, rank: .down)
+    #expect(choose(&balancer, [backup, busy]) == 1)
+    #expect(choose(&balancer, [suspect, busy]) == 1)
+    #expect(choose(&balancer, [suspect, backup]) == 1)
+    #expect(choose(&balancer, [down, suspect]) == 1)
+    #expect(choose(&balancer, [down]) == 0)
+  }
+
+  /// Against the definition: nothing is better than what was chosen.
   @Test(arguments: 0..<50) func nothingBetterIsPassedOver(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var balancer = Balancer()
     for _ in 0..<50 {
-      let count = random.number(in: 1...6)
-      let standings = (0..<count).map { _ in
-        random.chance(0.3)
-          ? failed(random.number(in: 0...15), active: random.number(in: 0...3))
-          : Balancer.Standing(active: random.number(in: 0...3))
+      let standings = (0..<random.number(in: 1...6)).map { _ in
+        Standing(
+          active: random.number(in: 0...3), weight: 1000 * random.number(in: 1...3),
+          rank: [.good, .suspect, .down].randomElement(using: &random) ?? .good,
+          isBackup: random.chance(0.3))
       }
-      let tried = (0..<count).filter { _ in random.chance(0.3) }
-      guard let chosen = choose(&balancer, standings, tried: tried) else {
-        #expect(tried.count == count)
-        continue
+      func cost(_ standing: Standing) -> Double {
+        Double(standing.rank.rawValue) * 1e6 + (standing.isBackup ? 1e5 : 0)
+          + Double(standing.active) / Double(standing.weight)
       }
-      func rank(_ index: Int) -> Int {
-        let standing = standings[index]
-        return (standing.hasFailed(within: .seconds(10), of: now) ? 1000 : 0) + standing.active
-      }
-      #expect(!tried.contains(chosen))
-      #expect(standings.indices.allSatisfy { tried.contains($0) || rank($0) >= rank(chosen) })
+      let chosen = choose(&balancer, standings).map { cost(standings[$0]) }
+      #expect(chosen == standings.map(cost).min())
     }
+  }
+
+  /// Over many requests of the same length each server gets the part that it weighs.
+  @Test func partsByWeight() {
+    var balancer = Balancer()
+    let weights = [1000, 2000, 5000]
+    var active = [0, 0, 0]
+    var counts = [0, 0, 0]
+    var running: [Int] = []
+    for _ in 0..<8000 {
+      let standings = weights.indices.map { Standing(active: active[$0], weight: weights[$0]) }
+      guard let chosen = choose(&balancer, standings) else { return }
+      active[chosen] += 1
+      counts[chosen] += 1
+      running.append(chosen)
+      if running.count > 16 { active[running.removeFirst()] -= 1 }
+    }
+    for (count, weight) in zip(counts, weights) { #expect(abs(count - weight) < 100) }
   }
 }

@@ -11,6 +11,8 @@ struct Reply {
   enum Then { case keep, close, reset, stall }
   var wire: [UInt8] = []
   var then = Then.keep
+  /// How long the answer takes to begin.
+  var delay: Interval?
   /// Closes an idle connection that long after the answer.
   var closesAfter: Interval?
 
@@ -39,33 +41,63 @@ final class SimulatedUpstreams {
   let network: SimulatedNetwork
   let loop: Loop
   let serverLoop: Loop
+  /// The first region; requests belong to it unless they say otherwise.
   let region: UpstreamRegion
+  let map: UpstreamMap
+  /// Those of all regions, by the numbers that `reply` and `requests` have.
+  let servers: [UpstreamServer]
   let counters = CounterPage()
   let pool: UpstreamPool
   /// The answer to a request by a server.
   var reply: (Int, String) -> Reply
   private(set) var requests: [(server: Int, head: String)] = []
-  private var listeners: [PeerListener] = []
+  private var listeners: [Int: PeerListener] = [:]
 
+  /// - Parameters:
+  ///   - servers: how many there are, in one region unless `regions` says how many each has.
+  ///   - next: as the map's.
+  ///   - traits: of the first servers; all others have the usual ones.
+  ///   - hasLastResort: whether the last region is that.
   init(
-    seed: UInt64, servers: Int = 1, refusing: Set<Int> = [],
+    seed: UInt64, servers: Int = 1, regions: [Int]? = nil, next: [[Int]?] = [],
+    hasLastResort: Bool = false, refusing: Set<Int> = [],
     options: UpstreamOptions = UpstreamOptions(),
+    traits: [UpstreamServer.Traits] = [],
     reply: @escaping (Int, String) -> Reply = { _, _ in .ok([]) }
   ) {
     network = SimulatedNetwork(seed: seed)
     loop = Loop(in: network)
     serverLoop = Loop(in: network)
     self.reply = reply
-    let members = (0..<servers).map { index in
+    let sizes = regions ?? [servers]
+    let members = (0..<sizes.reduce(0, +)).map { index in
       UpstreamServer(
         address: SocketAddress(host: "192.0.2.1", port: UInt16(8000 + index)) ?? .none,
-        name: "node\(index)")
+        name: "node\(index)",
+        traits: traits.indices.contains(index) ? traits[index] : UpstreamServer.Traits())
     }
-    region = UpstreamRegion(name: "here", servers: members)
-    pool = UpstreamPool(loop: loop, region: region, options: options, counters: counters)
-    for index in 0..<servers where !refusing.contains(index) {
-      listeners.append(PeerListener(self, index, members[index].address))
+    self.servers = members
+    var rest = members[...]
+    var all = sizes.enumerated().map { index, size in
+      defer { rest = rest.dropFirst(size) }
+      return UpstreamRegion(name: "region\(index)", servers: Array(rest.prefix(size)))
     }
+    region = all[0]
+    let lastResort = hasLastResort ? all.removeLast() : nil
+    map = UpstreamMap(regions: all, next: next, lastResort: lastResort)
+    pool = UpstreamPool(loop: loop, map: map, options: options, counters: counters)
+    for index in members.indices where !refusing.contains(index) { open(index) }
+  }
+
+  /// Has a server take connections.
+  func open(_ server: Int) {
+    listeners[server] = listeners[server] ?? PeerListener(self, server, servers[server].address)
+  }
+
+  /// Has it refuse new ones.
+  func close(_ server: Int) {
+    listeners[server]?.close()
+    listeners[server] = nil
   }
 
   func answer(_ server: Int, _ head: String) -> Reply {
@@ -84,33 +116,38 @@ final class SimulatedUpstreams {
     while !condition() && network.step() {}
   }
 
-  func ask(_ target: String, method: HTTP.Method = .get) -> Asker {
-    let asker = Asker(self, UpstreamRequest(method: method, target: [UInt8](target.utf8)))
+  func ask(_ target: String, method: HTTP.Method = .get, region: Int = 0) -> Asker {
+    var request = UpstreamRequest(method: method, target: [UInt8](target.utf8))
+    request.region = region
+    let asker = Asker(self, request)
     asker.call.start()
     return asker
   }
 
   /// Asks and waits for the end.
-  func fetch(_ target: String, method: HTTP.Method = .get) -> Asker {
-    let asker = ask(target, method: method)
+  func fetch(_ target: String, method: HTTP.Method = .get, region: Int = 0) -> Asker {
+    let asker = ask(target, method: method, region: region)
     run { asker.isOver }
     return asker
   }
 
-  var active: Int { region.servers.map(\.active).reduce(0, +) }
+  var active: Int { servers.map(\.active).reduce(0, +) }
 }
 
 final class PeerListener: EventHandler {
   private unowned let world: SimulatedUpstreams
   private let server: Int
   private var socket: Int32 = -1
+  private var handle = Handle.none
 
   init(_ world: SimulatedUpstreams, _ server: Int, _ address: SocketAddress) {
     self.world = world
     self.server = server
     super.init()
-    socket = (try? world.serverLoop.listen(on: address, self).socket) ?? -1
+    if let opened = try? world.serverLoop.listen(on: address, self) { (socket, handle) = opened }
   }
+
+  func close() { world.serverLoop.close(socket, handle) }
 
   override func ready(_ readiness: Readiness) {
     while case .success((let connection, _)) = world.serverLoop.accept(socket) {
@@ -165,8 +202,16 @@ final class PeerConnection: EventHandler {
     let head = String(decoding: input[...end], as: UTF8.self)
     input.removeFirst(end + 1)
     let reply = world.answer(server, head)
-    current = reply
-    output = reply.wire[...]
+    guard let delay = reply.delay else {
+      current = reply
+      output = reply.wire[...]
+      return
+    }
+    world.network.after(delay) { [self] in
+      current = reply
+      output = reply.wire[...]
+      send()
+    }
   }
 
   private func send() {

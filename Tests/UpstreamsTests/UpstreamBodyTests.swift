@@ -25,11 +25,11 @@ import Testing
     let chunked = world.fetch("/chunked")
     #expect(chunked.outcome == .success(true))
     #expect(chunked.body == body)
-    #expect(world.pool.idleCount(0) == 1)
+    #expect(world.pool.idleCount(world.servers[0]) == 1)
     let untilClose = world.fetch("/until-close")
     #expect(untilClose.outcome == .success(false))
     #expect(untilClose.body == body)
-    #expect(world.pool.idleCount(0) == 0)
+    #expect(world.pool.idleCount(world.servers[0]) == 0)
     #expect(ends(world))
   }
 

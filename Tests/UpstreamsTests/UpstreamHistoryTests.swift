@@ -63,7 +63,12 @@ import Testing
     let refusing = Set((0..<servers).filter { _ in random.chance(0.2) })
     let world = SimulatedUpstreams(
       seed: seed, servers: servers, refusing: refusing,
-      options: UpstreamOptions(idlePerServer: random.number(in: 0...3)))
+      options: UpstreamOptions(
+        idlePerServer: random.number(in: 0...3), failTimeout: .milliseconds(50)),
+      traits: (0..<servers).map { _ in
+        UpstreamServer.Traits(
+          maxConnections: seed % 3 == 0 ? random.number(in: 1...3) : 0, maxWaiting: 20)
+      })
     let history = History()
     var script = SeededRandom(seed: seed &+ 1)
     world.reply = { _, head in

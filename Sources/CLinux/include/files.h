@@ -46,6 +46,8 @@ int64_t linux_let_go(int32_t descriptor, uint64_t offset, uint64_t count);
 // Takes back for this process's maps of a file that their order of use is random; how many there are.
 int64_t linux_keep_mapped(uint64_t inode);
 int64_t linux_inode(int32_t descriptor);
+// When the bytes last changed, in nanoseconds since 1970.
+int64_t linux_modified(int32_t descriptor);
 int64_t linux_page_size(void);
 
 int64_t linux_unlink(const char *path);

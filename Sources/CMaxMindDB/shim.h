@@ -1,0 +1,3 @@
+// Door to libmaxminddb 1.7. No logic.
+#pragma once
+#include <maxminddb.h>

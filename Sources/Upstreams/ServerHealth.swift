@@ -1,0 +1,149 @@
+internal import Base
+
+/// How a server does, by what its answers and its probes have shown.
+///
+/// Two views of it that know little of each other. Answers: a failure makes a server the last of its peers
+/// until it answers, and `maxFails` of them within `failTimeout` take it down for so long; then one request
+/// at a time tries it, and the first that is answered takes it up again. Probes take it down after `fall`
+/// failures in a row and up after `rise` successes; they show that it lives, not that it finds content, so
+/// they take up only what they have taken down.
+struct ServerHealth: Equatable, Sendable {
+  /// What a choice makes of a server.
+  enum Rank: Int, Comparable, Sendable {
+    case good
+    /// It has failed, and has not answered since.
+    case suspect
+    /// Asked only where nobody else is left.
+    case down
+
+    static func < (left: Rank, right: Rank) -> Bool { left.rawValue < right.rawValue }
+  }
+
+  enum Change: Equatable, Sendable {
+    case down(UpstreamEvent.Cause)
+    case up
+  }
+
+  /// The failures within the last `failTimeout`, as far as they count; at most `maxFails`.
+  private var failures: [Instant] = []
+  /// The last failure, if there has been no answer since.
+  private(set) var lastFailure: Instant?
+  /// When it last sent wrong bytes: what it answers since does not make up for that.
+  private(set) var lastLie: Instant?
+  /// Taken down by its failures until then; after that it is on trial.
+  private var downUntil: Instant?
+  /// Whether the request is under way that tries it.
+  private var isTrialTaken = false
+  /// It has asked to be left alone until then (429 or 503 with Retry-After).
+  private var restsUntil: Instant?
+  /// Whether probes have taken it down.
+  private var isProbedDown = false
+  /// Probes in a row: above 0 that went well, below 0 that failed.
+  private var probesInARow = 0
+  /// When it last came up; weighs less for a while since.
+  private var upSince: Instant?
+
+  init() {}
+
+  /// Whether there is nothing to remember but probes that went well.
+  var isClean: Bool {
+    failures.isEmpty && lastFailure == nil && lastLie == nil && downUntil == nil
+      && restsUntil == nil && !isProbedDown && upSince == nil
+  }
+
+  func rank(at now: Instant, _ options: UpstreamOptions) -> Rank {
+    if isProbedDown { return .down }
+    if let restsUntil, now < restsUntil { return .down }
+    if let downUntil { return now < downUntil || isTrialTaken ? .down : .good }
+    for failure in [lastFailure, lastLie] {
+      if let failure, now - failure < options.failTimeout { return .suspect }
+    }
+    return .good
+  }
+
+  /// Whether it is down by what it did, rather than at rest by its own wish.
+  func isDown(at now: Instant) -> Bool { isProbedDown || downUntil != nil }
+
+  /// What its weight is worth, in thousandths: a server that came up has its caches and connections to fill.
+  func share(at now: Instant, _ options: UpstreamOptions) -> Int {
+    guard let upSince, options.slowStart > .zero else { return 1000 }
+    let elapsed = max(0, (now - upSince).nanoseconds)
+    guard elapsed < options.slowStart.nanoseconds else { return 1000 }
+    return max(Self.leastShare, Int(Double(elapsed) / options.slowStart.seconds / 1e6))
+  }
+
+  /// The least weight of a server that has just come up, in thousandths: it must get something.
+  static let leastShare = 50
+
+  // MARK: Events
+
+  /// A request goes to it; whether that is the one which tries it.
+  mutating func begin(at now: Instant) -> Bool {
+    guard let downUntil, now >= downUntil, !isTrialTaken, !isProbedDown else { return false }
+    isTrialTaken = true
+    return true
+  }
+
+  /// The request that tried it has ended without a word on it.
+  mutating func trialAbandoned() { isTrialTaken = false }
+
+  mutating func failed(at now: Instant, _ options: UpstreamOptions) -> Change? {
+    lastFailure = now
+    guard options.maxFails > 0 else { return nil }
+    if downUntil != nil {
+      // A trial, or what was under way when it went down.
+      downUntil = now + options.failTimeout
+      isTrialTaken = false
+      return nil
+    }
+    prune(now, options)
+    failures.append(now)
+    guard failures.count >= options.maxFails else { return nil }
+    failures = []
+    downUntil = now + options.failTimeout
+    isTrialTaken = false
+    return isProbedDown ? nil : .down(.failures)
+  }
+
+  private mutating func prune(_ now: Instant, _ options: UpstreamOptions) {
+    failures.removeAll { now - $0 >= options.failTimeout }
+  }
+
+  /// An answer has come to its end, or so far that it convinces.
+  mutating func answered(at now: Instant, _ options: UpstreamOptions) -> Change? {
+    lastFailure = nil
+    if let rest = restsUntil, now >= rest { restsUntil = nil }
+    if let lie = lastLie, now - lie >= options.failTimeout { lastLie = nil }
+    if let up = upSince, now - up >= options.slowStart { upSince = nil }
+    prune(now, options)
+    guard isDown(at: now) else { return nil }
+    downUntil = nil
+    isTrialTaken = false
+    isProbedDown = false
+    probesInARow = 0
+    upSince = now
+    return .up
+  }
+
+  /// It has sent wrong bytes.
+  mutating func lied(at now: Instant) { lastLie = now }
+
+  /// It wants to be left alone until then.
+  mutating func rests(until instant: Instant) { restsUntil = instant }
+
+  mutating func probed(
+    _ isWell: Bool, at now: Instant, rise: Int, fall: Int
+  ) -> Change? {
+    if isWell {
+      probesInARow = min(max(probesInARow, 0) + 1, rise)
+      guard isProbedDown, probesInARow >= rise else { return nil }
+      isProbedDown = false
+      upSince = now
+      return downUntil == nil ? .up : nil
+    }
+    probesInARow = max(min(probesInARow, 0) - 1, -fall)
+    guard !isProbedDown, probesInARow <= -fall else { return nil }
+    isProbedDown = true
+    return downUntil == nil ? .down(.probes) : nil
+  }
+}

@@ -1,0 +1,39 @@
+internal import Base
+internal import Synchronization
+
+/// What happens to servers, for the log.
+public enum UpstreamEvent: Equatable, Sendable {
+  /// Why a server is down.
+  public enum Cause: String, Sendable { case failures, probes }
+
+  /// A server, by its name, is asked only where nobody else is left.
+  case down(server: String, Cause)
+  /// It takes its part again.
+  case up(server: String)
+  /// A region's servers are others than before, since a name has other addresses.
+  case changed(region: String, servers: [String])
+  /// A name has no address now: what it had stays.
+  case unresolved(name: String, why: String)
+}
+
+/// Where events go.
+final class UpstreamJournal: Sendable {
+  private let listener = Mutex<(@Sendable (UpstreamEvent) -> Void)?>(nil)
+
+  func listen(_ listener: @escaping @Sendable (UpstreamEvent) -> Void) {
+    self.listener.withLock { $0 = listener }
+  }
+
+  func tell(_ event: UpstreamEvent) {
+    let listener = listener.withLock { $0 }
+    listener?(event)
+  }
+
+  func tell(_ change: ServerHealth.Change?, of server: UpstreamServer) {
+    switch change {
+    case .down(let cause): tell(.down(server: server.name, cause))
+    case .up: tell(.up(server: server.name))
+    case nil: return
+    }
+  }
+}

@@ -1,0 +1,98 @@
+internal import Base
+internal import Synchronization
+
+/// Servers that can answer for one another: those of one place.
+public final class UpstreamRegion: Sendable {
+  public let name: String
+  private let members: Mutex<[UpstreamServer]>
+
+  public init(name: String, servers: [UpstreamServer]) {
+    self.name = name
+    members = Mutex(servers)
+  }
+
+  /// The servers as they are now; they change where a name has other addresses than before.
+  public var servers: [UpstreamServer] { members.withLock { $0 } }
+
+  func replace(with servers: [UpstreamServer]) { members.withLock { $0 = servers } }
+}
+
+/// All regions, and where each one's requests go if it cannot answer; shared by all workers.
+public final class UpstreamMap: Sendable {
+  /// As configured, the last resort at the end if there is one.
+  public let regions: [UpstreamRegion]
+  /// The regions that clients belong to: all but the last resort.
+  let homes: Range<Int>
+  /// For each region the places of those to ask, itself first.
+  private let routes: [[Int]]
+  private let retries = Mutex(RetryBudget())
+  private let misses = Mutex(RetryBudget())
+  let journal = UpstreamJournal()
+
+  /// - Parameters:
+  ///   - regions: those that clients belong to.
+  ///   - next: for each of them the places of those to ask after it; nil for all others in their order.
+  ///   - lastResort: who is asked when nobody else can answer.
+  public init(
+    regions: [UpstreamRegion], next: [[Int]?] = [], lastResort: UpstreamRegion? = nil
+  ) {
+    self.regions = regions + (lastResort.map { [$0] } ?? [])
+    let own = regions.indices
+    homes = own
+    let last = lastResort == nil ? [] : [regions.count]
+    routes =
+      own.map { home in
+        let given = next.indices.contains(home) ? next[home] : nil
+        let others = given?.filter(own.contains) ?? Array(own)
+        var route = [home]
+        for region in others where !route.contains(region) { route.append(region) }
+        return route + last
+      } + last.map { [$0] }
+  }
+
+  /// One region, from which requests go nowhere else.
+  public convenience init(_ region: UpstreamRegion) { self.init(regions: [region]) }
+
+  /// Has somebody told what happens to servers, on whichever thread it happens.
+  public func onEvent(_ listener: @escaping @Sendable (UpstreamEvent) -> Void) {
+    journal.listen(listener)
+  }
+
+  /// The regions to ask for a request that belongs to one of them, in order.
+  func route(from home: Int) -> [Int] {
+    routes.indices.contains(home) ? routes[home] : routes.first ?? []
+  }
+
+  /// All servers that a request which belongs to a region may come to.
+  public func servers(from home: Int) -> [UpstreamServer] {
+    route(from: home).flatMap { regions[$0].servers }
+  }
+
+  /// All servers of all regions.
+  public var servers: [UpstreamServer] { regions.flatMap(\.servers) }
+
+  // MARK: Budgets
+
+  /// What a further try is for.
+  enum Charge: Equatable, Sendable {
+    /// No byte of the request had been sent.
+    case free
+    case retry
+    /// The server could not find the content.
+    case miss
+  }
+
+  func noteRequest(at now: Instant) {
+    retries.withLock { $0.note(at: now) }
+    misses.withLock { $0.note(at: now) }
+  }
+
+  /// Takes a further try out of its budget; false where that is spent.
+  func pay(_ charge: Charge, at now: Instant) -> Bool {
+    switch charge {
+    case .free: true
+    case .retry: retries.withLock { $0.take(at: now) }
+    case .miss: misses.withLock { $0.take(at: now) }
+    }
+  }
+}

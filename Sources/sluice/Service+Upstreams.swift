@@ -1,0 +1,187 @@
+import Base
+import Configuration
+import Gateway
+import Logging
+import System
+import Upstreams
+
+/// The servers and the clients' places, made from settings.
+extension Service {
+  /// All regions, with the addresses that their servers' names have now.
+  ///
+  /// A name that has none is told of and looked up again; nobody at all is a mistake.
+  static func upstreams(_ settings: Settings, _ log: Logger) throws -> (UpstreamMap, UpstreamNames)
+  {
+    let names = settings.regions.map(\.name)
+    let next = settings.regions.map { region -> [Int]? in
+      guard case .regions(let others) = region.next else { return nil }
+      return others.compactMap { names.firstIndex(of: $0) }
+    }
+    var entries = settings.regions.map { region in
+      region.servers.map { server in
+        entry(
+          server.address,
+          UpstreamServer.Traits(
+            weight: server.weight, isBackup: server.isBackup,
+            maxConnections: server.maxConnections, maxWaiting: server.maxWaiting))
+      }
+    }
+    var lastResort: UpstreamRegion?
+    if let address = settings.lastResort {
+      lastResort = UpstreamRegion(name: "last_resort", servers: [])
+      entries.append([entry(address, UpstreamServer.Traits())])
+    }
+    let map = UpstreamMap(
+      regions: names.map { UpstreamRegion(name: $0, servers: []) }, next: next,
+      lastResort: lastResort)
+    map.onEvent { tell($0, log) }
+    let upstreamNames = UpstreamNames(map, entries)
+    upstreamNames.look()
+    guard !map.servers.isEmpty else {
+      throw Program.fail("regions: no server's name has an address")
+    }
+    return (map, upstreamNames)
+  }
+
+  private static func entry(
+    _ address: HostPort, _ traits: UpstreamServer.Traits
+  ) -> UpstreamEntry {
+    UpstreamEntry(
+      host: address.host, port: address.port, text: address.description, traits: traits,
+      isName: !address.isAddress)
+  }
+
+  private static func tell(_ event: UpstreamEvent, _ log: Logger) {
+    switch event {
+    case .down(let server, let cause):
+      log.warning(
+        "a server is down",
+        metadata: ["server": .string(server), "cause": .string(cause.rawValue)])
+    case .up(let server):
+      log.notice("a server is up again", metadata: ["server": .string(server)])
+    case .changed(let region, let servers):
+      log.notice(
+        "a region has other servers",
+        metadata: [
+          "region": .string(region), "servers": .string(servers.joined(separator: " ")),
+        ])
+    case .unresolved(let name, let why):
+      log.warning(
+        "a server's name cannot be resolved: what it had stays",
+        metadata: ["name": .string(name), "why": .string(why)])
+    }
+  }
+
+  static func upstreamOptions(_ settings: Settings) -> UpstreamOptions {
+    UpstreamOptions(
+      connectTimeout: settings.timeouts.connect, firstByteTimeout: settings.timeouts.firstByte,
+      betweenBytesTimeout: settings.timeouts.betweenBytes,
+      allTriesTimeout: settings.timeouts.allTries, maxFails: settings.health.maxFails,
+      failTimeout: settings.health.failTimeout, slowStart: settings.health.slowStart)
+  }
+
+  /// What to probe servers with; nil where they are not probed.
+  static func probe(_ settings: Settings) -> UpstreamProbe? {
+    let probe = settings.health.probe
+    guard probe.interval > .zero else { return nil }
+    return UpstreamProbe(
+      target: Array(probe.path.utf8), interval: probe.interval, timeout: probe.timeout,
+      rise: probe.rise, fall: probe.fall)
+  }
+
+  // MARK: Places
+
+  static func places(_ settings: Settings) -> ClientPlaces {
+    let names = settings.regions.map(\.name)
+    let geo = settings.geo
+    func rules(_ rules: [Settings.Geo.Rule]) -> [String: Int] {
+      var places: [String: Int] = [:]
+      for rule in rules { places[rule.code] = names.firstIndex(of: rule.region) }
+      return places
+    }
+    let networks = geo.networks.flatMap { entry in
+      entry.networks.compactMap { network in
+        names.firstIndex(of: entry.region).map { (network: network, region: $0) }
+      }
+    }
+    return ClientPlaces(
+      home: geo.home.flatMap { names.firstIndex(of: $0) } ?? 0, header: geo.header ?? "",
+      regions: names, networks: networks,
+      rules: PlaceRules(countries: rules(geo.countries), continents: rules(geo.continents)))
+  }
+
+  static func tell(_ finding: PlaceWatch.Finding?, of path: String, _ log: Logger) {
+    switch finding {
+    case .used(let ranges):
+      log.info(
+        "the database of places is in use",
+        metadata: ["path": .string(path), "ranges": .stringConvertible(ranges)])
+    case .unusable(let why):
+      log.error(
+        "the database of places cannot be used: what was known before stays",
+        metadata: ["path": .string(path), "why": .string(why)])
+    case nil: return
+    }
+  }
+}
+
+/// The thread that looks, all along, whether names have other addresses and the database of places is
+/// another file: both may wait for long.
+final class Lookout: Sendable {
+  /// How often names are looked up: the resolver does not say for how long its answers count.
+  private static let namePause = Interval.seconds(10)
+  /// How often the database's file is looked at.
+  private static let filePause = Interval.seconds(5)
+
+  private let isStopping = Monitor(false)
+
+  /// Begins; nothing is looked at where neither is given.
+  func start(
+    names: sending UpstreamNames, database: sending (path: String, watch: PlaceWatch)?,
+    _ log: Logger
+  ) throws(Fault) -> System.Thread? {
+    guard names.hasNames || database != nil else { return nil }
+    let tasks = Tasks(names: names, database: database, log: log)
+    return try Thread(name: "lookout") { [isStopping] in
+      var nextNames = Clock.now + Self.namePause
+      var nextFile = Clock.now + Self.filePause
+      while true {
+        let due = min(nextNames, nextFile)
+        let isOver: Bool? = isStopping.wait(until: due) { $0 ? true : nil }
+        if isOver != nil { return }
+        if nextNames <= Clock.now {
+          tasks.names.look()
+          nextNames = Clock.now + Self.namePause
+        }
+        if nextFile <= Clock.now {
+          tasks.lookAtFile()
+          nextFile = Clock.now + Self.filePause
+        }
+      }
+    }
+  }
+
+  func stop() {
+    isStopping.with { $0 = true }
+    isStopping.broadcast()
+  }
+
+  /// What the thread looks at.
+  ///
+  /// Unchecked: used by the main thread until the thread starts, and then by that alone.
+  private final class Tasks: @unchecked Sendable {
+    let names: UpstreamNames
+    private let database: (path: String, watch: PlaceWatch)?
+    private let log: Logger
+
+    init(names: UpstreamNames, database: (path: String, watch: PlaceWatch)?, log: Logger) {
+      self.names = names
+      self.database = database
+      self.log = log
+    }
+
+    func lookAtFile() {
+      if let database { Service.tell(database.watch.look(), of: database.path, log) }
+    }
+  }
+}
