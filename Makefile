@@ -6,7 +6,7 @@ TREE := Sources Tests Package.swift
 RELEASE := -c release --product sluice --static-swift-stdlib
 
 # The whole-process tests that have a long form, and what each of them may take.
-SOAK_SUITES := Kills PowerCuts Bounds Troubles IndexDamage LyingUpstreams
+SOAK_SUITES := Kills PowerCuts Bounds Troubles IndexDamage LyingUpstreams Regions RegionChoice
 SOAK_LIMIT := 25m
 
 .DEFAULT_GOAL := help
@@ -50,7 +50,7 @@ lint: ## check that every Swift file has the house's form
 	$(SWIFT) format lint --strict -r $(TREE)
 
 deps: ## install the libraries that the build needs, where they are missing
-	@bash deploy/deps.sh libssl-dev liblmdb-dev libxxhash-dev pkg-config
+	@bash deploy/deps.sh libssl-dev liblmdb-dev libxxhash-dev libmaxminddb-dev pkg-config
 
 deps-test: deps
 	@bash deploy/deps.sh curl
