@@ -138,6 +138,10 @@ let package = Package(
         "Base", "System", "HTTP", "IPFS", "HTTP1", "Router", "Cache", "CLMDB",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], path: "bench/fill", swiftSettings: settings),
+    // Floor 8, for benches: what it costs to find a client's network among a million.
+    .executableTarget(
+      name: "PlaceLookUp", dependencies: ["Base", "System"], path: "bench/places",
+      swiftSettings: settings),
     // The house's own rules
     tests("TidyTests", []),
   ],

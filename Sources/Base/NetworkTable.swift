@@ -1,8 +1,8 @@
 /// Networks with a value each, by which an address finds the smallest of them that it lies in: any number of
 /// them, without allocation.
 ///
-/// Both families are cut into ranges that do not overlap, and their first addresses searched in three steps
-/// over arrays of growing size, of which all but the last few lines stay in a processor's caches.
+/// Both families are cut into ranges that do not overlap, and their first addresses searched as in a tree whose
+/// nodes are lines of a processor's cache: of a million prefixes two or three lie in memory alone.
 public struct NetworkTable: Sendable {
   /// What a network leads to; `none` is no value.
   public typealias Value = UInt16
@@ -78,14 +78,18 @@ struct RangeTable: Sendable {
     }
   }
 
-  /// The upper and the lower halves of the ranges' first numbers.
+  /// The upper halves of the ranges' first numbers, every eighth of those, every eighth of these and so on
+  /// until one block of eight is left: one behind the other, the shortest first, each filled up to whole
+  /// blocks.
   private var highs: [UInt64] = []
+  /// Where each of them begins.
+  private var levels: [Int] = []
+  /// How many numbers each of them has.
+  private var counts: [Int] = []
   private var lows: [UInt64] = []
   private var values: [NetworkTable.Value] = []
-  /// Every 64th of `highs`, and every 64th of those.
-  private var samples: [UInt64] = []
-  private var fewSamples: [UInt64] = []
-  private static let sampling = 64
+  /// A block is as long as a line of a processor's cache.
+  private static let block = 8
 
   init(_ entries: [Entry]) {
     let order = entries.indices.sorted { one, other in
@@ -109,8 +113,29 @@ struct RangeTable: Sendable {
       open.append((entry.last, entry.value))
     }
     close(before: nil) { append($0, $1) }
-    samples = Swift.stride(from: 0, to: highs.count, by: Self.sampling).map { highs[$0] }
-    fewSamples = Swift.stride(from: 0, to: samples.count, by: Self.sampling).map { samples[$0] }
+    layOut()
+  }
+
+  /// Puts the levels in the place of the numbers.
+  private mutating func layOut() {
+    var rows = [highs]
+    while let last = rows.last, last.count > Self.block {
+      rows.append(stride(from: 0, to: last.count, by: Self.block).map { last[$0] })
+    }
+    let count = rows.reduce(Self.block) {
+      $0 + ($1.count + Self.block - 1) / Self.block * Self.block
+    }
+    highs = Array(repeating: .max, count: count)
+    // Blocks begin where lines do.
+    let start = unsafe highs.withUnsafeBytes { Int(bitPattern: $0.baseAddress) }
+    let size = MemoryLayout<UInt64>.size
+    var place = (-start & (Self.block * size - 1)) / size
+    for row in rows.reversed() {
+      levels.append(place)
+      counts.append(row.count)
+      for index in row.indices { highs[place + index] = row[index] }
+      place += (row.count + Self.block - 1) / Self.block * Self.block
+    }
   }
 
   var count: Int { values.count }
@@ -131,32 +156,42 @@ struct RangeTable: Sendable {
   }
 
   /// The value of the range that a number lies in, given by its halves.
+  ///
+  /// Three comparisons in the one line of each level.
   func value(_ high: UInt64, _ low: UInt64) -> NetworkTable.Value {
-    let size = Self.sampling
-    let few = search(fewSamples, 0..<fewSamples.count, step: size * size, high, low)
-    let middle = few * size
-    let sample = search(
-      samples, middle..<min(middle + size, samples.count), step: size, high, low)
-    let start = sample * size
-    return values[search(highs, start..<min(start + size, highs.count), step: 1, high, low)]
+    var place = 0
+    for (level, count) in zip(levels, counts) {
+      place &*= Self.block
+      place &+= highs[level &+ place &+ 4] <= high ? 4 : 0
+      place &+= highs[level &+ place &+ 2] <= high ? 2 : 0
+      place &+= highs[level &+ place &+ 1] <= high ? 1 : 0
+      // What only fills a block up is equal to the greatest of all numbers.
+      place = min(place, count &- 1)
+    }
+    // In this order: the line of the one is at hand, that of the other mostly is not.
+    if highs[(levels.last ?? 0) &+ place] == high && lows[place] > low {
+      place = placeAmongEquals(high, low, before: place)
+    }
+    return values[place]
   }
 
-  /// The last place whose number is not above the one given; the first of the range is known not to be.
-  ///
-  /// Always the same number of steps for a length, each without a branch that depends on what is found.
-  @inline(__always)
-  private func search(
-    _ numbers: [UInt64], _ range: Range<Int>, step: Int, _ high: UInt64, _ low: UInt64
-  ) -> Int {
-    var base = range.lowerBound
-    var count = range.count
-    while count > 1 {
+  /// The last place before another whose number is not above the one given, where others have the same upper
+  /// half: prefixes of more than 64 bits, which are rare.
+  private func placeAmongEquals(_ high: UInt64, _ low: UInt64, before end: Int) -> Int {
+    let last = levels.last ?? 0
+    var first = 0
+    var count = end
+    while count > 0 {
       let half = count / 2
-      let found = numbers[base + half]
-      let isAbove = found > high || (found == high && lows[(base + half) * step] > low)
-      base = isAbove ? base : base + half
-      count -= half
+      let place = first + half
+      let number = highs[last + place]
+      if number < high || number == high && lows[place] <= low {
+        first = place + 1
+        count -= half + 1
+      } else {
+        count = half
+      }
     }
-    return base
+    return max(0, first - 1)
   }
 }

@@ -4,6 +4,7 @@ import Cache
 import Configuration
 import Origin
 import System
+import Upstreams
 
 /// `sluice serve`: the gateway itself, until it is told to stop.
 struct Serve: ParsableCommand {
@@ -39,12 +40,25 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let settings = try SettingsLoader.load(config)
-    let warning = Self.warning(settings.cache, memory: MemoryLimit.bytes)
-    if let warning { Program.tell("\(config): warning: \(warning)") }
+    let warnings = [
+      Self.warning(settings.cache, memory: MemoryLimit.bytes), Self.warning(settings.geo),
+    ].compactMap { $0 }
+    for warning in warnings { Program.tell("\(config): warning: \(warning)") }
     if print {
       Swift.print(settings.printed)
     } else {
-      Swift.print("\(config): \(warning == nil ? "all is well" : "can be used")")
+      Swift.print("\(config): \(warnings.isEmpty ? "all is well" : "can be used")")
+    }
+  }
+
+  /// A database that cannot be used: clients then go where all others do.
+  private static func warning(_ geo: Settings.Geo) -> String? {
+    guard let path = geo.database else { return nil }
+    do throws(PlaceDatabase.Unusable) {
+      _ = try PlaceDatabase.table(path: path, PlaceRules())
+      return nil
+    } catch {
+      return "geo.maxmind.database: \(path) cannot be used: \(error.sentence)"
     }
   }
 

@@ -106,9 +106,10 @@ extension EndToEnd {
         made.append(try .raw(noise(2_000, seed: seed)))
         made.append(try .opaque(noise(400_000, seed: seed)))
       }
-      let contents = made
+      let contents = Dictionary(uniqueKeysWithValues: made.map { ($0.path, $0) })
+      let paths = contents.keys.sorted()
       let script: ScriptedUpstream.Script = { request, reply in
-        guard let content = contents.first(where: { $0.path == request.target }) else {
+        guard let content = contents[request.target] else {
           return try reply.answer(404, [], [])
         }
         if request.number % 7 == 0 { reply.pause(milliseconds: 5) }
@@ -143,11 +144,11 @@ extension EndToEnd {
           var random = SeededRandom(seed: UInt64(number))
           var client: RawClient?
           for _ in 0..<total / clients {
-            let content = contents[random.number(in: 0...contents.count - 1)]
+            let path = paths[random.number(in: 0...paths.count - 1)]
             do {
               let open = try client ?? RawClient(port: port)
               client = nil
-              try open.send(RawClient.text(content.path))
+              try open.send(RawClient.text(path))
               switch random.number(in: 0...3) {
               case 0: open.reset()
               case 1:
