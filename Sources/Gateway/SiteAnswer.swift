@@ -29,8 +29,9 @@ final class SiteAnswer: Sendable {
     status == 404 || status == 410 || status == 451
   }
 
-  /// Whether an answer can be one by its head: a redirect that leads somewhere, or a page whose Etag names
-  /// a file. A gateway's own errors have none.
+  /// Whether an answer can be one by its head: a redirect that leads somewhere, or a page of a file.
+  ///
+  /// The Etag names the file; a gateway's own errors have none.
   static func isOne(_ head: ResponseHead, text: RawSpan) -> Bool {
     guard head.count(.setCookie) == 0, head.count(.contentEncoding) == 0, !head.isChunked,
       let length = head.contentLength, length <= Int64(maximumBytes)
