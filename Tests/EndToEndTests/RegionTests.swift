@@ -104,7 +104,7 @@ extension EndToEnd {
       var made: [TestContent] = []
       for seed in 800..<820 as Range<UInt64> {
         made.append(try .raw(noise(2_000, seed: seed)))
-        made.append(try .opaque(noise(400_000, seed: seed)))
+        made.append(try .opaque(noise(60_000, seed: seed)))
       }
       let contents = Dictionary(uniqueKeysWithValues: made.map { ($0.path, $0) })
       let paths = contents.keys.sorted()

@@ -200,7 +200,9 @@ private let peer = "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0
     ("docs.example:8080", "/", "named dnslink /ipns/docs.example/"),
     ("docs.example.", "/health", "named dnslink /ipns/docs.example/health"),
     ("docs.example", "/ipfs/bafkqaaa", "named dnslink /ipns/docs.example/ipfs/bafkqaaa"),
-    ("docs.example", "/?uri=x", "named dnslink /ipns/docs.example/"),
+    ("docs.example", "/?uri=x", "pass with host"),
+    ("docs.example", "/?uris=x", "named dnslink /ipns/docs.example/"),
+    ("\(content).ipfs.dweb.example", "/a?b&uri=x", "pass with host"),
     ("both.example", "/a", "named dnslink /ipns/both.example/a"),
     ("both.example:80", "/ipfs", "named dnslink /ipns/both.example/ipfs"),
     ("path.example", "/ipfs/\(content)/a", "content path /ipfs/\(content)/a"),
@@ -250,8 +252,10 @@ private let peer = "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0
       let target = host == "path.example" ? "/ipns/docs.example/a" : "/a"
       let asked = try #require(Routed(target, host: host).asked)
       let remainder = Array("/a".utf8)
+      let text: [UInt8] = []
       var key = ByteBuffer(capacity: 64)
-      CanonicalKey.append(asked, root: root, remainder: remainder.rawBytes, to: &key)
+      CanonicalKey.append(
+        asked, text: text.rawBytes, root: root, remainder: remainder.rawBytes, to: &key)
       keys.insert(key.readable.array)
     }
     #expect(keys.count == 3 && keys.contains(path) && keys.contains(subdomain))
