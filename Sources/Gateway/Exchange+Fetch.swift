@@ -304,8 +304,9 @@ extension Exchange {
     }
   }
 
-  /// Whether it is a gateway's error in the form that the client who asked first accepts, and this one does
-  /// not. A site's own page is for all.
+  /// Whether it is a gateway's error in a form that the client who asked first accepts, and this one not.
+  ///
+  /// A site's own page is for all.
   private func isOthersError(_ head: AnswerHead) -> Bool {
     let type = head.contentType
     return outcome == .collapsed && !keepsHost && Absence.isFailure(head.status)
