@@ -42,6 +42,13 @@ extension Exchange {
     return true
   }
 
+  /// Says in its own words that the content could not be had a moment ago.
+  func fail(status: Int) {
+    outcome = .error
+    reason = Self.failing
+    refuse(status: status, Self.sentence(ofFailure: status))
+  }
+
   /// Gives what a site says of a path that it does not have, whatever part or condition was asked for, as
   /// gateways do.
   private func give(_ answer: SiteAnswer) {

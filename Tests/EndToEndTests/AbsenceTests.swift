@@ -287,6 +287,40 @@ extension EndToEnd {
       }
     }
 
+    /// Who joins a failure gets it in the form that it accepts itself.
+    @Test func joinedFailuresAreInEachClientsForm() throws {
+      let content = try TestContent.opaque([6])
+      let gate = Gate()
+      let upstream = try ScriptedUpstream { request, reply in
+        _ = gate.wait(seconds: 60)
+        try reply.answer(504, [("Content-Type", "text/html")], Array("<p>no".utf8))
+      }
+      defer { upstream.stop() }
+      let sluice = try SluiceProcess(upstream: upstream.port)
+      let (port, adminPort) = (sluice.port, sluice.adminPort)
+      let answers = Collected<(number: Int, answer: Response)>()
+      try onThreads(4) { number in
+        if number > 0 { _ = eventually { upstream.requests.count == 1 } }
+        if number == 3 {
+          let joined = try eventually {
+            let metrics = Metrics.parse(try RawClient(port: adminPort).request("/metrics").text)
+            return metrics["sluice_fill_readers_joined_total"] == 2
+          }
+          gate.open()
+          #expect(joined)
+        } else {
+          let fields = number == 2 ? [] : [Self.html]
+          answers.add((number, try RawClient(port: port).request(content.path, fields)))
+        }
+      }
+      for (number, answer) in answers.all {
+        #expect(answer.status == 504)
+        let type = number == 2 ? "text/plain; charset=utf-8" : "text/html"
+        #expect(answer["Content-Type"] == type && (answer.text == "<p>no") == (number != 2))
+      }
+      #expect(upstream.requests.count == 1)
+    }
+
     /// Where content has a host of its own a 404 may be the site's page, which stays; what is no such page is
     /// looked for again.
     @Test func sitesKeepTheirPages() throws {
