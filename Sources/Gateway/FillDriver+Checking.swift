@@ -32,10 +32,12 @@ extension FillDriver {
   }
 
   /// Counts bytes that are not those of their CID against the server that sent them.
+  ///
+  /// Where several did, nobody knows whose were wrong, and none comes last for it.
   func blame() {
     worker.counters.add(.notStored(.mismatch))
     worker.counters.add(.upstreamError(.mismatch))
-    source?.blame(at: worker.loop.now)
+    if isSpliced { source?.countError() } else { source?.blame(at: worker.loop.now) }
     worker.log.warning(
       "an upstream's bytes do not match their CID",
       metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
@@ -43,12 +45,20 @@ extension FillDriver {
 
   /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
   /// there is none.
+  ///
+  /// Any server, once, where the bytes were of several.
   func askAnother(insteadOf slices: [(index: Int, buffer: SliceBuffer)]) -> Bool {
     guard isKept, (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source,
       let liar = worker.gateway.region.servers.firstIndex(where: { $0 === source })
     else { return false }
-    avoided.append(liar)
-    guard avoided.count < worker.gateway.region.servers.count else { return false }
+    if isSpliced {
+      if wasBegunAnew { return false }
+      wasBegunAnew = true
+      isSpliced = false
+    } else {
+      avoided.append(liar)
+    }
+    guard avoided.count < serverCount else { return false }
     worker.counters.add(.upstreamRetry)
     for (index, _) in slices { fill.discard(slice: index) }
     begin(.whole, slices: 0..<Int.max)

@@ -33,6 +33,9 @@ final class FillDriver: FillSource {
   /// The server that the body comes from, and those whose bytes were wrong.
   var source: UpstreamServer?
   var avoided: [Int] = []
+  /// Whether the body has come from more than one server, and whether it has been fetched anew for that.
+  var isSpliced = false
+  var wasBegunAnew = false
   /// Whether another server has been asked after wrong bytes, and has not answered yet.
   var isRefetching = false
   /// Jobs for the cache writer, oldest first; more than none wait only while its queue is full.
@@ -149,6 +152,9 @@ final class FillDriver: FillSource {
 
   /// Whether bytes must come in order, for their check.
   var isInOrder: Bool { verification != nil }
+
+  /// How many servers could be asked.
+  var serverCount: Int { worker.gateway.region.servers.count }
 
   // MARK: Memory
 

@@ -47,6 +47,8 @@ public struct GatewayOptions: Sendable {
   ///
   /// Longer than a herd of thousands waits for the disk; what takes longer are upstreams that trickle.
   static let memoryPatience = Interval.seconds(10)
+  /// How much of an object is thrown away for its rest, from a server that knows no ranges.
+  static let skippedBytes: Int64 = 32 << 20
   /// Slices looked up in the index to find how far a fetch must go.
   static let runSlices = 256
   /// Larger bodies are not held in memory for a check against their CID.

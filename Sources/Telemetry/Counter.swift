@@ -61,6 +61,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case upstreamCancelled = #"sluice_upstream_errors_total{kind="cancelled"}"#
   case upstreamUnavailable = #"sluice_upstream_errors_total{kind="unavailable"}"#
   case upstreamRetry = "sluice_upstream_retries_total"
+  case upstreamResumed = "sluice_upstream_resumed_total"
   case upstreamConnectionOpened = "sluice_upstream_connections_opened_total"
 
   case fill = "sluice_fills_total"

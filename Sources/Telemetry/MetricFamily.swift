@@ -11,6 +11,10 @@ enum MetricFamily {
     ("sluice_upstream_requests_total", "Requests sent to upstream servers."),
     ("sluice_upstream_errors_total", "Upstream requests that failed, by kind of fault."),
     ("sluice_upstream_retries_total", "Upstream requests that were a further try."),
+    (
+      "sluice_upstream_resumed_total",
+      "Bodies that broke off and went on, from another server or anew from the same one."
+    ),
     ("sluice_upstream_connections_opened_total", "Connections opened to upstream servers."),
     ("sluice_fills_total", "Fetches begun to fill the cache."),
     ("sluice_fill_readers_joined_total", "Requests that joined a fetch already running."),

@@ -18,7 +18,8 @@ public final class UpstreamCall: EventHandler {
   private var connection: UpstreamConnection?
   private var serverIndex: Int?
   private var isActive = false
-  private var tried: [Int] = []
+  /// The servers asked so far, the last one at the end, behind those that were not to be asked.
+  public private(set) var tried: [Int] = []
   /// Whether the last try ended since its server, which had the request, let the time for a first byte pass.
   public private(set) var endedInSilence = false
 
