@@ -6,7 +6,7 @@ TREE := Sources Tests Package.swift
 RELEASE := -c release --product sluice --static-swift-stdlib
 
 # The whole-process tests that have a long form, and what each of them may take.
-SOAK_SUITES := Kills PowerCuts Bounds Troubles IndexDamage LyingUpstreams
+SOAK_SUITES := Kills PowerCuts Bounds Troubles IndexDamage LyingUpstreams FailoverLoad
 SOAK_LIMIT := 25m
 
 .DEFAULT_GOAL := help

@@ -178,10 +178,11 @@ final class FillDriver: FillSource {
   /// There has been no memory for too long: readers go on without this fill.
   ///
   /// Under check they could not, since nothing would check their bytes: there it goes on unkept. None of its
-  /// bytes has come, since it takes memory for all of them at once.
+  /// bytes has come, since it takes memory for all of them at once; but where the last slices have to come
+  /// again from another server.
   func starved() {
     worker.counters.add(.notStored(.memory))
-    if verification != nil && fill.hasReaders {
+    if verification != nil && fill.hasReaders && fetches.allSatisfy({ $0.position == 0 }) {
       isKept = false
       sliceShift = Fill.passedShift
       fill.passOn()
