@@ -32,6 +32,9 @@ struct Troubles {
 
   var hasFaultyNodes: Bool { nodes.contains { $0 > 0 } }
 
+  /// Whether what one node begins another one can always end.
+  var hasGoodNode: Bool { nodes.contains(0) && !lies && !losesSlices }
+
   init(_ random: inout SeededRandom, class kind: UInt64) {
     nodes = (0..<random.number(in: 2...3)).map { _ in
       kind == 0 || random.chance(0.3) ? 0 : Double(random.number(in: 1...6)) / 10
@@ -56,6 +59,10 @@ struct Troubles {
 enum NodeFault: CaseIterable {
   case closeBeforeHead, resetBeforeHead, stallBeforeHead
   case closeInBody, resetInBody, stallInBody, closeInHead
+  /// A gateway's own words of giving up within the body, whole or in part, and the end.
+  case markerInBody
+  /// Some pieces that take long, though not too long.
+  case slowBody
   case setCookie, chunked, untilClose, ignoresRange
   case notFound, serverError, gatewayTimeout
   case interim, junkAfter, closesIdle
@@ -78,6 +85,8 @@ struct Reply {
   var then = Then.keep
   /// Closes the idle connection so long after the answer.
   var closesAfter: Interval?
+  /// After how many pieces it goes on as fast as it can.
+  var slowPieces = 0
 }
 
 /// An answer as a Kubo gateway gives it, before anything goes wrong.

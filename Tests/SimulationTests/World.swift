@@ -47,6 +47,10 @@ final class World {
   /// How many of them were of failures that the gateway remembered.
   private var remembered = 0
   var broken = 0
+  /// How many bodies have gone on after a break.
+  private var resumed: Int {
+    (dead + [machine]).flatMap(\.workers).map { $0.counters.value(.upstreamResumed) }.reduce(0, +)
+  }
   /// Whether a client may be sent away, since a worker drains.
   var mayRefuse = false
 
@@ -101,7 +105,7 @@ final class World {
     let disk = machine.storage.counters.snapshot
     let waits = machine.workers.map { $0.counters.value(.diskWait) }.reduce(0, +)
     return
-      "seed \(seed): \(answers) answers, \(remembered) remembered, \(broken) cut off, \(asked) upstream requests; "
+      "seed \(seed): \(answers) answers, \(remembered) remembered, \(broken) cut off, \(resumed) went on, \(asked) upstream requests; "
       + "\(dead.count) deaths, \(ledger.held) announced things held; "
       + "\(disk.evictions) evictions, \(disk.movedSlices) slices moved on, \(waits) waits for the "
       + "disk, \(disk.refusals) refusals; history \(String(history, radix: 16))"
