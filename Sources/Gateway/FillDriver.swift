@@ -42,6 +42,8 @@ final class FillDriver: FillSource {
   var jobs: [WriteJob] = []
   var retry: JobRetry?
   var isOver = false
+  /// Its search for what nothing is known of, until an upstream has answered.
+  private var search: Int?
   /// Its number among the worker's drivers.
   private let number: Int
   /// Kept by `StarvingFills`.
@@ -63,6 +65,7 @@ final class FillDriver: FillSource {
 
   /// Fetches all of it; the head comes with the body.
   func fetchWhole() {
+    beginSearch()
     begin(.whole, slices: 0..<Int.max)
   }
 
@@ -72,6 +75,7 @@ final class FillDriver: FillSource {
   /// `guess`, where it is given, is the part that is most likely wanted: it is asked for at once, and
   /// waits for the head to say whether it is of use.
   func fetchHead(beside guess: Range<Int64>? = nil) {
+    beginSearch()
     begin(.head, slices: 0..<0)
     guard let guess else { return }
     let first = Int(guess.lowerBound >> Int64(sliceShift))
@@ -89,6 +93,24 @@ final class FillDriver: FillSource {
     self.head = head
     fill.open(head, kept: true, sliceShift: sliceShift)
     fill.setFetching(false)
+  }
+
+  private func beginSearch() {
+    guard search == nil, let subject = request.absence else { return }
+    let hasFailed = worker.gateway.absences.hasFailed(subject.key, at: worker.loop.now)
+    search = worker.searches.begin(self, isDoubtful: hasFailed)
+  }
+
+  private func endSearch() {
+    if let search = search.take() { worker.searches.end(search) }
+  }
+
+  /// Too many wait for what nobody may have: this one is given up.
+  ///
+  /// That is no failure of the content.
+  func giveUpSearch() {
+    search = nil
+    for fetch in fetches where !fetch.isRun { fetch.stop(Fault(.exhausted, .upstream)) }
   }
 
   func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
@@ -202,6 +224,7 @@ final class FillDriver: FillSource {
 
   /// The head of the whole answer; false where the fetch is of no use.
   func opened(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    endSearch()
     var verdict = AnswerPolicy.Verdict.pass(.bypass)
     if let content = request.content {
       verdict = AnswerPolicy.judge(answer, text: text, content: content)
@@ -273,6 +296,7 @@ final class FillDriver: FillSource {
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    endSearch()
     note(status: answer.status)
     guard let content = request.content,
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
@@ -342,6 +366,7 @@ final class FillDriver: FillSource {
     }
     fill.removeFetch(fetch.number)
     if fetches.isEmpty {
+      endSearch()
       if jobs.isEmpty { fill.setFetching(false) }
       leave()
     }

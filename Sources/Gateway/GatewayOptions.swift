@@ -21,6 +21,15 @@ public struct GatewayOptions: Sendable {
   /// How long it is remembered that nothing is at a path, where that is proven; zero has none proven.
   public var negativeTTL = Interval.seconds(3_600)
 
+  /// After how long without an answer a search for content counts as a slow one, which most often nobody
+  /// can end.
+  public var searchPatience = Interval.seconds(5)
+  /// How many slow searches there may be at a worker: others that are slow are ended, and what has failed
+  /// before is not looked for.
+  ///
+  /// Far more than living content ever waits for, far fewer than a worker has descriptors.
+  public var slowSearches = 128
+
   public init() {}
 
   /// Bodies below this many bytes follow their head in one send, by copy.

@@ -85,6 +85,9 @@ public enum Counter: String, CaseIterable, Sendable {
   case absenceProven = #"sluice_absence_proofs_total{outcome="proven"}"#
   case absenceUnproven = #"sluice_absence_proofs_total{outcome="unproven"}"#
 
+  case searchRefused = #"sluice_searches_given_up_total{when="before"}"#
+  case searchEnded = #"sluice_searches_given_up_total{when="slow"}"#
+
   case clientAbort = "sluice_client_aborts_total"
   case loopTurn = "sluice_loop_turns_total"
   case diskWait = "sluice_disk_waits_total"

@@ -26,6 +26,10 @@ enum MetricFamily {
       "Requests answered from memory since the content is proven absent, or has just failed."
     ),
     (
+      "sluice_searches_given_up_total",
+      "Requests for content that may have no provider, refused or ended since too many wait."
+    ),
+    (
       "sluice_absence_proofs_total",
       "CARs asked for to prove that nothing is at a path, by whether they did."
     ),

@@ -87,6 +87,11 @@ final class World {
       connectTimeout: .seconds(1), firstByteTimeout: .seconds(2), betweenBytesTimeout: .seconds(1),
       idlePerServer: random.number(in: 0...3),
       failTimeout: .milliseconds(random.number(in: 1...10_000)))
+    // Nodes without a fault answer sooner.
+    if troubles.hasFaultyNodes && random.chance(0.3) {
+      options.searchPatience = .milliseconds(500)
+      options.slowSearches = random.number(in: 0...2)
+    }
     // Where memory is short, fills wait for each other's.
     if random.chance(0.25) { options.sliceMemory = 0 }
     return Machine.Plan(
