@@ -57,7 +57,7 @@ let package = Package(
     tests("SystemTests", ["Base", "System"]),
     room("HTTP", ["Base"]),
     tests("HTTPTests", ["Base", "HTTP"]),
-    room("IPFS", ["Base", "COpenSSL"]),
+    room("IPFS", ["Base", "COpenSSL", "CXXHash"]),
     tests("IPFSTests", ["Base", "IPFS", "COpenSSL"]),
     // Floor 3
     room("EventLoop", ["Base", "System"]),

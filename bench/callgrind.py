@@ -6,6 +6,7 @@ warming and ending cost.
 """
 
 import re
+import subprocess
 import time
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from lines import CONNECTIONS, Failure, Line, expect_clean
 from servers import Server
 
 FEW, MANY = 1_000, 4_000
+
+
+def readable(binary: Path, folder: Path) -> Path:
+    """A copy of a program less its debug information, which older valgrinds cannot read (DWARF 5)."""
+    copy = folder / f"{binary.name}.stripped"
+    subprocess.run(["strip", "--strip-debug", "-o", copy, binary], check=True)
+    return copy
 
 
 def count(line: Line, server: Server, hits: int, out: Path) -> int:
@@ -39,6 +47,7 @@ def count(line: Line, server: Server, hits: int, out: Path) -> int:
 
 def instructions(line: Line, server: Server, folder: Path) -> float:
     """User-mode instructions for one hit of the line."""
+    server.binary = readable(server.binary, folder)
     few = count(line, server, FEW, folder / f"callgrind.{server.name}.few")
     many = count(line, server, MANY, folder / f"callgrind.{server.name}.many")
     return (many - few) / (MANY - FEW)

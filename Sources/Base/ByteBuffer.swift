@@ -63,13 +63,15 @@ public struct ByteBuffer: ~Copyable {
   }
 
   /// Makes room for this many bytes at the end, by moving or growing.
+  @inlinable
   @inline(__always)
   public mutating func reserve(_ bytes: Int) {
     if capacityBytes - writeOffset < bytes { makeRoom(bytes) }
   }
 
   @inline(never)
-  private mutating func makeRoom(_ bytes: Int) {
+  @usableFromInline
+  mutating func makeRoom(_ bytes: Int) {
     let held = count
     if capacityBytes - held >= bytes && readOffset > 0 {
       unsafe base.copyMemory(from: base + readOffset, byteCount: held)
@@ -105,6 +107,9 @@ public struct ByteBuffer: ~Copyable {
     writeOffset += 1
   }
 
+  // Inlined, so that what a literal's few bytes cost is a few stores.
+  @inlinable
+  @inline(__always)
   public mutating func append(_ text: StaticString) {
     let bytes = text.utf8CodeUnitCount
     reserve(bytes)

@@ -34,8 +34,7 @@ extension RawSpan {
   /// Whether the bytes are exactly those of a text.
   public func equals(_ text: StaticString) -> Bool {
     guard text.utf8CodeUnitCount == byteCount else { return false }
-    let other = unsafe UnsafeRawBufferPointer(start: text.utf8Start, count: byteCount)
-    return unsafe withUnsafeBytes { unsafe $0.elementsEqual(other) }
+    return unsafe equals(RawSpan(_unsafeStart: text.utf8Start, byteCount: byteCount))
   }
 
   /// Whether the bytes are those of a text but for the case of ASCII letters; `text` is lower-case.
@@ -48,11 +47,25 @@ extension RawSpan {
     return true
   }
 
+  /// Whether the bytes are the same as others.
+  ///
+  /// Eight at a step: a hit compares its whole key.
   public func equals(_ other: RawSpan) -> Bool {
     guard other.byteCount == byteCount else { return false }
-    return unsafe withUnsafeBytes { mine in
-      unsafe other.withUnsafeBytes { theirs in unsafe mine.elementsEqual(theirs) }
+    var offset = 0
+    // Within both, which are of one length; the order of a word's bytes does not matter here.
+    while offset &+ 8 <= byteCount {
+      let mine = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
+      let others = unsafe other.unsafeLoadUnaligned(
+        fromUncheckedByteOffset: offset, as: UInt64.self)
+      if mine != others { return false }
+      offset &+= 8
     }
+    while offset < byteCount {
+      if byte(offset) != other.byte(offset) { return false }
+      offset &+= 1
+    }
+    return true
   }
 
   /// Whether the bytes begin with a text, as it is written.

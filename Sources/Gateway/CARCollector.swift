@@ -101,11 +101,8 @@ struct CARCollector: ~Copyable {
 
 extension CARSelection {
   /// The same as the values by which a CAR is walked.
-  fileprivate var parameters: CARParameters {
-    let range = bytes.flatMap { bytes in
-      CARParameters.EntityBytes(
-        Array("\(bytes.first):\(bytes.last.map { "\($0)" } ?? "*")".utf8).rawBytes)
-    }
+  var parameters: CARParameters {
+    let range = range
     let order: CARParameters.Order = self.order == .unknown ? .unknown : .depthFirst
     let duplicates = self.duplicates == .yes
     switch scope {
@@ -117,4 +114,15 @@ extension CARSelection {
     case .block: return CARParameters(scope: .block, order: order, duplicates: duplicates)
     }
   }
+
+  /// The range that is asked for; nil for none, or one that runs backwards.
+  private var range: CARParameters.EntityBytes? {
+    bytes.flatMap { bytes in
+      CARParameters.EntityBytes(
+        Array("\(bytes.first):\(bytes.last.map { "\($0)" } ?? "*")".utf8).rawBytes)
+    }
+  }
+
+  /// Whether a gateway refuses the range that is asked for.
+  var isRefused: Bool { bytes != nil && range == nil }
 }

@@ -40,47 +40,45 @@ extension Exchange {
 
   /// A CID of the identity hash carries its own bytes.
   private func answerInline(_ asked: ContentRequest, _ cid: CID) -> Bool {
-    let bytes = cid.digest.array
-    var body = bytes
-    var etag = "\"\(cid)\""
-    var type = Array("application/octet-stream".utf8)
-    var disposition = ""
-    switch asked.form {
-    case .raw:
-      etag = "\"\(cid).raw\""
-      type = Array("application/vnd.ipld.raw".utf8)
-      disposition = "\(cid).bin"
-    case .file where cid.codec == .raw && bytes.isEmpty:
-      // What there is to look at says nothing of a type; gateways call it text.
-      type = Array("text/plain".utf8)
-    default:
-      // Its type is found in its bytes, or they are to be converted: a gateway knows how.
-      return false
-    }
-    guard let stream else { return true }
-    let wish = wish(etag: Array(etag.utf8).rawBytes, total: Int64(body.count))
-    if case .part(let part) = wish {
-      body = Array(body[Int(part.lowerBound)..<Int(part.upperBound)])
-    }
-    let etagBytes = Array(etag.utf8)
+    // What a gateway makes of an extension only it knows.
+    if asked.hasForeignExtension { return false }
+    let path = path.withReadable { $0.array }
+    guard
+      let content = InlineContent.of(
+        cid, form: asked.form, selection: asked.selection, path: path), let stream
+    else { return false }
+    let etag = Array(content.etag.utf8)
+    if acceptsHTML, hasView(etag: etag.rawBytes) { return false }
+    let wish = wish(etag: etag.rawBytes, total: Int64(content.body.count))
+    let type = Array(content.type.utf8)
     writeKeptHead(
       KeptHead(
-        etag: etagBytes.rawBytes, contentType: type.rawBytes, total: Int64(bytes.count), age: 0),
+        etag: etag.rawBytes, contentType: type.rawBytes, total: Int64(content.body.count), age: 0),
       wish, on: stream
     ) { stream in
-      stream.field(named: "X-Ipfs-Roots", text: "\(cid)")
-      guard !disposition.isEmpty else { return }
-      stream.field(.xContentTypeOptions, "nosniff")
-      var value = ByteBuffer(capacity: 128)
-      ContentDisposition.append(.attachment, name: Array(disposition.utf8), to: &value)
-      writeKeptField(Array("Content-Disposition".utf8).rawBytes, value.readable, on: stream)
+      let roots = Array("\(cid)".utf8)
+      writeKeptField(Array("X-Ipfs-Roots".utf8).rawBytes, roots.rawBytes, on: stream)
+      if !content.name.isEmpty { writeName(of: content, on: stream) }
     }
-    switch wish {
-    case .whole, .part: if method != .head { stream.fill(body.rawBytes) }
-    default: break
+    if method != .head {
+      switch wish {
+      case .whole: stream.fill(content.body.rawBytes)
+      case .part(let part):
+        stream.fill(Array(content.body[Int(part.lowerBound)..<Int(part.upperBound)]).rawBytes)
+      default: break
+      }
     }
     finish()
     return true
+  }
+
+  private func writeName(of content: InlineContent, on stream: ClientStream) {
+    var value = ByteBuffer(capacity: 128)
+    ContentDisposition.append(
+      content.isShown ? .inline : .attachment, name: Array(content.name.utf8), to: &value)
+    writeKeptField(Array("Content-Disposition".utf8).rawBytes, value.readable, on: stream)
+    writeKeptField(
+      Array("X-Content-Type-Options".utf8).rawBytes, Array("nosniff".utf8).rawBytes, on: stream)
   }
 
   /// Asks for a page about content that is kept as data.

@@ -126,7 +126,9 @@ extension Exchange {
   /// What the client's conditions and range mean for a representation with this Etag as it is kept.
   func wish(etag: RawSpan, total: Int64) -> Wish {
     if conditions.isEmpty { return .whole }
-    let ranges = isPlain || asked?.form.hasRanges ?? true
+    // An empty file gateways give whole, whatever part or Etag was asked for.
+    let isNothing = total == 0 && asked?.hasTypeOfName ?? true
+    let ranges = !isNothing && asked?.form.hasRanges ?? true
     return withSpelledEtag(etag) { etag in
       text.withReadable {
         conditions.wish(etag: etag, total: total, ranges: ranges, in: $0)

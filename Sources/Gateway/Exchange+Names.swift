@@ -65,9 +65,12 @@ extension Exchange {
     guard let asked else { return }
     naming = entry
     canonicalKey.clear()
-    path.withReadable {
-      CanonicalKey.append(
-        asked, root: entry.root, remainder: $0.bytes(asked.remainder), to: &canonicalKey)
+    path.withReadable { path in
+      text.withReadable { text in
+        CanonicalKey.append(
+          asked, text: text, root: entry.root, remainder: path.bytes(asked.remainder),
+          to: &canonicalKey)
+      }
     }
     key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
     lookUp()

@@ -66,8 +66,9 @@ extension Exchange {
 
   /// The type of a file by the name that the query gives it, else the one that was kept.
   func writeContentType(_ kept: RawSpan, etag: RawSpan, on stream: ClientStream) {
-    // Data and symbolic links are what they are whatever they are called.
+    // Data, symbolic links and empty files are what they are whatever they are called.
     if let asked, !asked.filename.isEmpty, asked.hasTypeOfName, !kept.equals("inode/symlink"),
+      !kept.equals(InlineContent.typeOfNothing),
       !Self.isData(etag: etag), let type = MediaType.sure(ofName: filename(asked))
     {
       stream.field(.contentType, type)

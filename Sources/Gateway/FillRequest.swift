@@ -75,9 +75,10 @@ extension Exchange {
       target += Array("?format=\(asked.form.name)".utf8)
       mark = "&"
     }
-    if !asked.foreignExtension.isEmpty {
+    if asked.hasForeignExtension {
       // Any name of this extension has its type.
-      let name = asked.foreignExtension.count > 1 ? asked.foreignExtension : []
+      let given = text.withReadable { asked.foreignExtension(in: $0) }
+      let name = given.count > 1 ? given : []
       var escaped = ByteBuffer(capacity: 128)
       PercentCoding.append(path: (Array("file".utf8) + name).rawBytes, to: &escaped)
       target += Array("\(mark)filename=".utf8) + escaped.readable.array

@@ -17,6 +17,17 @@ public enum Lanes {
     below(1, word ^ (0x0101_0101_0101_0101 &* UInt64(byte)))
   }
 
+  /// Whether all bytes of two words are printable ASCII, 0x20 to 0x7e.
+  @inline(__always)
+  static func arePrintable(_ one: UInt64, _ other: UInt64) -> Bool {
+    // A byte below 0x20 borrows, 0x7f carries, and one above has its high bit already.
+    let blank: UInt64 = 0x2020_2020_2020_2020
+    let unit: UInt64 = 0x0101_0101_0101_0101
+    let marks =
+      (one &- blank) | (one &+ unit) | one | (other &- blank) | (other &+ unit) | other
+    return marks & 0x8080_8080_8080_8080 == 0
+  }
+
   /// The offset of the first marked byte.
   @inline(__always)
   public static func first(_ marks: UInt64) -> Int {
@@ -47,6 +58,12 @@ extension RawSpan {
   public func firstControl(from start: Int) -> Int {
     precondition(start >= 0 && start <= byteCount)
     var offset = start
+    // Runs of printable ASCII, which is nearly all there is, are passed over in larger steps.
+    while offset &+ 16 <= byteCount,
+      Lanes.arePrintable(wordInside(offset), wordInside(offset &+ 8))
+    {
+      offset &+= 16
+    }
     while offset &+ 8 <= byteCount {
       let word = wordInside(offset)
       let marks = Lanes.below(0x20, word) | Lanes.equal(0x7f, word)

@@ -1,5 +1,4 @@
 internal import Base
-internal import CXXHash
 internal import HTTP
 internal import IPFS
 
@@ -25,7 +24,7 @@ extension OriginRules {
   func car(_ inquiry: Inquiry) throws(Rejection) -> OriginAnswer {
     let parameters = try parameters(inquiry)
     let content = inquiry.content
-    let etag = Self.carEtag(content, parameters)
+    let etag = parameters.etag(root: content.root, path: content.text)
     // The tag says all of it: no block need be there.
     if inquiry.matchesNone([etag]) {
       return inquiry.notModified(etag, inquiry.lifetime.content, nil)
@@ -99,32 +98,5 @@ extension OriginRules {
       case .file(let size)? = try? resolver.entity(target)
     else { return nil }
     return wanted.resolve(size: size)
-  }
-
-  /// The hash is boxo's: XXH64 of the path and of what differs from the defaults, in base 32.
-  private static func carEtag(_ content: ImmutablePath, _ parameters: CARParameters) -> String {
-    let key = content.text + identity(parameters)
-    let hash = unsafe key.withUnsafeBytes { unsafe XXH64($0.baseAddress, $0.count, 0) }
-    return "W/\"\(content.root).car.\(String(hash, radix: 32))\""
-  }
-
-  /// What differs from the defaults, as boxo writes it into the hash.
-  private static func identity(_ parameters: CARParameters) -> [UInt8] {
-    var identity: [UInt8] = []
-    func append(_ name: String, _ value: StaticString) {
-      identity.append(0)
-      identity += "\(name)=\(value)".utf8
-    }
-    if parameters.scope != .all { append("scope", parameters.scope.name) }
-    if parameters.order != .depthFirst { append("order", parameters.order.name) }
-    if parameters.duplicates { append("dups", "y") }
-    guard let bytes = parameters.entityBytes else { return identity }
-    append("range", "")
-    for number in [bytes.from, bytes.last].compactMap(\.self) {
-      for shift in stride(from: Int64(0), to: 64, by: 8) {
-        identity.append(UInt8(truncatingIfNeeded: number >> shift))
-      }
-    }
-    return identity
   }
 }

@@ -124,12 +124,12 @@ extension OriginRules {
   }
 
   private func sniffed(_ shown: Representation) throws(Rejection) -> String {
-    let count = min(shown.size, Int64(ContentType.sniffedBytes))
+    let count = min(shown.size, Int64(MediaType.sniffedBytes))
     switch shown.source {
-    case .bytes(let bytes): return ContentType.sniff(Array(bytes.prefix(Int(count))))
+    case .bytes(let bytes): return MediaType.sniff(Array(bytes.prefix(Int(count))))
     case .file(let cid):
       do throws(ResolveFailure) {
-        return ContentType.sniff(try FileSlice.start(reader, file: cid, count: count))
+        return MediaType.sniff(try FileSlice.start(reader, file: cid, count: count))
       } catch {
         throw Self.rejection(error)
       }

@@ -1,4 +1,5 @@
 public import Base
+internal import HTTP
 public import IPFS
 
 /// What of which content is asked for, by places in the request's decoded path and in its text.
@@ -20,9 +21,8 @@ public struct ContentRequest: Sendable {
   /// The query's `filename` as sent, in the request's text; empty where there is none.
   public var filename: ByteRange
   public var isDownload: Bool
-  /// The extension of that name with its dot, or a dot alone for none, where it makes the file's type and
-  /// only a gateway knows which; else empty.
-  public var foreignExtension: [UInt8] = []
+  /// Whether that name's extension makes the file's type, and only a gateway knows which.
+  public var hasForeignExtension = false
   /// What is asked of a CAR; means nothing for other forms.
   public var selection: CARSelection
 
@@ -31,6 +31,15 @@ public struct ContentRequest: Sendable {
 
   /// Whether something below the root is asked for.
   public var hasPath: Bool { !lastSegment.isEmpty }
+
+  /// The extension that only a gateway knows, with its dot, or a dot alone for none; else empty.
+  ///
+  /// Read from the request's text when it is needed: values without references are copied for nothing.
+  public func foreignExtension(in text: RawSpan) -> [UInt8] {
+    guard hasForeignExtension else { return [] }
+    let given = MediaType.fileExtension(PercentCoding.query(text.bytes(filename)))
+    return given.isEmpty ? [UInt8(ascii: ".")] : given
+  }
 }
 
 /// The canonical key of an answer: one for all spellings of a request, another for all that differs in
@@ -42,9 +51,12 @@ public struct ContentRequest: Sendable {
 public enum CanonicalKey {
   /// Appends the key of content under a root.
   ///
-  /// - Parameter remainder: the decoded path below the root, as in `ContentRequest`.
+  /// - Parameters:
+  ///   - text: the request's head.
+  ///   - remainder: the decoded path below the root, as in `ContentRequest`.
   public static func append(
-    _ request: ContentRequest, root: CID, remainder: RawSpan, to key: inout ByteBuffer
+    _ request: ContentRequest, text: RawSpan, root: CID, remainder: RawSpan,
+    to key: inout ByteBuffer
   ) {
     key.append(first(request.form, request.mode))
     key.append(ContentPath.Namespace.ipfs.rawValue)
@@ -55,9 +67,9 @@ public enum CanonicalKey {
       // A CAR's header names the root as it was asked for.
       key.append(root.version)
       request.selection.appendKey(to: &key)
-    } else if !request.foreignExtension.isEmpty {
+    } else if request.hasForeignExtension {
       key.append(0)
-      key.append(request.foreignExtension)
+      key.append(request.foreignExtension(in: text))
     }
   }
 

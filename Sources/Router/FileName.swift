@@ -6,17 +6,16 @@ enum FileName {
   /// Longer ones are no extensions.
   private static let longestExtension = 32
 
-  /// The extension of the name, with its dot, where a gateway has to be asked what type it makes; empty
-  /// where that is known here or the name changes nothing, nil where the request is not to be kept.
-  static func foreignExtension(
+  /// Whether a gateway has to be asked what type the name's extension makes.
+  ///
+  /// Not where that is known here or the name changes nothing. Nil where the request is not to be kept.
+  static func hasForeignExtension(
     _ name: [UInt8], _ request: ContentRequest, path: RawSpan
-  ) -> [UInt8]? {
-    if !request.hasTypeOfName { return [] }
-    guard MediaType.sure(ofName: name) == nil else { return [] }
+  ) -> Bool? {
+    if !request.hasTypeOfName || MediaType.sure(ofName: name) != nil { return false }
     let own = MediaType.fileExtension(path.bytes(request.lastSegment).array)
     let given = MediaType.fileExtension(name)
-    if given == own { return [] }
-    guard given.count <= longestExtension else { return nil }
-    return given.isEmpty ? [UInt8(ascii: ".")] : given
+    if given == own { return false }
+    return given.count <= longestExtension ? true : nil
   }
 }

@@ -194,16 +194,17 @@ public enum Router {
       isDownload: choice.isDownload, selection: choice.selection)
     if !request.filename.isEmpty {
       let name = PercentCoding.query(text.bytes(request.filename))
-      guard let foreign = FileName.foreignExtension(name, request, path: path) else {
+      guard let foreign = FileName.hasForeignExtension(name, request, path: path) else {
         return .passThrough(keepsHost: mode != .path)
       }
-      request.foreignExtension = foreign
+      request.hasForeignExtension = foreign
     }
     guard request.form.mayBeKept else { return .passThrough(keepsHost: mode != .path) }
     guard let root = content.cid else { return .named(request) }
     request.isIdentity = root.hash == .identity
     request.isVersion0 = root.version == 0
-    CanonicalKey.append(request, root: root, remainder: path.bytes(content.remainder), to: &key)
+    CanonicalKey.append(
+      request, text: text, root: root, remainder: path.bytes(content.remainder), to: &key)
     return .content(request)
   }
 

@@ -8,6 +8,7 @@ enum FormTable {
     var table = Builder()
     table.addFormats()
     table.addAccept()
+    table.addIdentity()
     table.addRanges()
     table.addConditions()
     table.addHostsAndSpellings()
@@ -113,6 +114,16 @@ enum FormTable {
         for number in [0, 1, 3, 5, 13] {
           add(.tree) { ($0.format, $0.accept) = (format, accepts[number]) }
         }
+      }
+    }
+
+    mutating func addIdentity() {
+      for content in [ContentForm.identityFile, .identityData, .probe] {
+        for format in formats { add(content) { $0.format = format } }
+        for accept in accepts { add(content) { $0.accept = accept } }
+        for range in ranges { add(content) { $0.range = range } }
+        for condition in Condition.allCases { add(content) { $0.condition = condition } }
+        for name in names { add(content) { $0.query = name } }
       }
     }
 

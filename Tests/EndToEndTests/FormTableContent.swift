@@ -29,6 +29,8 @@ enum ContentForm: String, CaseIterable, Sendable {
   case shardedIndex = "sharded directory with index"
   case symlink = "symlink"
   case identity = "identity CID"
+  case identityFile = "identity CID of a UnixFS file"
+  case identityData = "identity CID of dag-json"
   case probe = "bafkqaaa"
   case cbor = "cbor"
   case json = "json"
@@ -126,6 +128,14 @@ extension ContentForm {
       let link = try dag.symlink(to: "hello-\(salt).txt")
       return Placement(try dag.directory(["link": link]).cid, "/link")
     case .identity: return Placement(try .identity(Array("Identity \(salt)\n".utf8)))
+    case .identityFile:
+      var file = ByteBuffer(capacity: 64)
+      UnixFSEncoder.appendFile(data: Array("<p>\(salt)".utf8).rawBytes, blockSizes: [], to: &file)
+      var node = ByteBuffer(capacity: 64)
+      PBEncoder.appendData(file.readable, to: &node)
+      return Placement(try .identity(node.readable.array, .dagPB))
+    case .identityData:
+      return Placement(try .identity(Array("{\"n\":\(salt)}".utf8), .dagJSON))
     case .probe: return Placement(try .identity([]))
     case .cbor: return Placement(try dag.block(Self.cborMap(salt, nil), .cbor).cid)
     case .json: return Placement(try dag.block(Array("{\"n\":\(salt)}".utf8), .json).cid)

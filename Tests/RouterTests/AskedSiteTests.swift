@@ -250,8 +250,10 @@ private let peer = "k51qzi5uqu5dlvj2baxnqndepeb86cbk3ng7n3i46uzyxzyqj2xjonzllnv0
       let target = host == "path.example" ? "/ipns/docs.example/a" : "/a"
       let asked = try #require(Routed(target, host: host).asked)
       let remainder = Array("/a".utf8)
+      let text: [UInt8] = []
       var key = ByteBuffer(capacity: 64)
-      CanonicalKey.append(asked, root: root, remainder: remainder.rawBytes, to: &key)
+      CanonicalKey.append(
+        asked, text: text.rawBytes, root: root, remainder: remainder.rawBytes, to: &key)
       keys.insert(key.readable.array)
     }
     #expect(keys.count == 3 && keys.contains(path) && keys.contains(subdomain))

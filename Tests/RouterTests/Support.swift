@@ -21,6 +21,8 @@ struct Routed {
   var key: [UInt8]?
   /// What is asked for; nil where it is no content.
   var asked: ContentRequest?
+  /// The extension that a gateway has to be asked with; empty where there is none.
+  var foreignExtension: [UInt8] = []
 }
 
 extension Routed {
@@ -57,5 +59,6 @@ extension Routed {
       self.init(name: "to \(String(decoding: location, as: UTF8.self))")
     case .refuse(let status, _): self.init(name: "\(status)")
     }
+    foreignExtension = asked?.foreignExtension(in: text.rawBytes) ?? []
   }
 }

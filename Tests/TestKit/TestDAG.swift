@@ -142,9 +142,9 @@ public struct TestDAG {
 }
 
 extension CID {
-  /// A raw block that its own CID holds.
-  public static func identity(_ bytes: [UInt8]) throws -> CID {
-    try CID(codec: .raw, hash: .identity, digest: bytes.rawBytes)
+  /// A block that its own CID holds.
+  public static func identity(_ bytes: [UInt8], _ codec: ContentCodec = .raw) throws -> CID {
+    try CID(codec: codec, hash: .identity, digest: bytes.rawBytes)
   }
 
   /// The same content as `Qm…`, which there is only for dag-pb blocks by SHA-256.
