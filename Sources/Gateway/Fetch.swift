@@ -208,6 +208,7 @@ final class Fetch: UpstreamConsumer {
   /// the body can be held against its CID.
   private func endsWell() -> Bool {
     if marker.isWhole && !driver.isChecked {
+      call?.server?.countError()
       driver.worker.log.warning(
         "an upstream gave up within a body",
         metadata: ["target": .string(String(decoding: driver.request.target, as: UTF8.self))])

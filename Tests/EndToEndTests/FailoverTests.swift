@@ -290,6 +290,56 @@ extension EndToEnd {
       #expect(whole.cacheStatus == "MISS" && isSame(whole.body, content.body))
     }
 
+    /// A part that one server lacks, or has of something else, comes from the next.
+    @Test(arguments: [Answer.notFound, .badGateway, .otherEtag, .otherPlace, .dies])
+    func aPartIsLookedForElsewhere(answer: Answer) throws {
+      let content = try TestContent.opaque(noise(1_000_000, seed: 407))
+      let bad = try ScriptedUpstream { request, reply in
+        if request["Range"] == nil { return try reply.serve(content) }
+        try Self.give(answer, request, reply, content)
+      }
+      let good = try ScriptedUpstream { _, reply in try reply.serve(content) }
+      defer { for server in [bad, good] { server.stop() } }
+      var settings = Self.settings([bad, good])
+      settings.workers = 1
+      let sluice = try SluiceProcess(settings)
+      // Equals are asked in turn: some of the parts come to the bad one first.
+      for first in stride(from: 50_000, to: 950_000, by: 150_000) {
+        let range = ("Range", "bytes=\(first)-\(first + 9_999)")
+        let part = try sluice.request(content.path, [range])
+        #expect(part.status == 206 && isSame(part.body, content.body, first..<first + 10_000))
+      }
+      #expect(bad.requests.contains { $0["Range"] != nil })
+      try sluice.settle()
+      #expect(isSame(try sluice.request(content.path).body, content.body))
+    }
+
+    /// A server that breaks off while its client takes nothing has not sent what nobody could take.
+    @Test(arguments: [false, true]) func aSlowClientLosesNothing(isForeign: Bool) throws {
+      var content = try TestContent.opaque(noise(24 << 20, seed: 408))
+      if isForeign { content.spelledEtag = "\"another gateway's\"" }
+      let answered = content
+      let isBroken = Gate()
+      let servers = try Self.servers(
+        2, content,
+        broken: { _, reply in
+          let length = ("Content-Length", "\(answered.body.count)")
+          try reply.head(200, Reply.fields(of: answered) + [length])
+          try reply.send(answered.body[..<(1 << 20)])
+          reply.pause(milliseconds: 300)
+          isBroken.open()
+          try reply.reset()
+        })
+      defer { for server in servers { server.stop() } }
+      let sluice = try SluiceProcess(Self.settings(servers))
+      let slow = try RawClient(port: sluice.port, receiveBuffer: 4096)
+      try slow.send(RawClient.text(content.path))
+      #expect(try slow.head().status == 200)
+      isBroken.wait()
+      #expect(isSame(try slow.bytes(24 << 20), content.body))
+      #expect(try sluice.metric("sluice_upstream_resumed_total") == 1)
+    }
+
     // MARK: What is not spliced
 
     enum Unspliced: String, CaseIterable, Sendable {

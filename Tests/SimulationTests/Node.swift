@@ -77,6 +77,7 @@ final class Node: EventHandler {
     let mayLie = world.troubles.lies && content.isRaw
     if mayLie && random.chance(0.3) { return .flipsByte }
     if isPart && random.chance(0.3) { return .otherPart }
+    if random.chance(0.3) { return NodeFault.breaks.randomElement(using: &random) }
     let fault = NodeFault.allCases.randomElement(using: &random)
     return fault.map { !$0.isLie || mayLie } ?? false ? fault : nil
   }
