@@ -383,7 +383,9 @@ extension Exchange {
       }
     } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone,
       !conditions.range.isEmpty || fault == Fault(.exhausted, .own)
+        || fault == Fault(.mismatch, .own)
     {
+      // Of the second and third nobody has been asked for just this yet.
       askForRest()
     } else {
       breakOff()

@@ -102,8 +102,7 @@ extension Fetch {
           "server": .string(server.name), "status": .stringConvertible(part.status),
           "target": .string(driver.targetText),
         ])
-      let fault = Fault(.malformed, .upstream)
-      if !goOn(after: fault) { stop(fault) }
+      refused(part)
       return
     }
     driver.source = server
@@ -111,6 +110,17 @@ extension Fetch {
       driver.isSpliced = true
       driver.worker.counters.add(.upstreamResumed)
     }
+  }
+
+  /// An answer is not the part that was asked for: another server may have it.
+  ///
+  /// If none has, and one says that there is no such part, the record may be wrong.
+  func refused(_ part: PartHead) {
+    if kind == .run, part.saysAnotherLength(than: driver.head) { isLengthDoubtful = true }
+    let fault = Fault(.malformed, .upstream)
+    if goOn(after: fault) { return }
+    if isLengthDoubtful { driver.doubtRecord() }
+    stop(fault)
   }
 
   /// Takes the bytes before the rest, which have come once already.

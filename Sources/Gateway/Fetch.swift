@@ -41,6 +41,8 @@ final class Fetch: UpstreamConsumer {
   var seam = Seam()
   /// Whether the head of the first answer has come.
   private(set) var hasHead = false
+  /// Whether a server has said that the object has another length than the record.
+  var isLengthDoubtful = false
   /// Where the last server began to bring bytes.
   var callStart: Int64
 
@@ -147,9 +149,7 @@ final class Fetch: UpstreamConsumer {
       if driver.head == nil {
         early = part
       } else if !fits(part) {
-        if !isEarly, part.saysAnotherLength(than: driver.head) { driver.doubtRecord() }
-        if !isEarly && goOn(after: Fault(.malformed, .upstream)) { return }
-        stop(isEarly ? nil : Fault(.malformed, .upstream))
+        if isEarly { stop(nil) } else { refused(part) }
       }
     }
   }

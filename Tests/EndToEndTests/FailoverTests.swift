@@ -171,6 +171,8 @@ extension EndToEnd {
     enum Answer: String, CaseIterable, Sendable {
       case whole, weakened, onlyRoots
       case otherEtag, otherTotal, otherPlace, chunked, gzip, notFound, badGateway, dies
+      /// As a server that has something shorter there.
+      case beyondItsEnd
       var isGood: Bool { self == .whole || self == .weakened || self == .onlyRoots }
     }
 
@@ -229,6 +231,7 @@ extension EndToEnd {
         try reply.send(body)
         return try reply.send("\r\n0\r\n\r\n".utf8)
       case .notFound: return try reply.answer(404, [], Array("no link".utf8))
+      case .beyondItsEnd: return try reply.answer(416, [("Content-Range", "bytes */5")], [])
       case .badGateway: return try reply.answer(502, [], Array("bad".utf8))
       case .dies: try reply.reset()
       }
@@ -291,8 +294,9 @@ extension EndToEnd {
     }
 
     /// A part that one server lacks, or has of something else, comes from the next.
-    @Test(arguments: [Answer.notFound, .badGateway, .otherEtag, .otherPlace, .dies])
-    func aPartIsLookedForElsewhere(answer: Answer) throws {
+    @Test(arguments: [
+      Answer.notFound, .badGateway, .otherEtag, .otherPlace, .otherTotal, .beyondItsEnd, .dies,
+    ]) func aPartIsLookedForElsewhere(answer: Answer) throws {
       let content = try TestContent.opaque(noise(1_000_000, seed: 407))
       let bad = try ScriptedUpstream { request, reply in
         if request["Range"] == nil { return try reply.serve(content) }
