@@ -237,6 +237,7 @@ final class World {
 
   private func die() {
     upSince = .never
+    ledger.died()
     dead.append(machine)
     plan.cache.path = folder.path + "/\(dead.count + 1)"
     do {
