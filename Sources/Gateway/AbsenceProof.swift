@@ -26,8 +26,11 @@ struct AbsenceProofs {
   /// Whether another one may begin; the failure alone is remembered where it may not.
   var hasRoom: Bool { underWay.count < GatewayOptions.proofsAtOnce }
 
-  mutating func ask(_ worker: GatewayWorker, _ key: [UInt8], _ question: AbsenceQuestion) {
-    let proof = AbsenceProof(worker, key, question)
+  /// Asks for a proof; `proven` is called if there is one.
+  mutating func ask(
+    _ worker: GatewayWorker, _ question: AbsenceQuestion, proven: @escaping () -> Void
+  ) {
+    let proof = AbsenceProof(worker, question, proven)
     underWay.append(proof)
     proof.start()
   }
@@ -47,8 +50,8 @@ struct AbsenceProofs {
 /// not.
 final class AbsenceProof: UpstreamConsumer {
   private let worker: GatewayWorker
-  private let key: [UInt8]
   private let question: AbsenceQuestion
+  private let proven: () -> Void
   private var check: CARCheck
   private var call: UpstreamCall?
   private var bytes = ByteBuffer(capacity: AbsenceProof.roomBytes)
@@ -57,10 +60,10 @@ final class AbsenceProof: UpstreamConsumer {
   /// Most proofs come in one piece of this.
   private static let roomBytes = 16 << 10
 
-  init(_ worker: GatewayWorker, _ key: [UInt8], _ question: AbsenceQuestion) {
+  init(_ worker: GatewayWorker, _ question: AbsenceQuestion, _ proven: @escaping () -> Void) {
     self.worker = worker
-    self.key = key
     self.question = question
+    self.proven = proven
     check = CARCheck(
       CARQuestion(
         root: question.root, segments: question.segments,
@@ -113,8 +116,6 @@ final class AbsenceProof: UpstreamConsumer {
     call = nil
     worker.absenceProofs.end(self)
     worker.counters.add(isProven ? .absenceProven : .absenceUnproven)
-    guard isProven else { return }
-    worker.gateway.absences.prove(
-      key, at: worker.loop.now, for: worker.gateway.options.negativeTTL)
+    if isProven { proven() }
   }
 }

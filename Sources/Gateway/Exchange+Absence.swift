@@ -1,8 +1,10 @@
 internal import Base
 internal import Cache
 internal import EventLoop
+internal import HTTP
 internal import IPFS
 internal import Router
+internal import Server
 internal import Telemetry
 
 /// Content that could not be had: what is remembered of it, and under which key.
@@ -14,6 +16,12 @@ extension Exchange {
   func answerAbsence() -> Bool {
     if onlyIfCached { return false }
     let canonical = canonicalKey.withReadable { $0.array }
+    if keepsHost,
+      let answer = worker.gateway.siteAnswers.answer(for: canonical, at: worker.loop.now)
+    {
+      give(answer)
+      return true
+    }
     switch worker.gateway.absences.standing(of: canonical, at: worker.loop.now) {
     case .open:
       // What was looked for in vain is not looked for again while that many searches go on.
@@ -41,6 +49,26 @@ extension Exchange {
       refuse(status: status, Self.sentence(ofFailure: status), retryAfter: seconds)
     }
     return true
+  }
+
+  /// Says in its own words that the content could not be had a moment ago.
+  func fail(status: Int) {
+    outcome = .error
+    reason = Self.failing
+    refuse(status: status, Self.sentence(ofFailure: status))
+  }
+
+  /// Gives what a site says of a path that it does not have, whatever part or condition was asked for, as
+  /// gateways do.
+  private func give(_ answer: SiteAnswer) {
+    guard let stream else { return }
+    outcome = .hit
+    reason = Self.absent
+    worker.counters.add(.absenceAnswerSite)
+    writePassedHead(answer.head, on: stream)
+    let body = answer.body
+    if method != .head { stream.fill(body.rawBytes) }
+    finish()
   }
 
   /// The reasons of such answers, in the log and in Cache-Status.

@@ -304,6 +304,15 @@ extension Exchange {
     }
   }
 
+  /// Whether it is a gateway's error in a form that the client who asked first accepts, and this one not.
+  ///
+  /// A site's own page is for all.
+  private func isOthersError(_ head: AnswerHead) -> Bool {
+    let type = head.contentType
+    return outcome == .collapsed && !keepsHost && Absence.isFailure(head.status)
+      && type.rawBytes.hasPrefixIgnoringCase("text/html") != acceptsHTML
+  }
+
   /// Begins an answer that is not kept.
   private func passHead(_ head: AnswerHead, _ why: NotStored, on stream: ClientStream) {
     guard let reader else { return }
@@ -320,6 +329,11 @@ extension Exchange {
     let isConditional =
       head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
     let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
+    if isOthersError(head) {
+      leaveFill()
+      fail(status: head.status)
+      return
+    }
     if !isPrivate, isOthersWhole, why != .noLength, isCheckable {
       // A part of a block that is not the one asked for cannot be told from a good one.
       fillFailed(Fault(.mismatch, .upstream))

@@ -1,6 +1,8 @@
 internal import Base
 internal import EventLoop
+internal import HTTP
 internal import IPFS
+internal import Upstreams
 
 /// Under which key it is remembered if an answer says that content cannot be had.
 struct AbsenceSubject {
@@ -24,11 +26,16 @@ struct AbsenceSubject {
 
   /// What to ask for a proof that nothing is there; nil where there is none to be had.
   var question: AbsenceQuestion? {
-    guard let root, !hasOwnHost else { return nil }
     let segments = remainder.split(separator: UInt8(ascii: "/")).map(Array.init)
-    guard !segments.isEmpty else { return nil }
-    return AbsenceQuestion(
-      path: Array(target.prefix { $0 != UInt8(ascii: "?") }), root: root, segments: segments)
+    guard let root, !segments.isEmpty else { return nil }
+    var path = Array(target.prefix { $0 != UInt8(ascii: "?") })
+    if hasOwnHost {
+      // Blocks are asked for at paths, where no site has a word in it.
+      var rest = ByteBuffer(capacity: 256)
+      PercentCoding.append(path: remainder.rawBytes, to: &rest)
+      path = Array("/ipfs/\(root)".utf8) + rest.readable.array
+    }
+    return AbsenceQuestion(path: path, root: root, segments: segments)
   }
 }
 
@@ -41,6 +48,7 @@ extension FillDriver {
   func note(status: Int) {
     guard let subject = request.absence else { return }
     let absences = worker.gateway.absences
+    if subject.hasOwnHost, SiteAnswer.isPossible(status) { askSite(subject) }
     if status < 400 {
       absences.forget(subject.key)
     } else if subject.counts(status) {
@@ -49,7 +57,11 @@ extension FillDriver {
         && worker.gateway.options.negativeTTL > .zero
       let proves = absences.fail(subject.key, status, at: worker.loop.now, mayProve: mayProve)
       if proves, let question = subject.question {
-        worker.absenceProofs.ask(worker, subject.key, question)
+        let worker = worker
+        worker.absenceProofs.ask(worker, question) {
+          worker.gateway.absences.prove(
+            subject.key, at: worker.loop.now, for: worker.gateway.options.negativeTTL)
+        }
       }
     }
   }
@@ -58,5 +70,18 @@ extension FillDriver {
   /// in vain.
   func noteSilence() {
     if head == nil { note(status: 504) }
+  }
+
+  /// Finds out whether the site's own rules made the answer, and what they say.
+  private func askSite(_ subject: AbsenceSubject) {
+    let worker = worker
+    guard request.content != nil, worker.gateway.options.negativeTTL > .zero,
+      worker.absenceProofs.hasRoom, let question = subject.question,
+      worker.gateway.siteAnswers.begin(subject.key, at: worker.loop.now)
+    else { return }
+    let again = UpstreamRequest(target: request.target, host: request.host, fields: request.fields)
+    worker.absenceProofs.ask(worker, question) {
+      SiteAnswerFetch(worker, subject.key, again).start()
+    }
   }
 }

@@ -26,6 +26,7 @@ public final class Gateway: Sendable {
   let crew = GatewayCrew()
   let names = NameTable()
   let absences = AbsenceTable()
+  let siteAnswers = SiteAnswerTable()
   let doubtful = DoubtfulKeys()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()

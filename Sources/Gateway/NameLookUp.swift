@@ -32,15 +32,26 @@ struct NameQuestion {
   var path: [UInt8]
   /// The segments of the client's path below it.
   var segments: Int
+
+  /// The block that the name itself leads to: what its site says of a path plays no part there.
+  var rootTarget: [UInt8] {
+    var target = ByteBuffer(capacity: 128)
+    PercentCoding.append(path: path.rawBytes, to: &target)
+    target.append("?format=raw" as StaticString)
+    return target.readable.array
+  }
 }
 
 /// Asks an upstream what a name leads to: a HEAD of the client's own path, whose answer tells the root in
 /// X-Ipfs-Roots and the time it counts in Cache-Control (gateway digest A2).
+///
+/// The answers to paths that do not exist tell neither, nor do redirects: then the root's own block is asked for.
 final class NameLookUp: UpstreamConsumer {
   private let worker: GatewayWorker
   private let name: [UInt8]
-  private let request: UpstreamRequest
-  private let question: NameQuestion
+  private var request: UpstreamRequest
+  private var question: NameQuestion
+  private var hasAskedForRoot = false
   /// The key that the name is, if it is one.
   private let key: CID?
   /// Exchanges that wait, each with the life that does.
@@ -79,9 +90,18 @@ final class NameLookUp: UpstreamConsumer {
 
   private func over() {
     call = nil
+    if answer == .elsewhere, question.segments > 0, !hasAskedForRoot {
+      hasAskedForRoot = true
+      question.segments = 0
+      request = UpstreamRequest(method: .head, target: question.rootTarget)
+      start()
+      return
+    }
     worker.nameLookUps.end(name)
+    var leads = false
     switch answer {
     case .leads(let root, let ttl):
+      leads = true
       let now = worker.loop.now
       let stale = worker.gateway.options.staleNames
       // Of a key it is not known yet how long its record lives.
@@ -94,11 +114,12 @@ final class NameLookUp: UpstreamConsumer {
     // What is known stays for its time: another path below the name may be answered otherwise.
     case .elsewhere, .noAnswer, nil: break
     }
-    let isAnswered = answer == .elsewhere
+    // A root that nobody gave does not undo what was said of the path.
+    let isElsewhere = answer == .elsewhere || hasAskedForRoot && !leads
     let waiting = waiting
     self.waiting = []
     for (exchange, life) in waiting where exchange.life == life {
-      exchange.nameLookedUp(isElsewhere: isAnswered)
+      exchange.nameLookedUp(isElsewhere: isElsewhere)
     }
   }
 }

@@ -136,6 +136,7 @@ final class Removal: @unchecked Sendable {
       onAllWorkers({ [subject] in $0.cutFills(subject) }) { [self] fills in
         receipt.fills += fills
         worker?.gateway.absences.forget(subject)
+        worker?.gateway.siteAnswers.forget(subject)
         flush()
       }
     }

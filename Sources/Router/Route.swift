@@ -72,6 +72,9 @@ public enum Router {
     let target = text.bytes(request.path)
     let kind = kind(of: host, in: site.hosts)
     switch kind {
+    case .subdomain where leadsElsewhere(request, text),
+      .dnslink where leadsElsewhere(request, text):
+      return .passThrough(keepsHost: true)
     case .subdomain(let namespace, let label, _):
       return route(
         request, text, below: SitePath.prefix(namespace, label: host.bytes(label)), .subdomain,
@@ -85,11 +88,7 @@ public enum Router {
     }
     if target.equals("/health") { return .health }
     if kind == .unknown { return .refuse(status: 404, .unknownHost) }
-    if !request.query.isEmpty,
-      QueryParameters.value(named: "uri", in: text.bytes(request.query)) != nil
-    {
-      return .passThrough(keepsHost: false)
-    }
+    if leadsElsewhere(request, text) { return .passThrough(keepsHost: false) }
     guard case .subdomains(let gateway, let isSite) = kind else {
       return route(request, text, target, .path, &path, &key)
     }
@@ -109,6 +108,12 @@ public enum Router {
   ) -> Route {
     let site = AskedSite(hosts: HostBook(.standard), host: request.authority)
     return route(request, text: text, site: site, path: &path, key: &key)
+  }
+
+  /// Whether the query has an `ipfs://` address to go to instead, as browsers' protocol handlers write it.
+  private static func leadsElsewhere(_ request: RequestHead, _ text: RawSpan) -> Bool {
+    !request.query.isEmpty
+      && QueryParameters.value(named: "uri", in: text.bytes(request.query)) != nil
   }
 
   private static func kind(of host: RawSpan, in book: HostBook) -> HostKind {

@@ -82,6 +82,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case verifiedBytes = "sluice_verified_bytes_total"
   case absenceAnswerProven = #"sluice_absence_answers_total{reason="absent"}"#
   case absenceAnswerFailing = #"sluice_absence_answers_total{reason="failing"}"#
+  case absenceAnswerSite = #"sluice_absence_answers_total{reason="site"}"#
   case absenceProven = #"sluice_absence_proofs_total{outcome="proven"}"#
   case absenceUnproven = #"sluice_absence_proofs_total{outcome="unproven"}"#
 

@@ -338,7 +338,42 @@ extension EndToEnd {
       }
     }
 
-    /// Where content has a host of its own a 404 may be the site's page, which stays.
+    /// Who joins a failure gets it in the form that it accepts itself.
+    @Test func joinedFailuresAreInEachClientsForm() throws {
+      let content = try TestContent.opaque([6])
+      let gate = Gate()
+      let upstream = try ScriptedUpstream { request, reply in
+        _ = gate.wait(seconds: 60)
+        try reply.answer(504, [("Content-Type", "text/html")], Array("<p>no".utf8))
+      }
+      defer { upstream.stop() }
+      let sluice = try SluiceProcess(upstream: upstream.port)
+      let (port, adminPort) = (sluice.port, sluice.adminPort)
+      let answers = Collected<(number: Int, answer: Response)>()
+      try onThreads(4) { number in
+        if number > 0 { _ = eventually { upstream.requests.count == 1 } }
+        if number == 3 {
+          let joined = try eventually {
+            let metrics = Metrics.parse(try RawClient(port: adminPort).request("/metrics").text)
+            return metrics["sluice_fill_readers_joined_total"] == 2
+          }
+          gate.open()
+          #expect(joined)
+        } else {
+          let fields = number == 2 ? [] : [Self.html]
+          answers.add((number, try RawClient(port: port).request(content.path, fields)))
+        }
+      }
+      for (number, answer) in answers.all {
+        #expect(answer.status == 504)
+        let type = number == 2 ? "text/plain; charset=utf-8" : "text/html"
+        #expect(answer["Content-Type"] == type && (answer.text == "<p>no") == (number != 2))
+      }
+      #expect(upstream.requests.count == 1)
+    }
+
+    /// Where content has a host of its own a 404 may be the site's page, which stays; what is no such page is
+    /// looked for again.
     @Test func sitesKeepTheirPages() throws {
       let content = try TestContent.opaque([5])
       let upstream = try ScriptedUpstream { request, reply in
@@ -353,8 +388,52 @@ extension EndToEnd {
       question.host = "\(content.cid.text(in: .base32)).ipfs.dweb.test"
       for count in 1...2 {
         #expect(try asker.ask(question).text == "own page")
-        #expect(upstream.requests.count == count)
+        #expect(
+          eventually {
+            upstream.requests.filter { !$0.target.contains("format=car") }.count == count
+          })
       }
+    }
+
+    /// What a site's rules say of a path that is proven not to exist is kept; a lie about it is not.
+    @Test func whatSitesSayOfMissingPathsIsKept() throws {
+      var dag = TestDAG()
+      let page = Array("<title>Not here</title>".utf8)
+      let rules = "/old/* /new/:splat 301\n/gone /404.html 410\n/* /404.html 404\n"
+      let site = try dag.directory([
+        "_redirects": dag.file(Array(rules.utf8)), "404.html": dag.file(page),
+        "docs": dag.directory(["a.txt": dag.file([1])]),
+      ])
+      let origin = try OriginProcess(car: dag.car, subdomainHosts: ["dweb.test"])
+      var settings = SluiceProcess.Settings(upstreams: [origin.port])
+      settings.hosts = ["{ name: dweb.test, subdomains: true }"]
+      let sluice = try SluiceProcess(settings)
+      let asker = Asker(port: sluice.port)
+      func ask(_ target: String, _ method: String = "GET") throws -> Response {
+        var question = Question(target)
+        question.method = method
+        question.host = "\(site.cid).ipfs.dweb.test"
+        return try asker.ask(question)
+      }
+      let targets = ["/old/a%20b", "/gone", "/no/such", "/docs"]
+      let first = try targets.map { try ask($0) }
+      #expect(first.map(\.status) == [301, 410, 404, 301])
+      #expect(try eventually { try Self.proofs(sluice, "proven") == 3 })
+      #expect(try Self.proofs(sluice, "unproven") == 1)
+      try sluice.settle()
+      #expect(
+        try eventually { try targets.dropLast().allSatisfy { try ask($0).cacheStatus == "HIT" } })
+      origin.stop()
+      for (target, before) in zip(targets, first).dropLast() {
+        let again = try ask(target)
+        #expect(again.status == before.status && again.body == before.body && again.isComplete)
+        for field in ["Location", "Etag", "Content-Type", "Cache-Control", "X-Ipfs-Path"] {
+          #expect(again[field] == before[field], "\(target) \(field)")
+        }
+        #expect(try ask(target, "HEAD").status == before.status)
+      }
+      // A directory without its slash is the moment's business: the client's query goes with it.
+      #expect(try ask("/docs").status == 502)
     }
   }
 }

@@ -54,13 +54,8 @@ enum Unkept: String, CaseIterable {
     {
       return .redirect
     }
-    // What such a site moves is not where the path's walk leads, so no CAR of it can be held against that.
-    if ["moves", "has a page for"].contains(where: {
-      request.name.hasPrefix("path that _redirects \($0) · ?format=car · DNSLink host")
-    }) {
-      return .redirect
-    }
     if answer.status == 301, request.isToSubdomain(answer) { return nil }
+    if request.isBySiteRules(answer) { return nil }
     // A condition on what is not kept is not kept either.
     switch answer.status == 304 ? plain.status : answer.status {
     case 200, 206, 304, 412, 416: return nil
@@ -94,6 +89,11 @@ struct FormTableRun {
     func isToSubdomain(_ answer: Response) -> Bool {
       guard question.host == TestHosts.subdomains else { return false }
       return answer["Location"]?.contains(".\(TestHosts.subdomains)/") ?? false
+    }
+
+    /// Whether a site's `_redirects` made it, of a file: kept, since the path is proven not to exist.
+    func isBySiteRules(_ answer: Response) -> Bool {
+      answer.status == 302 || answer.status == 404 && answer["Etag"] != nil
     }
 
     /// Whether the gateway needs nobody for this answer.
