@@ -104,4 +104,7 @@ public final class SliceBuffer: @unchecked Sendable {
     published.add(bytes, ordering: .releasing)
     return bytes
   }
+
+  /// Forgets the bytes that were written and not published; for the filler only.
+  public func dropUnpublished() { unpublished = 0 }
 }

@@ -58,6 +58,11 @@ struct Absence: Equatable, Sendable {
     pauseEnds = now + Self.pause(after: failures)
   }
 
+  /// Whether it has failed in a row that goes on.
+  func hasFailed(at now: Instant) -> Bool {
+    pauseEnds.map { now - $0 < Self.rowTime } ?? false
+  }
+
   private static func pause(after failures: Int) -> Interval {
     let doubled = firstPause.nanoseconds << Int64(min(max(failures, 1), countedFailures) - 1)
     return min(Interval(nanoseconds: doubled), longestPause)

@@ -40,6 +40,11 @@ final class AbsenceTable: Sendable {
     state.withLock { $0.find(key) }?.standing(at: now) ?? .open
   }
 
+  /// Whether a key's content has failed in the last time.
+  func hasFailed(_ key: [UInt8], at now: Instant) -> Bool {
+    state.withLock { $0.find(key) }?.hasFailed(at: now) ?? false
+  }
+
   /// Notes that a key's content failed with a status.
   ///
   /// - Parameter mayProve: whether the caller could have it proven now.

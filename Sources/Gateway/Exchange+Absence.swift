@@ -23,7 +23,16 @@ extension Exchange {
       return true
     }
     switch worker.gateway.absences.standing(of: canonical, at: worker.loop.now) {
-    case .open: return false
+    case .open:
+      // What was looked for in vain is not looked for again while that many searches go on.
+      guard worker.searches.isFull, worker.gateway.fills.find(key, canonicalKey: canonical) == nil,
+        worker.gateway.absences.hasFailed(canonical, at: worker.loop.now)
+      else { return false }
+      outcome = .error
+      worker.searches.noteRefusal()
+      refuse(
+        status: 503, "too much is being looked for that nobody has; try again later",
+        retryAfter: Self.searchPause)
     case .absent:
       outcome = .hit
       reason = Self.absent
@@ -65,6 +74,9 @@ extension Exchange {
   /// The reasons of such answers, in the log and in Cache-Status.
   static let absent: StaticString = "absent"
   static let failing: StaticString = "failing"
+
+  /// After how many seconds to ask again for what was not looked for, or not long enough.
+  static let searchPause: Int64 = 10
 
   private static func sentence(ofFailure status: Int) -> String {
     switch status {

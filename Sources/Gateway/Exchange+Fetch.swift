@@ -388,7 +388,8 @@ extension Exchange {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.
       let mayAskAlone = !isAlone && !isUnchecked && !isCheckable
-      if mayAskAlone && (fault.side == .own || clientRange != nil && fault.kind != .connect) {
+      let mayBeThePart = clientRange != nil && fault.kind != .connect && fault.kind != .exhausted
+      if mayAskAlone && (fault.side == .own || mayBeThePart) {
         reason = Self.reason(of: fault)
         passThrough()
       } else if fault.side != .own || !answerAbsence() {
@@ -396,7 +397,9 @@ extension Exchange {
       }
     } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone,
       !conditions.range.isEmpty || fault == Fault(.exhausted, .own)
+        || fault == Fault(.mismatch, .own)
     {
+      // Of the second and third nobody has been asked for just this yet.
       askForRest()
     } else {
       breakOff()
@@ -420,13 +423,17 @@ extension Exchange {
     worker.log.warning(
       "no upstream could answer",
       metadata: ["fault": .string(fault.name), "errno": .stringConvertible(fault.errno)])
-    refuse(status: fault.status, Self.sentence(of: fault))
+    refuse(
+      status: fault.status, Self.sentence(of: fault),
+      retryAfter: fault == Fault(.exhausted, .upstream) ? Self.searchPause : nil)
   }
 
   private static func sentence(of fault: Fault) -> String {
     switch fault.kind {
     case .connect, .unavailable: "no upstream server could be reached; try again later"
     case .timeout: "the upstream server did not answer in time; the content may have no provider"
+    case .exhausted where fault.side == .upstream:
+      "nobody gave this in time, and too much else is being looked for; try again later"
     case .exhausted: "the gateway has no room left for this; try again later"
     case .mismatch: "the upstream server's bytes are not those of the CID; try again later"
     default: "the upstream server broke off before it answered; try again later"

@@ -4,39 +4,57 @@ internal import HTTP
 internal import Logging
 internal import Upstreams
 
-/// One request to an upstream on behalf of a fill: all of it, its head, or a run of slices.
+/// What a fill asks upstreams for at a time: all of it, its head, or a run of slices.
+///
+/// One request, and further ones for the rest where a body breaks off.
 final class Fetch: UpstreamConsumer {
   enum Kind { case whole, head, run }
 
   let number: Int
-  private let driver: FillDriver
-  private let kind: Kind
+  let driver: FillDriver
+  let kind: Kind
   /// What it was to bring when it began.
   let slices: Range<Int>
-  private var call: UpstreamCall?
-  /// The next byte of the object that this fetch brings.
-  private var position: Int64
+  var call: UpstreamCall?
+  let firstByte: Int64
+  /// The next byte of the body that this fetch brings.
+  var position: Int64
   /// The first byte that it does not bring; known with the head.
-  private var end = Int64.max
-  private var current: (index: Int, buffer: SliceBuffer)?
+  private(set) var end = Int64.max
+  var current: (index: Int, buffer: SliceBuffer)?
   /// Slices that are full, but for whose end more must come to show that it is content; oldest first.
   ///
   /// More than one only where the last slice is shorter than the marker.
-  private var held: [(index: Int, buffer: SliceBuffer)] = []
-  private var marker = MarkerWatch()
+  var held: [(index: Int, buffer: SliceBuffer)] = []
+  var marker = MarkerWatch()
   private var stopsAfterSlice = false
   /// Whether it began before the object's head was known: then that head decides what it is worth.
   private let isEarly: Bool
   /// The answer to such a fetch, while that head is not known.
   private var early: PartHead?
-  private var isOver = false
+  private(set) var isOver = false
+  /// Who may be asked for the rest after a break.
+  var resumption: Resumption
+  /// What the answer to a request for the rest must be, until its head has come, and which bytes of the
+  /// object it was asked for.
+  var awaited: (splice: Splice, place: Range<Int64>)?
+  var seam = Seam()
+  /// Whether the head of the first answer has come.
+  private(set) var hasHead = false
+  /// Whether a server has said that the object has another length than the record.
+  var isLengthDoubtful = false
+  /// Where the last server began to bring bytes.
+  var callStart: Int64
 
   init(_ driver: FillDriver, number: Int, _ kind: Kind, slices: Range<Int>) {
     self.driver = driver
     self.number = number
     self.kind = kind
     self.slices = slices
-    position = Int64(slices.lowerBound) << Int64(driver.sliceShift)
+    firstByte = Int64(slices.lowerBound) << Int64(driver.sliceShift)
+    position = firstByte
+    callStart = firstByte
+    resumption = Resumption(from: firstByte)
     isEarly = kind == .run && driver.head == nil
   }
 
@@ -112,6 +130,11 @@ final class Fetch: UpstreamConsumer {
   // MARK: The answer
 
   override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
+    if awaited != nil {
+      resumed(PartHead(head, text: text), by: server)
+      return
+    }
+    hasHead = true
     switch kind {
     case .head: driver.learned(head, text: text, by: server)
     case .whole:
@@ -127,25 +150,24 @@ final class Fetch: UpstreamConsumer {
       if driver.head == nil {
         early = part
       } else if !fits(part) {
-        if !isEarly, part.saysAnotherLength(than: driver.head) { driver.doubtRecord() }
-        stop(isEarly ? nil : Fault(.malformed, .upstream))
+        if isEarly { stop(nil) } else { refused(part) }
       }
     }
   }
 
-  /// Whether a part is the one asked for, of the same object (digest A5: nothing else is spliced).
+  /// Whether a part is the one asked for, of the same object.
   private func fits(_ part: PartHead) -> Bool {
-    guard let known = driver.head, let total = known.totalBytes, part.etag == known.etag,
-      part.isPlain
-    else { return false }
-    if part.status == 200 { return position == 0 && end == total && part.length == total }
-    guard part.status == 206, let range = part.range, !range.isUnsatisfied else { return false }
-    return range.first == position && range.last == end - 1 && range.total == total
-      && part.length == end - position
+    guard let known = driver.head, let splice = Splice(known, isKept: true) else { return false }
+    switch splice.use(of: part, from: position, to: end) {
+    case .rest: return true
+    case .whole: return position == 0 && end == splice.total
+    case nil: return false
+    }
   }
 
   override func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {
     if isOver || kind == .head || driver.head == nil && isEarly { return false }
+    if seam.isOpen { return unsafe takeSeam(read) }
     guard let (index, buffer) = currentSlice() else { return false }
     let count = unsafe buffer.write(read)
     position += Int64(count)
@@ -187,6 +209,7 @@ final class Fetch: UpstreamConsumer {
   /// the body can be held against its CID.
   private func endsWell() -> Bool {
     if marker.isWhole && !driver.isChecked {
+      call?.server?.countError()
       driver.worker.log.warning(
         "an upstream gave up within a body",
         metadata: ["target": .string(String(decoding: driver.request.target, as: UTF8.self))])
@@ -218,6 +241,7 @@ final class Fetch: UpstreamConsumer {
   }
 
   private func complete(_ index: Int, _ buffer: SliceBuffer) {
+    seam.filled(buffer.bytes)
     driver.completed(slice: index, buffer)
     if stopsAfterSlice && position < end {
       if driver.isAbandoned { stop(nil) } else { stopsAfterSlice = false }
@@ -227,7 +251,7 @@ final class Fetch: UpstreamConsumer {
   override func finished(lengthKnown: Bool) {
     guard !isOver else { return }
     guard kind == .head || endsWell() else {
-      if !isOver { over(Fault(.closed, .upstream)) }
+      if !isOver && !goOn(after: Fault(.closed, .upstream)) { over(Fault(.closed, .upstream)) }
       return
     }
     switch kind {
@@ -262,6 +286,7 @@ final class Fetch: UpstreamConsumer {
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
     if !isRun, call?.endedInSilence ?? false { driver.noteSilence() }
+    if goOn(after: fault) { return }
     // What was only a guess has not failed anybody yet.
     over(isEarly && driver.head == nil ? nil : fault)
   }
@@ -269,7 +294,7 @@ final class Fetch: UpstreamConsumer {
   /// Ends it for good.
   func cut() { stop(Fault(.cancelled, .own)) }
 
-  private func stop(_ fault: Fault?) {
+  func stop(_ fault: Fault?) {
     guard !isOver else { return }
     call?.cancel()
     over(fault)
@@ -286,32 +311,5 @@ final class Fetch: UpstreamConsumer {
     held = []
     if whole && driver.completedWhole() && !driver.isRefetching { driver.fill.setWhole() }
     driver.ended(self, fault)
-  }
-}
-
-/// What the head of a part's answer says of its place, kept until it can be held against the object's.
-private struct PartHead {
-  let status: Int
-  let etag: [UInt8]
-  let range: ContentRange?
-  let length: Int64?
-  /// Whether the body is the bytes as they are: not encoded, and of a length that was told.
-  let isPlain: Bool
-
-  /// Whether it is of the same content by its Etag, and of another length.
-  func saysAnotherLength(than known: AnswerHead?) -> Bool {
-    guard let known, let total = known.totalBytes, isPlain else { return false }
-    if status == 416 { return range?.total.map { $0 != total } ?? false }
-    guard etag == known.etag else { return false }
-    if status == 200 { return length.map { $0 != total } ?? false }
-    return status == 206 && range?.total.map { $0 != total } ?? false
-  }
-
-  init(_ head: ResponseHead, text: RawSpan) {
-    status = head.status
-    etag = head.value(.etag).map { text.bytes($0).array } ?? []
-    range = head.value(.contentRange).flatMap { ContentRange.parse(text.bytes($0)) }
-    length = head.contentLength
-    isPlain = head.value(.contentEncoding) == nil && !head.isChunked
   }
 }

@@ -32,10 +32,12 @@ extension FillDriver {
   }
 
   /// Counts bytes that are not those of their CID against the server that sent them.
+  ///
+  /// Where several did, nobody knows whose were wrong, and none comes last for it.
   func blame() {
     worker.counters.add(.notStored(.mismatch))
     worker.counters.add(.upstreamError(.mismatch))
-    source?.blame(at: worker.loop.now)
+    if isSpliced { source?.countError() } else { source?.blame(at: worker.loop.now) }
     worker.log.warning(
       "an upstream's bytes do not match their CID",
       metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
@@ -43,11 +45,19 @@ extension FillDriver {
 
   /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
   /// there is none.
+  ///
+  /// Any server, once, where the bytes were of several.
   func askAnother(insteadOf slices: [(index: Int, buffer: SliceBuffer)]) -> Bool {
     guard isKept, (head?.totalBytes ?? .max) <= GatewayOptions.heldBytes, let source else {
       return false
     }
-    avoided.append(source.number)
+    if isSpliced {
+      if wasBegunAnew { return false }
+      wasBegunAnew = true
+      isSpliced = false
+    } else {
+      avoided.append(source.number)
+    }
     let servers = worker.gateway.upstreams.servers(from: request.region)
     guard servers.contains(where: { !avoided.contains($0.number) }) else { return false }
     worker.counters.add(.upstreamRetry)

@@ -42,6 +42,11 @@ extension FillDriver {
     worker.log.warning(
       "an upstream and the cache disagree on a length: the record is dropped",
       metadata: ["target": .string(targetText)])
+    dropRecord(Fault(.malformed, .upstream))
+  }
+
+  /// Takes what is kept out of the index, and ends the fill.
+  func dropRecord(_ fault: Fault) {
     let (key, gateway) = (fill.key, worker.gateway)
     let fill = fill
     gateway.doubtful.insert(key)
@@ -51,9 +56,9 @@ extension FillDriver {
         gateway.doubtful.remove(key)
         fill.writeEnded()
       })
-    // Who is here holds the old length; who comes begins anew.
+    // Who is here holds what is doubted; who comes begins anew.
     fill.stopKeeping()
-    fill.fail(Fault(.malformed, .upstream))
+    fill.fail(fault)
   }
 
   func submit(_ job: WriteJob) {

@@ -33,12 +33,17 @@ final class FillDriver: FillSource {
   /// The server that the body comes from, and those whose bytes were wrong.
   var source: UpstreamServer?
   var avoided: [Int] = []
+  /// Whether the body has come from more than one server, and whether it has been fetched anew for that.
+  var isSpliced = false
+  var wasBegunAnew = false
   /// Whether another server has been asked after wrong bytes, and has not answered yet.
   var isRefetching = false
   /// Jobs for the cache writer, oldest first; more than none wait only while its queue is full.
   var jobs: [WriteJob] = []
   var retry: JobRetry?
   var isOver = false
+  /// Its search for what nothing is known of, until an upstream has answered.
+  private var search: Int?
   /// Its number among the worker's drivers.
   private let number: Int
   /// Kept by `StarvingFills`.
@@ -60,6 +65,7 @@ final class FillDriver: FillSource {
 
   /// Fetches all of it; the head comes with the body.
   func fetchWhole() {
+    beginSearch()
     begin(.whole, slices: 0..<Int.max)
   }
 
@@ -69,6 +75,7 @@ final class FillDriver: FillSource {
   /// `guess`, where it is given, is the part that is most likely wanted: it is asked for at once, and
   /// waits for the head to say whether it is of use.
   func fetchHead(beside guess: Range<Int64>? = nil) {
+    beginSearch()
     begin(.head, slices: 0..<0)
     guard let guess else { return }
     let first = Int(guess.lowerBound >> Int64(sliceShift))
@@ -86,6 +93,24 @@ final class FillDriver: FillSource {
     self.head = head
     fill.open(head, kept: true, sliceShift: sliceShift)
     fill.setFetching(false)
+  }
+
+  private func beginSearch() {
+    guard search == nil, let subject = request.absence else { return }
+    let hasFailed = worker.gateway.absences.hasFailed(subject.key, at: worker.loop.now)
+    search = worker.searches.begin(self, isDoubtful: hasFailed)
+  }
+
+  private func endSearch() {
+    if let search = search.take() { worker.searches.end(search) }
+  }
+
+  /// Too many wait for what nobody may have: this one is given up.
+  ///
+  /// That is no failure of the content.
+  func giveUpSearch() {
+    search = nil
+    for fetch in fetches where !fetch.isRun { fetch.stop(Fault(.exhausted, .upstream)) }
   }
 
   func begin(_ kind: Fetch.Kind, slices: Range<Int>) {
@@ -150,6 +175,9 @@ final class FillDriver: FillSource {
   /// Whether bytes must come in order, for their check.
   var isInOrder: Bool { verification != nil }
 
+  /// How many servers could be asked.
+  var serverCount: Int { worker.gateway.upstreams.servers(from: request.region).count }
+
   // MARK: Memory
 
   /// A buffer for a slice; nil where the fetch must pause, and will be told when to ask again.
@@ -172,10 +200,11 @@ final class FillDriver: FillSource {
   /// There has been no memory for too long: readers go on without this fill.
   ///
   /// Under check they could not, since nothing would check their bytes: there it goes on unkept. None of its
-  /// bytes has come, since it takes memory for all of them at once.
+  /// bytes has come, since it takes memory for all of them at once; but where the last slices have to come
+  /// again from another server.
   func starved() {
     worker.counters.add(.notStored(.memory))
-    if verification != nil && fill.hasReaders {
+    if verification != nil && fill.hasReaders && fetches.allSatisfy({ $0.position == 0 }) {
       isKept = false
       sliceShift = Fill.passedShift
       fill.passOn()
@@ -195,6 +224,7 @@ final class FillDriver: FillSource {
 
   /// The head of the whole answer; false where the fetch is of no use.
   func opened(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    endSearch()
     var verdict = AnswerPolicy.Verdict.pass(.bypass)
     if let content = request.content {
       verdict = AnswerPolicy.judge(answer, text: text, content: content)
@@ -266,6 +296,7 @@ final class FillDriver: FillSource {
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+    endSearch()
     note(status: answer.status)
     guard let content = request.content,
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
@@ -335,6 +366,7 @@ final class FillDriver: FillSource {
     }
     fill.removeFetch(fetch.number)
     if fetches.isEmpty {
+      endSearch()
       if jobs.isEmpty { fill.setFetching(false) }
       leave()
     }

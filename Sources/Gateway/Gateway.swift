@@ -78,6 +78,7 @@ public final class GatewayWorker: RequestHandler {
   let hasTrustedProxies: Bool
   let index: IndexReader
   let starving: StarvingFills
+  let searches: SearchWatch
   var residency = ResidencyMemory()
   var checks = SliceChecks()
   /// Room for one small body that is looked at before it is sent.
@@ -112,6 +113,7 @@ public final class GatewayWorker: RequestHandler {
     // A message ends the loop's turn, and with it the hold on an index that closes.
     index = try gateway.storage.reader { mailbox.post {} }
     starving = StarvingFills(loop, gateway.memory)
+    searches = SearchWatch(loop, gateway.options, counters)
     self.accessLog = accessLog.map { AccessLogBuffer(writer: $0, now: loop.now) }
     loop.endOfTurn.append { [unowned self] in endTurn() }
     gateway.crew.join(self)
@@ -131,6 +133,7 @@ public final class GatewayWorker: RequestHandler {
     absenceProofs.close()
     pool.closeIdle()
     starving.close()
+    searches.close()
     accessLog?.flush()
     // Worker and exchanges hold each other.
     idle = []

@@ -23,6 +23,15 @@ public struct GatewayOptions: Sendable {
   /// How long it is remembered that nothing is at a path, where that is proven; zero has none proven.
   public var negativeTTL = Interval.seconds(3_600)
 
+  /// After how long without an answer a search for content counts as a slow one, which most often nobody
+  /// can end.
+  public var searchPatience = Interval.seconds(5)
+  /// How many slow searches there may be at a worker: others that are slow are ended, and what has failed
+  /// before is not looked for.
+  ///
+  /// Far more than living content ever waits for, far fewer than a worker has descriptors.
+  public var slowSearches = 128
+
   public init() {}
 
   /// Bodies below this many bytes follow their head in one send, by copy.
@@ -49,6 +58,8 @@ public struct GatewayOptions: Sendable {
   ///
   /// Longer than a herd of thousands waits for the disk; what takes longer are upstreams that trickle.
   static let memoryPatience = Interval.seconds(10)
+  /// How much of an object is thrown away for its rest, from a server that knows no ranges.
+  static let skippedBytes: Int64 = 32 << 20
   /// Slices looked up in the index to find how far a fetch must go.
   static let runSlices = 256
   /// Larger bodies are not held in memory for a check against their CID.

@@ -65,6 +65,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case upstreamElsewhere = "sluice_upstream_other_region_total"
   case upstreamMiss = "sluice_upstream_content_misses_total"
   case upstreamQueued = "sluice_upstream_queued_total"
+  case upstreamResumed = "sluice_upstream_resumed_total"
   case upstreamConnectionOpened = "sluice_upstream_connections_opened_total"
 
   case fill = "sluice_fills_total"
@@ -88,6 +89,9 @@ public enum Counter: String, CaseIterable, Sendable {
   case absenceAnswerSite = #"sluice_absence_answers_total{reason="site"}"#
   case absenceProven = #"sluice_absence_proofs_total{outcome="proven"}"#
   case absenceUnproven = #"sluice_absence_proofs_total{outcome="unproven"}"#
+
+  case searchRefused = #"sluice_searches_given_up_total{when="before"}"#
+  case searchEnded = #"sluice_searches_given_up_total{when="slow"}"#
 
   case clientAbort = "sluice_client_aborts_total"
   case loopTurn = "sluice_loop_turns_total"

@@ -24,6 +24,10 @@ enum MetricFamily {
       "Upstream requests to a server that looked for the content in vain, and is well otherwise."
     ),
     ("sluice_upstream_queued_total", "Requests that waited for a place at a server."),
+    (
+      "sluice_upstream_resumed_total",
+      "Bodies that broke off and went on, from another server or anew from the same one."
+    ),
     ("sluice_upstream_connections_opened_total", "Connections opened to upstream servers."),
     ("sluice_fills_total", "Fetches begun to fill the cache."),
     ("sluice_fill_readers_joined_total", "Requests that joined a fetch already running."),
@@ -33,6 +37,10 @@ enum MetricFamily {
     (
       "sluice_absence_answers_total",
       "Requests answered from memory since the content is proven absent, or has just failed."
+    ),
+    (
+      "sluice_searches_given_up_total",
+      "Requests for content that may have no provider, refused or ended since too many wait."
     ),
     (
       "sluice_absence_proofs_total",

@@ -263,6 +263,11 @@ final class Client: EventHandler {
       world.broken += 1
       if !world.troubles.hasFaultyNodes && !mayBeCut && !mayBeGivenUp {
         fail("was cut off after \(answer.position) bytes (reset \(reset), \(manners))")
+      } else if answer.kind == .kept && !mayBeCut
+        && world.troubles.hasGoodNode(for: answer.ask.content)
+      {
+        fail(
+          "was cut off after \(answer.position) bytes, which a good node could have gone on with")
       }
     } else if answered < asked && !mayGoUnanswered && !mayBeGivenUp {
       fail("was not answered (reset \(reset), \(manners))")

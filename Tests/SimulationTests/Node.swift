@@ -77,6 +77,7 @@ final class Node: EventHandler {
     let mayLie = world.troubles.lies && content.isRaw
     if mayLie && random.chance(0.3) { return .flipsByte }
     if isPart && random.chance(0.3) { return .otherPart }
+    if random.chance(0.3) { return NodeFault.breaks.randomElement(using: &random) }
     let fault = NodeFault.allCases.randomElement(using: &random)
     return fault.map { !$0.isLie || mayLie } ?? false ? fault : nil
   }
@@ -95,6 +96,9 @@ final class Node: EventHandler {
     case .closeInBody: return cutOff(answer, .close)
     case .resetInBody: return cutOff(answer, .reset)
     case .stallInBody: return cutOff(answer, .stall)
+    case .markerInBody: return giveUp(answer)
+    case .slowBody:
+      reply.slowPieces = random.number(in: 3...20)
     case .closeInHead:
       let wire = answer.wire(&random)
       return Reply(wire: Array(wire.prefix(random.number(in: 1...60))), then: .close)
@@ -141,6 +145,22 @@ final class Node: EventHandler {
     return reply
   }
 
+  private static let marker = Array(
+    ("\n\n[Gateway Error: Response truncated - unable to retrieve remaining data "
+      + "within timeout period]").utf8)
+
+  private func giveUp(_ answer: NodeAnswer) -> Reply {
+    let then: Reply.Then = random.chance(0.5) ? .reset : .close
+    // More than was announced a gateway does not write.
+    guard !answer.isHead, answer.body.count >= Self.marker.count else {
+      return cutOff(answer, then)
+    }
+    var wire = answer.wire(&random)
+    wire.removeLast(random.number(in: Self.marker.count...answer.body.count))
+    let count = random.chance(0.5) ? Self.marker.count : random.number(in: 1...Self.marker.count)
+    return Reply(wire: wire + Self.marker.prefix(count), then: then)
+  }
+
   private func cutOff(_ answer: NodeAnswer, _ then: Reply.Then) -> Reply {
     var wire = answer.wire(&random)
     if answer.body.isEmpty || answer.isHead {
@@ -162,6 +182,7 @@ final class NodeConnection: EventHandler {
   private var input: [UInt8] = []
   private var current: Reply?
   private var sent = 0
+  private var pieces = 0
   private var isPausing = false
   private var isClosed = false
   private var served = 0
@@ -202,6 +223,7 @@ final class NodeConnection: EventHandler {
     case .complete(let count):
       current = node.reply(head, input.rawBytes)
       sent = 0
+      pieces = 0
       input.removeFirst(count)
       parser.reset()
     }
@@ -219,17 +241,22 @@ final class NodeConnection: EventHandler {
       case .wouldBlock: return
       case .end, .broken: close()
       }
+      pieces += 1
+      if pieces <= reply.slowPieces {
+        pause(upTo: 700_000)
+        return
+      }
       if node.random.chance(0.2) {
-        pause()
+        pause(upTo: 30_000)
         return
       }
     }
     if !isClosed, !isPausing, let reply = current, sent == reply.wire.count { end(reply) }
   }
 
-  private func pause() {
+  private func pause(upTo microseconds: Int) {
     isPausing = true
-    node.world.network.after(.microseconds(node.random.number(in: 1...30_000))) { [self] in
+    node.world.network.after(.microseconds(node.random.number(in: 1...microseconds))) { [self] in
       isPausing = false
       send()
     }

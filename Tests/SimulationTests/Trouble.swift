@@ -32,9 +32,16 @@ struct Troubles {
 
   var hasFaultyNodes: Bool { nodes.contains { $0 > 0 } }
 
+  /// Whether what one node begins another one can always end.
+  ///
+  /// Content that is checked as a whole may turn out wrong, or be lost too often.
+  func hasGoodNode(for content: Content) -> Bool {
+    nodes.contains(0) && !((lies || losesSlices) && content.isRaw)
+  }
+
   init(_ random: inout SeededRandom, class kind: UInt64) {
     nodes = (0..<random.number(in: 2...3)).map { _ in
-      kind == 0 || random.chance(0.3) ? 0 : Double(random.number(in: 1...6)) / 10
+      kind == 0 || random.chance(0.4) ? 0 : Double(random.number(in: 1...6)) / 10
     }
     lies = kind == 2
     disk = random.chance(0.3) ? 0.03 : 0
@@ -56,12 +63,19 @@ struct Troubles {
 enum NodeFault: CaseIterable {
   case closeBeforeHead, resetBeforeHead, stallBeforeHead
   case closeInBody, resetInBody, stallInBody, closeInHead
+  /// A gateway's own words of giving up within the body, whole or in part, and the end.
+  case markerInBody
+  /// Some pieces that take long, though not too long.
+  case slowBody
   case setCookie, chunked, untilClose, ignoresRange
   case notFound, serverError, gatewayTimeout
   case interim, junkAfter, closesIdle
   case otherContent, otherPart
   // Lies about content, for what can be checked.
   case flipsByte, shorterLength, longerLength
+
+  /// The ends of bodies before their time.
+  static let breaks: [NodeFault] = [.closeInBody, .resetInBody, .stallInBody, .markerInBody]
 
   var isLie: Bool {
     switch self {
@@ -78,6 +92,8 @@ struct Reply {
   var then = Then.keep
   /// Closes the idle connection so long after the answer.
   var closesAfter: Interval?
+  /// After how many pieces it goes on as fast as it can.
+  var slowPieces = 0
 }
 
 /// An answer as a Kubo gateway gives it, before anything goes wrong.

@@ -103,6 +103,12 @@ final class Ledger: @unchecked Sendable {
 
   func evicted(_ segment: UInt32) { gone.insert(segment) }
 
+  /// Notes that the process dies: a segment on its way out may have lost names, though the next process
+  /// need not go on with it.
+  func died() {
+    if let leaving { gone.insert(leaving) }
+  }
+
   /// The same job, whose completion tells the ledger too.
   func listening(to job: WriteJob) -> WriteJob {
     switch job {

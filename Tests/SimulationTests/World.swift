@@ -47,6 +47,10 @@ final class World {
   /// How many of them were of failures that the gateway remembered.
   private var remembered = 0
   var broken = 0
+  /// How many bodies have gone on after a break.
+  private var resumed: Int {
+    (dead + [machine]).flatMap(\.workers).map { $0.counters.value(.upstreamResumed) }.reduce(0, +)
+  }
   /// Whether a client may be sent away, since a worker drains.
   var mayRefuse = false
 
@@ -83,6 +87,11 @@ final class World {
       connectTimeout: .seconds(1), firstByteTimeout: .seconds(2), betweenBytesTimeout: .seconds(1),
       idlePerServer: random.number(in: 0...3),
       failTimeout: .milliseconds(random.number(in: 1...10_000)))
+    // Nodes without a fault answer sooner.
+    if troubles.hasFaultyNodes && random.chance(0.3) {
+      options.searchPatience = .milliseconds(500)
+      options.slowSearches = random.number(in: 0...2)
+    }
     // Where memory is short, fills wait for each other's.
     if random.chance(0.25) { options.sliceMemory = 0 }
     return Machine.Plan(
@@ -101,7 +110,7 @@ final class World {
     let disk = machine.storage.counters.snapshot
     let waits = machine.workers.map { $0.counters.value(.diskWait) }.reduce(0, +)
     return
-      "seed \(seed): \(answers) answers, \(remembered) remembered, \(broken) cut off, \(asked) upstream requests; "
+      "seed \(seed): \(answers) answers, \(remembered) remembered, \(broken) cut off, \(resumed) went on, \(asked) upstream requests; "
       + "\(dead.count) deaths, \(ledger.held) announced things held; "
       + "\(disk.evictions) evictions, \(disk.movedSlices) slices moved on, \(waits) waits for the "
       + "disk, \(disk.refusals) refusals; history \(String(history, radix: 16))"
@@ -228,6 +237,7 @@ final class World {
 
   private func die() {
     upSince = .never
+    ledger.died()
     dead.append(machine)
     plan.cache.path = folder.path + "/\(dead.count + 1)"
     do {

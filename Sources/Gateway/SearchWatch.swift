@@ -1,0 +1,64 @@
+internal import Base
+internal import EventLoop
+internal import Telemetry
+
+/// Ends searches of a worker's fills where too many are slow.
+final class SearchWatch: EventHandler {
+  private let loop: Loop
+  private let counters: CounterPage
+  private var searches: Searches
+  private var drivers: [Int: FillDriver] = [:]
+  private var handle = Handle.none
+  private var timerDue = Instant.never
+
+  init(_ loop: Loop, _ options: GatewayOptions, _ counters: CounterPage) {
+    self.loop = loop
+    self.counters = counters
+    searches = Searches(patience: options.searchPatience, limit: options.slowSearches)
+  }
+
+  /// Notes that a fill asks for content of which nothing is known yet; the ticket that ends it.
+  func begin(_ driver: FillDriver, isDoubtful: Bool) -> Int {
+    let ticket = searches.begin(isDoubtful: isDoubtful, at: loop.now)
+    drivers[ticket] = driver
+    setTimer()
+    return ticket
+  }
+
+  func end(_ ticket: Int) {
+    searches.end(ticket)
+    drivers[ticket] = nil
+  }
+
+  /// Whether what has failed before may not be looked for now.
+  var isFull: Bool { searches.isFull(at: loop.now) }
+
+  /// Notes that such a request was refused.
+  func noteRefusal() { counters.add(.searchRefused) }
+
+  private func setTimer() {
+    guard let due = searches.nextSurplus, due < timerDue else { return }
+    if handle == .none { handle = loop.enrol(self) }
+    timerDue = due
+    loop.setTimer(handle, tag: 0, at: due)
+  }
+
+  override func deadline(_ tag: UInt32) {
+    timerDue = .never
+    for ticket in searches.takeSurplus(at: loop.now) {
+      guard let driver = drivers.removeValue(forKey: ticket) else { continue }
+      counters.add(.searchEnded)
+      driver.giveUpSearch()
+    }
+    setTimer()
+    if timerDue == .never { close() }
+  }
+
+  /// Watches no more.
+  func close() {
+    guard handle != .none else { return }
+    loop.dismiss(handle)
+    handle = .none
+    timerDue = .never
+  }
+}
