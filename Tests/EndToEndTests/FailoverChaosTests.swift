@@ -64,7 +64,7 @@ extension EndToEnd {
     /// No answer may fail, as long as one server lives: neither one that had not begun nor, where a server
     /// goes in the middle of a large one, the rest of that.
     @Test func clientsNeverSeeIt() throws {
-      let shelf = try Shelf(small: Soak.pick(8_000, soak: 60_000), large: 120)
+      let shelf = try Shelf(small: Soak.pick(8_000, soak: 20_000), large: 120)
       let farm = try OriginFarm(car: shelf.car, count: 9)
       var settings = SluiceProcess.Settings()
       // Less than there is, so that large ones are fetched again and again.
