@@ -146,7 +146,7 @@ public struct Settings: Equatable, Sendable {
     public var connect = Interval.seconds(10)
     public var firstByte = Interval.seconds(40)
     public var betweenBytes = Interval.seconds(20)
-    public var allTries = Interval.seconds(60)
+    public var allTries = Interval.seconds(90)
     public var clientHeader = Interval.seconds(10)
     public var clientIdle = Interval.seconds(75)
     public var send = Interval.seconds(60)

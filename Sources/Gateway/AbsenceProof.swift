@@ -24,9 +24,14 @@ struct AbsenceQuestion: Equatable {
 /// The proofs under way on one worker.
 struct AbsenceProofs {
   private var underWay: [AbsenceProof] = []
+  /// What sites say of paths, asked for after a proof.
+  private var fetches = 0
 
   /// Whether another one may begin; the failure alone is remembered where it may not.
-  var hasRoom: Bool { underWay.count < GatewayOptions.proofsAtOnce }
+  var hasRoom: Bool { underWay.count + fetches < GatewayOptions.proofsAtOnce }
+
+  mutating func fetchBegan() { fetches += 1 }
+  mutating func fetchEnded() { fetches -= 1 }
 
   /// Asks for a proof; `proven` is called if there is one.
   mutating func ask(

@@ -16,9 +16,7 @@ extension Exchange {
   func answerAbsence() -> Bool {
     if onlyIfCached { return false }
     let canonical = canonicalKey.withReadable { $0.array }
-    if keepsHost,
-      let answer = worker.gateway.siteAnswers.answer(for: canonical, at: worker.loop.now)
-    {
+    if let answer = siteAnswer(canonical) {
       give(answer)
       return true
     }
@@ -58,6 +56,15 @@ extension Exchange {
     refuse(status: status, Self.sentence(ofFailure: status))
   }
 
+  /// What the site is known to say of the path; nil where it would say something of the client's own query too.
+  private func siteAnswer(_ canonical: [UInt8]) -> SiteAnswer? {
+    guard keepsHost,
+      let answer = worker.gateway.siteAnswers.answer(for: canonical, at: worker.loop.now)
+    else { return nil }
+    let hasQuery = text.withReadable { $0.bytes(target).contains("?") }
+    return answer.isRedirect && hasQuery ? nil : answer
+  }
+
   /// Gives what a site says of a path that it does not have, whatever part or condition was asked for, as
   /// gateways do.
   private func give(_ answer: SiteAnswer) {
@@ -65,7 +72,15 @@ extension Exchange {
     outcome = .hit
     reason = Self.absent
     worker.counters.add(.absenceAnswerSite)
-    writePassedHead(answer.head, on: stream)
+    var head = answer.head
+    // Under a name nobody knows for how long the path will be missing (gateway digest A6).
+    if !answer.isRedirect, naming == nil {
+      head.fields.append(
+        Record.Field(
+          name: Array("Cache-Control".utf8),
+          value: Array("public, max-age=29030400, immutable".utf8)))
+    }
+    writePassedHead(head, on: stream)
     let body = answer.body
     if method != .head { stream.fill(body.rawBytes) }
     finish()

@@ -325,6 +325,8 @@ extension Exchange {
     let isOthersPage =
       (300..<400 ~= head.status || why == .generated)
       && (outcome == .collapsed || !asksAsUpstreamDoes)
+      // A page of a site stays for good on the content's own host, and not on a name's.
+      || outcome == .collapsed && keepsHost && SiteAnswer.isPossible(head.status)
     // A condition may have another answer than what it is a condition on.
     let isConditional =
       head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)

@@ -40,6 +40,7 @@ extension Fetch {
       lastByte: splice.first + bodyEnd - 1,
       fields: driver.request.fields.filter { !Self.isOnlyForTheFirst($0.name) })
     asked.region = driver.request.region
+    asked.isContinuation = true
     asked.avoided = driver.avoided + avoided.filter { !driver.avoided.contains($0) }
     let next = UpstreamCall(driver.worker.pool, asked, self)
     call = next
@@ -77,6 +78,8 @@ extension Fetch {
     for (_, buffer) in buffers { buffer.dropUnpublished() }
     for (index, _) in buffers.dropFirst() { driver.fill.discard(slice: index) }
     current = first
+    driver.fill.setFetch(
+      number, first.index..<max(slices.upperBound, first.index + 1), inOrder: driver.isInOrder)
     position = Int64(first.index) << Int64(driver.sliceShift) + Int64(first.buffer.count)
   }
 

@@ -76,7 +76,9 @@ extension FillDriver {
   /// Finds out whether the site's own rules made the answer, and what they say.
   private func askSite(_ subject: AbsenceSubject) {
     let worker = worker
-    guard request.content != nil, worker.gateway.options.negativeTTL > .zero,
+    // What a query has chosen is not for all.
+    guard request.content != nil, !request.target.contains(UInt8(ascii: "?")),
+      worker.gateway.options.negativeTTL > .zero,
       worker.absenceProofs.hasRoom, var question = subject.question,
       worker.gateway.siteAnswers.begin(subject.key, at: worker.loop.now)
     else { return }

@@ -78,8 +78,9 @@ extension FillDriver {
   ) {
     isRefetching = false
     guard case .keep(let subject?) = verdict else {
-      for fetch in fetches { fetch.cut() }
+      // First, since the first fault is the one that counts.
       fill.fail(Fault(.mismatch, .upstream))
+      for fetch in fetches { fetch.cut() }
       return
     }
     let head = AnswerPolicy.answerHead(

@@ -21,6 +21,9 @@ final class SiteAnswer: Sendable {
   /// Whether a status is one that a rule may have.
   static func isPossible(_ status: Int) -> Bool { isRedirect(status) || isPage(status) }
 
+  /// Whether it leads elsewhere: gateways add the client's query to where.
+  var isRedirect: Bool { Self.isRedirect(head.status) }
+
   private static func isRedirect(_ status: Int) -> Bool {
     (301...303).contains(status) || status == 307 || status == 308
   }
@@ -113,8 +116,12 @@ final class SiteAnswerTable: Sendable {
     return dropped != nil
   }
 
+  /// Notes what the site says, unless the key has been forgotten since `begin`: it may have been removed.
   func set(_ key: [UInt8], _ answer: SiteAnswer, until end: Instant) {
-    let dropped = state.withLock { $0.set(key, Entry(answer: answer, ends: end)) }
+    let dropped = state.withLock { state in
+      let isAwaited = (state.young[key] ?? state.old[key]).map { $0.answer == nil } ?? false
+      return isAwaited ? state.set(key, Entry(answer: answer, ends: end)) : [:]
+    }
     _ = consume dropped
   }
 

@@ -24,6 +24,7 @@ final class SiteAnswerFetch: UpstreamConsumer {
   }
 
   func start() {
+    worker.absenceProofs.fetchBegan()
     let call = UpstreamCall(worker.pool, request, self)
     self.call = call
     call.start()
@@ -34,8 +35,11 @@ final class SiteAnswerFetch: UpstreamConsumer {
       giveUp()
       return
     }
-    self.head = AnswerPolicy.answerHead(
+    var kept = AnswerPolicy.answerHead(
       head, text: text, keeps: false, created: worker.loop.wallSeconds, server: server.name)
+    // One answer serves the content's own host and those of names for it, where it does not stay for good.
+    kept.fields.removeAll { $0.name.rawBytes.equalsIgnoringCase("cache-control") }
+    self.head = kept
     // A page of one block can be held against its name.
     if let page = SiteAnswer.page(head, text), page.codec == .raw {
       hasher = ContentHasher(for: page)
@@ -51,11 +55,11 @@ final class SiteAnswerFetch: UpstreamConsumer {
     return true
   }
 
-  override func failed(_ fault: Fault) { call = nil }
+  override func failed(_ fault: Fault) { over() }
 
   override func finished(lengthKnown: Bool) {
     guard call != nil else { return }
-    call = nil
+    over()
     let body = body
     let bytes = body.bytes.array
     guard let head, lengthKnown, head.totalBytes == Int64(bytes.count) else { return }
@@ -68,6 +72,11 @@ final class SiteAnswerFetch: UpstreamConsumer {
 
   private func giveUp() {
     call?.cancel()
+    over()
+  }
+
+  private func over() {
+    if call != nil { worker.absenceProofs.fetchEnded() }
     call = nil
   }
 }

@@ -38,6 +38,8 @@ public final class UpstreamCall: EventHandler {
   private var firstByte: Instant?
   /// Whether the answer that was handed over is none to the server's credit.
   private var isTroubled = false
+  /// Servers asked so far.
+  private var tries = 0
   /// When tries end.
   private var limit = Instant.never
   private var askedRegions: [Int] = []
@@ -80,7 +82,8 @@ public final class UpstreamCall: EventHandler {
     switch tag {
     case Tag.start:
       limit = pool.loop.now + pool.options.allTriesTimeout
-      pool.map.noteRequest(at: pool.loop.now)
+      // Else the bodies that break off would pay for their own further tries.
+      if !request.isContinuation { pool.map.noteRequest(at: pool.loop.now) }
       next(after: Fault(.unavailable, .upstream), .free)
     default: patienceEnds()
     }
@@ -161,6 +164,7 @@ public final class UpstreamCall: EventHandler {
   private func begin(_ server: UpstreamServer, in region: Int) {
     self.server = server
     isActive = true
+    tries += 1
     tried.append(server.number)
     if !askedRegions.contains(region) { askedRegions.append(region) }
     if region != request.region { pool.counters.add(.upstreamElsewhere) }
@@ -216,8 +220,10 @@ public final class UpstreamCall: EventHandler {
     }
     let answersOthers = server.hasAnswered(after: middle(of: firstByte ?? tryBegan))
     pool.counters.add(.upstreamError(fault.kind))
-    server.countError()
-    if RetryPolicy.blamesServer(fault, at: stage, answersOthers: answersOthers) {
+    // A server that had only what others had left of the client's time has not let its own pass.
+    let isCutShort = fault.kind == .timeout && pool.loop.now >= limit && tries > 1
+    if !isCutShort { server.countError() }
+    if !isCutShort, RetryPolicy.blamesServer(fault, at: stage, answersOthers: answersOthers) {
       pool.tell(server.failed(at: pool.loop.now, pool.options), of: server)
     }
     endTry()
@@ -227,6 +233,8 @@ public final class UpstreamCall: EventHandler {
     if isSilence && answersOthers {
       noteMiss()
       charge = .miss
+      // Its neighbours ask the same network from the same place.
+      avoidedRegions = askedRegions
     }
     endedInSilence = isSilence || misses > 0
     if decision == .otherServer && misses < Self.missLimit {
@@ -319,7 +327,9 @@ public final class UpstreamCall: EventHandler {
         seconds = seconds * 10 + Int64(byte & 0x0f)
       }
     }
-    return min(.seconds(Int(clamping: max(0, seconds))), UpstreamOptions.longestRest)
+    let longest = UpstreamOptions.longestRest
+    // Before it is multiplied: dates go to the year 9999.
+    return seconds < longest.nanoseconds / 1_000_000_000 ? .seconds(Int(max(0, seconds))) : longest
   }
 
   func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {

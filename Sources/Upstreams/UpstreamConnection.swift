@@ -281,8 +281,9 @@ final class UpstreamConnection: EventHandler {
         if !hasFirstByte {
           hasFirstByte = true
           call?.heard()
+          // For all of the head: who gives a byte at a time does not hold a request for ever.
+          setDeadline(loop.now + pool.options.betweenBytesTimeout)
         }
-        setDeadline(loop.now + pool.options.betweenBytesTimeout)
         parseHead()
       case .wouldBlock: isReadable = false
       case .end: fail(Fault(.closed, .upstream, retry: .ifReused))

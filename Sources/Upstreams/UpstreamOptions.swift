@@ -25,7 +25,7 @@ public struct UpstreamOptions: Sendable {
 
   public init(
     connectTimeout: Interval = .seconds(10), firstByteTimeout: Interval = .seconds(40),
-    betweenBytesTimeout: Interval = .seconds(20), allTriesTimeout: Interval = .seconds(60),
+    betweenBytesTimeout: Interval = .seconds(20), allTriesTimeout: Interval = .seconds(90),
     idlePerServer: Int = 64, idleTimeout: Interval = .seconds(60), maxFails: Int = 2,
     failTimeout: Interval = .seconds(10), slowStart: Interval = .seconds(10)
   ) {

@@ -18,6 +18,8 @@ public struct UpstreamRequest: Sendable {
   public var accept: [UInt8]?
   /// The place of the region that it belongs to, among the map's.
   public var region = 0
+  /// Whether it asks for the rest of an answer that has broken off, and is no client's request of its own.
+  public var isContinuation = false
   /// Servers not to be asked, by their numbers.
   public var avoided: [Int] = []
   /// Other fields, known to be safe to send, X-Forwarded-For for example.

@@ -99,7 +99,7 @@ import Testing
       head.contains("/dead") ? Reply(then: .stall) : .ok([])
     }
     let dead = world.ask("/dead")
-    for second in stride(from: 5, to: 60, by: 5) {
+    for second in stride(from: 5, to: 100, by: 5) {
       world.network.after(.seconds(second)) {
         _ = world.ask("/live")
         _ = world.ask("/live", region: 1)
@@ -110,6 +110,19 @@ import Testing
     #expect(world.counters.value(.upstreamMiss) == 2)
     #expect(world.servers.allSatisfy { $0.lastFailure == nil })
     #expect(ends(world))
+    // Its neighbours are not asked: they look in the same place.
+    let other = SimulatedUpstreams(seed: 4, regions: [2, 1]) { server, head in
+      head.contains("/dead") ? Reply(then: .stall) : .ok([])
+    }
+    let lost = other.ask("/dead")
+    for second in stride(from: 5, to: 100, by: 5) {
+      other.network.after(.seconds(second)) {
+        for _ in 0..<2 { _ = other.ask("/live") }
+        _ = other.ask("/live", region: 1)
+      }
+    }
+    other.run { lost.isOver }
+    #expect(other.requests.filter { $0.head.contains("/dead") }.map { $0.server / 2 } == [0, 1])
   }
 
   /// All tries together have a limit, whatever each might take.
@@ -118,8 +131,11 @@ import Testing
     let start = world.network.now
     #expect(world.fetch("/a").fault == Fault(.timeout, .upstream))
     let elapsed = world.network.now - start
-    #expect(elapsed >= .seconds(60) && elapsed < .seconds(61))
-    #expect(world.requests.count == 2)
+    #expect(elapsed >= .seconds(90) && elapsed < .seconds(91))
+    #expect(world.requests.count == 3)
+    // The last one had only what was left of the time, which says nothing of it.
+    #expect(world.servers.map { $0.lastFailure != nil }.filter { $0 }.count == 2)
+    #expect(world.servers[world.requests[2].server].lastFailure == nil)
     #expect(ends(world))
   }
 
