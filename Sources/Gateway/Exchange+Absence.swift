@@ -40,20 +40,20 @@ extension Exchange {
     case .failing(let status, let wait):
       // A fill that is under way tells more than the failure before it.
       guard worker.gateway.fills.find(key, canonicalKey: canonical) == nil else { return false }
-      outcome = .error
-      reason = Self.failing
       worker.counters.add(.absenceAnswerFailing)
-      let seconds = max(1, (wait.nanoseconds + 999_999_999) / 1_000_000_000)
-      refuse(status: status, Self.sentence(ofFailure: status), retryAfter: seconds)
+      fail(status: status, wait: wait)
     }
     return true
   }
 
   /// Says in its own words that the content could not be had a moment ago.
-  func fail(status: Int) {
+  ///
+  /// - Parameter wait: how long it is not asked for again; nil where that is open.
+  func fail(status: Int, wait: Interval? = nil) {
     outcome = .error
     reason = Self.failing
-    refuse(status: status, Self.sentence(ofFailure: status))
+    let seconds = wait.map { max(1, ($0.nanoseconds + 999_999_999) / 1_000_000_000) }
+    refuse(status: status, Self.sentence(ofFailure: status), retryAfter: seconds)
   }
 
   /// What the site is known to say of the path; nil where it would say something of the client's own query too.

@@ -420,7 +420,7 @@ extension Exchange {
     return fault == Fault(.exhausted, .own) ? NotStored.memory.name : NotStored.foreignAnswer.name
   }
 
-  private func refuse(_ fault: Fault) {
+  func refuse(_ fault: Fault) {
     outcome = .error
     worker.log.warning(
       "no upstream could answer",

@@ -5,6 +5,7 @@ internal import HTTP
 internal import IPFS
 internal import Router
 internal import Server
+internal import Telemetry
 internal import Upstreams
 
 /// Content by a name: what the name leads to is looked up first, then it is content like any other.
@@ -25,6 +26,10 @@ extension Exchange {
     case .past, .unknown:
       if onlyIfCached {
         refuse(status: 412, "this name is not known here, and only the cache may answer")
+      } else if case .failing(let status, let wait) = worker.gateway.absences.standing(
+        of: NameTable.absenceKey(name), at: worker.loop.now)
+      {
+        nameLookedUp(isElsewhere: false, failing: (status, wait))
       } else {
         worker.nameLookUps.ask(
           worker, name, key: requestedCID, nameQuestion, nameRequest, for: self)
@@ -34,15 +39,29 @@ extension Exchange {
 
   /// The look-up that this exchange waited for has ended.
   ///
-  /// `isElsewhere` says that there was an answer, and that it did not tell what the name leads to.
-  func nameLookedUp(isElsewhere: Bool) {
+  /// - Parameters:
+  ///   - isElsewhere: whether there was an answer, and it did not tell what the name leads to.
+  ///   - fault: why there was none.
+  ///   - failing: the failure a moment ago for which nobody has been asked.
+  func nameLookedUp(
+    isElsewhere: Bool, fault: Fault? = nil, failing: (status: Int, wait: Interval)? = nil
+  ) {
     if isElsewhere {
       passThroughNamed()
       return
     }
     switch worker.gateway.names.find(name, now: worker.loop.now) {
     case .fresh(let entry), .due(let entry), .past(let entry): lead(to: entry)
-    case .unknown: passThroughNamed()
+    case .unknown:
+      if let failing {
+        worker.counters.add(.absenceAnswerFailing)
+        fail(status: failing.status, wait: failing.wait)
+      } else if let fault {
+        // Whoever was silent once would be so again.
+        refuse(fault)
+      } else {
+        passThroughNamed()
+      }
     }
   }
 
@@ -94,6 +113,9 @@ extension Exchange {
 }
 
 extension NameTable {
+  /// Under which key it is remembered that a name was looked for in vain: no canonical key begins so.
+  static func absenceKey(_ name: [UInt8]) -> [UInt8] { [0] + name }
+
   /// One form for all spellings of a name.
   static func canonical(_ name: RawSpan) -> [UInt8] {
     if let cid = try? CID.parse(name) {

@@ -58,6 +58,8 @@ final class NameLookUp: UpstreamConsumer {
   private var waiting: [(exchange: Exchange, life: UInt64)] = []
   private var call: UpstreamCall?
   private var answer: NameAnswer?
+  /// Why nobody has answered.
+  private var fault: Fault?
 
   init(
     _ worker: GatewayWorker, _ name: [UInt8], key: CID?, _ question: NameQuestion,
@@ -86,10 +88,14 @@ final class NameLookUp: UpstreamConsumer {
 
   override func finished(lengthKnown: Bool) { over() }
 
-  override func failed(_ fault: Fault) { over() }
+  override func failed(_ fault: Fault) {
+    self.fault = fault
+    over()
+  }
 
   private func over() {
     call = nil
+    note()
     if answer == .elsewhere, question.segments > 0, !hasAskedForRoot {
       hasAskedForRoot = true
       question.segments = 0
@@ -121,7 +127,21 @@ final class NameLookUp: UpstreamConsumer {
     let waiting = waiting
     self.waiting = []
     for (exchange, life) in waiting where exchange.life == life {
-      exchange.nameLookedUp(isElsewhere: isElsewhere)
+      exchange.nameLookedUp(isElsewhere: isElsewhere, fault: fault)
+    }
+  }
+
+  /// Remembers that the name was looked for in vain, so that it is not again at once.
+  private func note() {
+    let key = NameTable.absenceKey(name)
+    let absences = worker.gateway.absences
+    if let fault {
+      // Where its path had an answer the name is well enough.
+      if fault == Fault(.timeout, .upstream), !hasAskedForRoot {
+        _ = absences.fail(key, 504, at: worker.loop.now, mayProve: false)
+      }
+    } else {
+      absences.forget(key)
     }
   }
 }

@@ -40,9 +40,15 @@ public final class UpstreamNames {
     var entries: [UpstreamEntry]
     /// For each entry its servers, as they were when it last had any.
     var servers: [[UpstreamServer]]
+    /// For each entry the servers that it has had, the latest first: resolvers give large sets in turns, and
+    /// who comes again has requests under way, and a past.
+    var known: [[UpstreamServer]]
     /// For each entry why its name had no address at the last look.
     var whys: [String?]
   }
+
+  /// Servers that are remembered for one name.
+  static let knownServers = 256
 
   private let map: UpstreamMap
   private let resolve: Resolver
@@ -58,7 +64,7 @@ public final class UpstreamNames {
     places = zip(map.regions, entries).map { region, entries in
       Place(
         region: region, entries: entries, servers: entries.map { _ in [] },
-        whys: entries.map { _ in nil })
+        known: entries.map { _ in [] }, whys: entries.map { _ in nil })
     }
   }
 
@@ -93,9 +99,11 @@ public final class UpstreamNames {
       case .success(let addresses) where !addresses.isEmpty:
         places[index].whys[entry] = nil
         let servers = Self.servers(
-          at: addresses, of: settings, region: place.region.name, present: place.servers[entry])
+          at: addresses, of: settings, region: place.region.name, present: place.known[entry])
         if servers.map(\.number) != place.servers[entry].map(\.number) {
           places[index].servers[entry] = servers
+          let others = place.known[entry].filter { old in !servers.contains { $0 === old } }
+          places[index].known[entry] = Array((servers + others).prefix(Self.knownServers))
           hasChanged = true
         }
       case .success: complain("it has no address", index, entry)

@@ -338,6 +338,27 @@ extension EndToEnd {
       }
     }
 
+    /// A name that nobody finds is looked for once, and not at once again.
+    @Test func deadNamesAreLookedForOnce() throws {
+      let gate = Gate()
+      defer { gate.open() }
+      let upstream = try ScriptedUpstream { _, _ in _ = gate.wait(seconds: 60) }
+      defer { upstream.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.timeouts = ["first_byte: 200ms"]
+      let sluice = try SluiceProcess(settings)
+      let first = try sluice.request("/ipns/dead.test/a")
+      #expect(first.status == 504 && upstream.requests.map(\.method) == ["HEAD"])
+      #expect(Self.isFailing(try sluice.request("/ipns/dead.test/b"), 504, retryAfter: 1))
+      #expect(upstream.requests.count == 1)
+      // It may be found later.
+      #expect(
+        try eventually {
+          _ = try sluice.request("/ipns/dead.test/a")
+          return upstream.requests.count > 1
+        })
+    }
+
     /// Who joins a failure gets it in the form that it accepts itself.
     @Test func joinedFailuresAreInEachClientsForm() throws {
       let content = try TestContent.opaque([6])

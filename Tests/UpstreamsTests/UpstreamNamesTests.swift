@@ -57,6 +57,16 @@ import Testing
     #expect(names.hasNames && heard.take() == [])
   }
 
+  @Test func whoComesBackIsTheSame() {
+    var seen: [Int: [Int]] = [:]
+    for round in 0..<6 {
+      answers.byName["kubo.internal"] = round % 2 == 0 ? addresses(1, 2) : addresses(3)
+      names.look()
+      seen[round % 2, default: []] += map.regions[0].servers.map(\.number)
+    }
+    #expect(Set(seen[0] ?? []).count == 3 && Set(seen[1] ?? []).count == 2)
+  }
+
   @Test func whoStaysIsTheSame() {
     answers.byName["kubo.internal"] = addresses(1, 2)
     names.look()
