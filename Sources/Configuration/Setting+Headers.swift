@@ -13,10 +13,7 @@ extension Setting {
     self.expected = expected
     self.isRequired = false
     self.read = { node, root, reader, place in
-      guard case .mapping(let pairs) = node else {
-        reader.complain("\(place) is not a mapping; expected \(expected)", at: node)
-        return
-      }
+      guard let pairs = reader.mapping(node, at: place, expected: expected) else { return }
       root[keyPath: path] = reader.headers(pairs, at: place)
       let bytes = root[keyPath: path].reduce(0) { $0 + $1.bytes }
       if bytes > Settings.Header.maximumBytes {

@@ -89,10 +89,7 @@ extension Setting where Root == Settings {
     self.expected = expected
     self.isRequired = false
     self.read = { node, root, reader, place in
-      guard case .mapping(let pairs) = node else {
-        reader.complain("\(place) is not a mapping; expected \(expected)", at: node)
-        return
-      }
+      guard let pairs = reader.mapping(node, at: place, expected: expected) else { return }
       var found: [Settings.Geo.Networks] = []
       var owners: [Network: String] = [:]
       for (key, value) in pairs {
@@ -141,10 +138,7 @@ extension Setting where Root == Settings {
     self.expected = expected
     self.isRequired = false
     self.read = { node, root, reader, place in
-      guard case .mapping(let pairs) = node else {
-        reader.complain("\(place) is not a mapping; expected \(expected)", at: node)
-        return
-      }
+      guard let pairs = reader.mapping(node, at: place, expected: expected) else { return }
       var rules: [Settings.Geo.Rule] = []
       for (key, value) in pairs {
         guard let text = reader.key(key) else { continue }

@@ -58,6 +58,13 @@ struct SettingsReader {
     return nil
   }
 
+  /// The pairs of a mapping, or a complaint.
+  mutating func mapping(_ node: Node, at place: String, expected: String) -> Node.Mapping? {
+    if case .mapping(let pairs) = node { return pairs }
+    complain("\(place) is not a mapping; expected \(expected)", at: node)
+    return nil
+  }
+
   /// The nodes of a list, or a complaint.
   mutating func list(
     _ node: Node, atMost bound: Int, at place: String, expected: String

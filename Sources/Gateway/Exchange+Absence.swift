@@ -78,7 +78,7 @@ extension Exchange {
       head.fields.append(
         Record.Field(
           name: Array("Cache-Control".utf8),
-          value: Array("public, max-age=29030400, immutable".utf8)))
+          value: Array("\(Self.immutable)".utf8)))
     }
     writePassedHead(head, on: stream)
     let body = answer.body

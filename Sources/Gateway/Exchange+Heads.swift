@@ -27,8 +27,7 @@ struct KeptHead: ~Escapable {
 
 extension Exchange {
   /// Content under a CID never changes (the gateways' own words for it).
-  private static let immutable: StaticString =
-    "Cache-Control: public, max-age=29030400, immutable\r\n"
+  static let immutable: StaticString = "public, max-age=29030400, immutable"
   /// What gateways allow every site, on every answer.
   private static let crossOrigin: StaticString = """
     Access-Control-Allow-Origin: *\r
@@ -59,7 +58,7 @@ extension Exchange {
           $0.append(decimal: naming.ttl.nanoseconds / 1_000_000_000)
         }
       } else {
-        stream.lines(Self.immutable)
+        stream.field(.cacheControl, Self.immutable)
       }
     }
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }

@@ -90,9 +90,14 @@ extension EndToEnd {
           while !account.mustEnd {
             if number < 4 {
               let content = shelf.small[account.takeNumber() % shelf.small.count]
-              Self.askSmall(port, content, &random, account)
+              Self.ask(port, content, &random, account)
+              account.count { $0.small += 1 }
+              usleep(5_000)
             } else {
-              Self.askLarge(port, shelf.large, &random, account)
+              let content = shelf.large[random.number(in: 0...shelf.large.count - 1)]
+              Self.ask(port, content, &random, account)
+              account.count { $0.large += 1 }
+              usleep(50_000)
             }
           }
         }
@@ -128,7 +133,8 @@ extension EndToEnd {
       [("X-Region", ["us", "eu", "asia"][random.number(in: 0...2)])]
     }
 
-    private static func askSmall(
+    /// Asks for an object: nothing but all of its bytes will do.
+    private static func ask(
       _ port: UInt16, _ content: TestContent, _ random: inout SeededRandom, _ account: Account
     ) {
       do {
@@ -137,28 +143,9 @@ extension EndToEnd {
         if answer.status != 200 || !answer.isComplete || !isSame(answer.body, content.body) {
           account.fail("\(content.path): \(answer.status), \(answer.body.count) bytes")
         }
-        account.count { $0.small += 1 }
       } catch {
         account.fail("\(content.path): \(error)")
       }
-      usleep(5_000)
-    }
-
-    private static func askLarge(
-      _ port: UInt16, _ contents: [TestContent], _ random: inout SeededRandom, _ account: Account
-    ) {
-      let content = contents[random.number(in: 0...contents.count - 1)]
-      do {
-        let client = try RawClient(port: port, seconds: 25)
-        let answer = try client.request(content.path, regionField(&random))
-        if answer.status != 200 || !answer.isComplete || !isSame(answer.body, content.body) {
-          account.fail("\(content.path): \(answer.status), \(answer.body.count) bytes")
-        }
-        account.count { $0.large += 1 }
-      } catch {
-        account.fail("\(content.path): \(error)")
-      }
-      usleep(50_000)
     }
 
     /// Does to servers what happens to servers; one at least lives at any time.
