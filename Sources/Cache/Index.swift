@@ -75,6 +75,8 @@ public final class Index: @unchecked Sendable {
       case .corrupt: self = .unreadable
       case .mismatch: self = .foreign
       case .unavailable: self = .uncleanExits
+      // Not even the opening finds a page: `max_size` was larger once, or the head page is damaged.
+      case .exhausted where fault.errno == Index.mapFull: self = .tooLarge
       default: return nil
       }
     }
@@ -199,14 +201,30 @@ public final class Index: @unchecked Sendable {
       try table.link(at: path + "/lock.mdb")
       let code = unsafe mdb_env_open(environment, path, flags, 0o640)
       try Folder.remove(file: path + "/lock.mdb")
-      // EISDIR: a folder has the file's name.
-      if code == 21 { throw Fault(.corrupt, .disk, errno: code) }
+      // EISDIR: a folder has the file's name. ENOMEM: LMDB maps as much as the file says is in use.
+      if code == 21 || (code == 12 && (try? isShort(path)) == true) {
+        throw Fault(.corrupt, .disk, errno: code)
+      }
       try checkedIndex(code)
     } catch {
       unsafe mdb_env_close(environment)
       throw error
     }
     return unsafe environment
+  }
+
+  /// Whether one of the file's two head pages says that more pages are in use than it has.
+  private static func isShort(_ path: String) throws(Fault) -> Bool {
+    let file = try File(path: path + "/data.mdb", .read)
+    let pages = UInt64(try file.size() / SegmentLayout.page)
+    for head in 0..<2 {
+      var last: UInt64 = 0
+      _ = try unsafe withUnsafeMutableBytes(of: &last) { buffer throws(Fault) in
+        try unsafe file.read(at: head * SegmentLayout.page + 136, into: buffer)
+      }
+      if UInt64(littleEndian: last) >= pages { return true }
+    }
+    return false
   }
 
   /// Opens the databases, checks the format, and counts this life.
@@ -259,10 +277,11 @@ public final class Index: @unchecked Sendable {
 func checkedIndex(_ code: Int32) throws(Fault) {
   switch code {
   case 0: return
-  // The last four as well are only met where LMDB's file is damaged: a tree too deep, a page with less
-  // room than it says, a database whose flags or keys are not those that we gave it.
+  // The last six as well are only met where LMDB's file is damaged: a tree too deep, a page with less
+  // room than it says, a database whose flags or keys are not those that we gave it, a free page whose
+  // number no file can have (EINVAL, EFBIG).
   case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_CURSOR_FULL, MDB_PAGE_FULL,
-    MDB_INCOMPATIBLE, MDB_BAD_VALSIZE:
+    MDB_INCOMPATIBLE, MDB_BAD_VALSIZE, 22, 27:
     throw Fault(.corrupt, .disk, errno: code)
   case MDB_VERSION_MISMATCH: throw Fault(.mismatch, .disk, errno: code)
   case MDB_MAP_FULL, MDB_READERS_FULL, MDB_TXN_FULL, MDB_DBS_FULL:

@@ -115,6 +115,73 @@ import Testing
     #expect(!Folder.exists(folder.path + "/index.aside-1000"))
   }
 
+  /// LMDB maps as many pages as a head page says are in use, and no machine has room for these.
+  @Test func moreInUseThanAnyMachineCanMapIsSetAside() throws {
+    do { _ = try open() }
+    for head in 0..<2 { try put(1 << 50, at: head * 4096 + 136) }
+    #expect(try open().setAside?.why == .unreadable)
+    #expect(try open().setAside == nil)
+  }
+
+  @Test func noPageLeftForTheOpeningItselfIsSetAside() throws {
+    do { _ = try open() }
+    let pages = try Folder.usedBytes(folder.path + "/index/data.mdb") / 4096
+    for head in 0..<2 {
+      try put(UInt64(pages - 1), at: head * 4096 + 136)
+      // And no list of free ones.
+      try put(.max, at: head * 4096 + 80)
+    }
+    try put(0, at: pages * 4096 - 8)
+    #expect(try open().setAside?.why == .tooLarge)
+    #expect(try open().setAside == nil)
+  }
+
+  /// A write to such a page fails as on a disk in trouble, and would for ever.
+  @Test(arguments: [1 << 48, 1 << 52] as [UInt64])
+  func freePagesThatNoFileHasAreDamage(page: UInt64) throws {
+    do {
+      let index = try open().index
+      for round in 0..<4 as Range<UInt64> {
+        try index.write { tables throws(Fault) in
+          for number in 0..<200 as Range<UInt64> {
+            try tables.put(record("x"), Digest128(first: number, second: round))
+          }
+        }
+      }
+    }
+    // The list of free pages is a database of its own, whose root stands in the newer head page.
+    let heads = try [0, 4096].map { head in
+      (life: try number(at: head + 144), root: try number(at: head + 80))
+    }
+    let root = try #require(heads.max { $0.life < $1.life }).root
+    let leaf = Int(root) * 4096
+    let nodes = (Int(try number(at: leaf + 8) >> 32 & 0xFFFF) - 16) / 2
+    #expect(nodes > 0)
+    for node in 0..<nodes {
+      let place = leaf + Int(try number(at: leaf + 16 + 2 * node) & 0xFFFF)
+      // Eight bytes of node, eight of key; then how many pages, and their numbers.
+      // The highest first, as LMDB has them.
+      let count = Int(try number(at: place + 16))
+      for free in 0..<count { try put(page - UInt64(free), at: place + 24 + 8 * free) }
+    }
+    #expect(try open().setAside?.why == .unreadable)
+    #expect(try open().setAside == nil)
+  }
+
+  private func number(at offset: Int) throws -> UInt64 {
+    let file = try File(path: folder.path + "/index/data.mdb", .read)
+    var number: UInt64 = 0
+    _ = try withUnsafeMutableBytes(of: &number) { buffer throws(Fault) in
+      try file.read(at: offset, into: buffer)
+    }
+    return number
+  }
+
+  private func put(_ number: UInt64, at offset: Int) throws {
+    let file = try File(path: folder.path + "/index/data.mdb", .readWrite)
+    try file.write(at: offset, [number].span.bytes)
+  }
+
   @Test func anotherFormatIsSetAside() throws {
     do {
       let index = try open().index

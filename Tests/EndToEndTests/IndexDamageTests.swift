@@ -86,10 +86,17 @@ extension EndToEnd {
     struct Outcome {
       /// Lives that ended by themselves, how, and after what they had been asked.
       var deaths: [ChildProcess.Ending] = []
+      /// The last line of each of them.
+      var lastWords: [String] = []
       var lives = 0
       var isSetAside = false
       var slowestStart = 0.0
       var wrong: [String] = []
+
+      mutating func note(_ ending: ChildProcess.Ending, _ errors: String) {
+        deaths.append(ending)
+        lastWords.append(errors.split(separator: "\n").last.map(String.init) ?? "")
+      }
     }
 
     static let named: [Damage] = [
@@ -148,10 +155,10 @@ extension EndToEnd {
         guard let ending = sluice.ending else {
           let stopped = try sluice.stop()
           if stopped == .exited(0) { return outcome }
-          outcome.deaths.append(stopped)
+          outcome.note(stopped, sluice.errors)
           continue
         }
-        outcome.deaths.append(ending)
+        outcome.note(ending, sluice.errors)
       }
       return outcome
     }
@@ -213,7 +220,7 @@ extension EndToEnd {
               + "wrong \(outcome.wrong.count), deaths "
               + outcome.deaths.map { "\($0)".suffix(14) }.joined(separator: " "))
           #expect(outcome.wrong == [], "\(damage)")
-          #expect(outcome.lives <= 4, "\(damage): \(outcome.deaths)")
+          #expect(outcome.lives <= 4, "\(damage): \(outcome.deaths) \(outcome.lastWords)")
           #expect(outcome.slowestStart < 5, "\(damage)")
           for death in outcome.deaths { deaths["\(death)", default: 0] += 1 }
           lives[outcome.lives, default: 0] += 1
