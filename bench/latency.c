@@ -126,7 +126,9 @@ int main(int argc, char **argv) {
   while (done < total) {
     int64_t due = began + sent * 1000000000 / rate;
     int busy = 0;
-    for (int i = 0; i < width; i++) {
+    for (int n = 0; n < width; n++) {
+      // In turns: a connection that asks for nothing is closed.
+      int i = (int)((sent + n) % width);
       if (!connections[i].due && sent < total && due <= now()) {
         ask(i, paths[in_order ? (uint64_t)sent : next_random(&random) % (uint64_t)count], due);
         due = began + ++sent * 1000000000 / rate;
