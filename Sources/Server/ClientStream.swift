@@ -38,6 +38,8 @@ public final class ClientStream {
   public internal(set) var bodyBytes: Int64 = 0
   /// The status given, 0 before.
   public internal(set) var status = 0
+  /// How long the request's body is; `.absent` where it has none.
+  public internal(set) var requestBody = BodyLength.absent
   /// When the head was written.
   public internal(set) var firstByte: Instant = .zero
   var isHead = false
@@ -68,6 +70,7 @@ public final class ClientStream {
     status = 0
     isChunked = false
     remaining = 0
+    requestBody = .absent
   }
 
   /// Whether only the connection's end tells where the body ends.
@@ -77,6 +80,27 @@ public final class ClientStream {
   public var isOpen: Bool { phase != .idle && phase != .finished && connection != nil }
   /// Whether no byte of the answer has been produced yet.
   public var isUntouched: Bool { phase == .waiting }
+
+  // MARK: The request's body
+
+  /// Takes the request's body, which is then read as `pullBody` asks for it.
+  ///
+  /// Called from within the handler, before an answer begins. A body that is not taken is not read: the
+  /// connection ends after the answer, and so it does where an answer begins before the body has been read.
+  public func takeBody() {
+    guard requestBody != .absent, phase == .waiting else { return }
+    connection?.body.isTaken = true
+  }
+
+  /// Gives bytes of the body that was taken, into room for at least one.
+  ///
+  /// Not from within the handler: the responder is told by `bodyReadable` when to begin, and after a
+  /// `.pause` when to go on. The first pull has a client that expects it told to continue (100). After
+  /// `.broken` of kind `.closed` the client has gone, and `aborted` has been called.
+  public func pullBody(into room: UnsafeMutableRawBufferPointer) -> BodyPull {
+    guard let connection else { return .broken(Fault(.closed, .client)) }
+    return unsafe connection.pullBody(into: room)
+  }
 
   // MARK: Head
 
@@ -252,6 +276,9 @@ public final class ClientStream {
       return bytes.byteCount
     }
   }
+
+  /// Sends what has been written, the head for example, where the body may be long in coming.
+  public func flush() { connection?.flush() }
 
   /// Asks for `writable` in the next turn: a fast client leaves room for the others.
   public func yield() { connection?.yield() }
