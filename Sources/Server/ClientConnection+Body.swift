@@ -129,7 +129,7 @@ extension ClientConnection {
     }
     let offered = Int(min(Int64(room.count), remaining))
     let place = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<offered])
-    switch unsafe loop.receive(socket, into: place) {
+    switch unsafe transport.receive(into: place) {
     case .bytes(let count):
       // With the end behind them, bytes are read up to it: it is not told again.
       if count < offered && !endIsNear { hasUnread = false }

@@ -32,16 +32,16 @@ final class ClientConnection: EventHandler {
   /// Whether another request may follow on this connection.
   var keepAlive = true
   let loop: Loop
-  let socket: Int32
+  var transport: ClientTransport
   private var handle = Handle.none
   var state = State.head
   private var parser: RequestParser
   var head = RequestHead()
   var input = ByteBuffer(capacity: ServerOptions.inputBytes)
   /// The socket took less than it was offered; it will tell when it takes more.
-  var isBlocked = false
+  private(set) var isBlocked = false
   var peerEnded = false
-  var endIsNear = false
+  private(set) var endIsNear = false
   /// The socket was left before it was drained: it will not tell again.
   var hasUnread = false
   private var isProcessing = false
@@ -57,8 +57,8 @@ final class ClientConnection: EventHandler {
 
   init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress) {
     self.worker = worker
-    self.socket = socket
     loop = worker.loop
+    transport = ClientTransport(worker.loop, socket: socket)
     stream = ClientStream(loop: worker.loop, peer: peer)
     parser = RequestParser(limits: worker.options.limits)
     super.init()
@@ -69,17 +69,18 @@ final class ClientConnection: EventHandler {
   ///
   /// Throws where the loop cannot watch the socket.
   func open() throws(Fault) -> Handle {
-    handle = try loop.watch(socket, self)
+    handle = try loop.watch(transport.socket, self)
     setDeadline(loop.now + worker.options.headerTimeout)
     return handle
   }
 
-  var isIdle: Bool { state == .head && input.isEmpty && stream.output.isEmpty }
+  var isIdle: Bool { state == .head && input.isEmpty && isFlushed }
+  var isClosed: Bool { state == .closed }
 
   // MARK: Events
 
   override func ready(_ readiness: Readiness) {
-    if readiness.contains(.writable) && isBlocked {
+    if readiness.contains(.writable) && (isBlocked || transport.holdsOutput) {
       isBlocked = false
       becameWritable()
     }
@@ -137,7 +138,7 @@ final class ClientConnection: EventHandler {
       if state == .closed { return }
       if state == .head {
         process()
-      } else if peerEnded && stream.isUntouched && stream.output.isEmpty {
+      } else if peerEnded && stream.isUntouched && isFlushed {
         // Nobody waits for the answer any more.
         close()
       }
@@ -158,11 +159,13 @@ final class ClientConnection: EventHandler {
       var offered = 0
       _ = unsafe input.fill(atLeast: room) { tail in
         offered = room
-        result = unsafe loop.receive(
-          socket, into: UnsafeMutableRawBufferPointer(rebasing: tail[..<room]))
+        result = unsafe transport.receive(
+          into: UnsafeMutableRawBufferPointer(rebasing: tail[..<room]))
         if case .bytes(let count) = result { return count }
         return 0
       }
+      // What a transport answers by itself may wait for the socket; the deadline stays.
+      if transport.holdsOutput { isBlocked = true }
       switch result {
       case .bytes(let count):
         if count < offered && !endIsNear { return }
@@ -216,7 +219,7 @@ final class ClientConnection: EventHandler {
     // Behind the end no head will become whole.
     if peerEnded { keepAlive = false }
     if !keepAlive {
-      if stream.output.isEmpty { linger() }
+      if isFlushed { linger() }
     } else if answered > 0 {
       awaitRequest()
     }
@@ -282,7 +285,7 @@ final class ClientConnection: EventHandler {
       state = .head
       flush()
       if state == .head {
-        if stream.output.isEmpty { linger() } else { block() }
+        if isFlushed { linger() } else { block() }
       }
     }
   }
@@ -293,14 +296,21 @@ final class ClientConnection: EventHandler {
     loop.soon(self, tag: Tag.resume)
   }
 
+  func bodySoon() {
+    if bodyPromised { return }
+    bodyPromised = true
+    loop.soon(self, tag: Tag.body)
+  }
+
   // MARK: Writing
 
   private func becameWritable() {
     switch state {
-    case .closed, .lingering: return
+    case .closed: return
+    case .lingering: if case .broken? = transport.push() { close() }
     case .head:
       flush()
-      if state == .head && stream.output.isEmpty {
+      if state == .head && isFlushed {
         if keepAlive {
           awaitRequest()
           process()
@@ -314,106 +324,10 @@ final class ClientConnection: EventHandler {
     }
   }
 
-  /// Sends what the stream has gathered, as far as the socket takes it.
-  func flush() {
-    while !stream.output.isEmpty && !isBlocked {
-      switch stream.output.withReadable({ loop.send(socket, $0) }) {
-      case .bytes(let count):
-        worker.counters.add(.responseBytes, count)
-        stream.output.consume(count)
-        if !stream.output.isEmpty { block() }
-      case .wouldBlock: block()
-      case .end, .broken: close()
-      }
-      if state == .closed { return }
-    }
-  }
-
-  private func block() {
+  /// The client takes no more for now; it is given so long until it does.
+  func block() {
     isBlocked = true
     setDeadline(loop.now + worker.options.sendTimeout)
-  }
-
-  /// Whether a copy behind what is gathered will be sent soon; else `writable` comes.
-  var takesCopies: Bool { !isBlocked }
-
-  func offer(_ bytes: RawSpan) -> Offer {
-    if isBlocked { return .taken(0) }
-    let waiting = stream.output.count
-    let result =
-      waiting == 0
-      ? loop.send(socket, bytes)
-      : stream.output.withReadable { loop.send(socket, $0, bytes) }
-    switch result {
-    case .bytes(let count):
-      worker.counters.add(.responseBytes, count)
-      stream.output.consume(min(count, waiting))
-      if count < waiting + bytes.byteCount { block() }
-      return .taken(max(0, count - waiting))
-    case .wouldBlock:
-      block()
-      return .taken(0)
-    case .end, .broken:
-      close()
-      return .gone
-    }
-  }
-
-  /// Gives bytes as chunks, each whole, so that a chunk's size is always true.
-  func offerChunk(_ bytes: RawSpan) -> Offer {
-    var taken = 0
-    while taken < bytes.byteCount && !isBlocked {
-      let count = min(bytes.byteCount - taken, ServerOptions.gatheredBytes)
-      stream.output.append(hex: UInt64(count))
-      stream.output.append("\r\n")
-      stream.output.append(bytes.extracting(taken..<taken + count))
-      stream.output.append("\r\n")
-      taken += count
-      flush()
-      if state == .closed { return .gone }
-    }
-    return .taken(taken)
-  }
-
-  func offer(file: Int32, offset: Int64, count: Int) -> Offer {
-    if isBlocked { return .taken(0) }
-    if !stream.output.isEmpty {
-      let waiting = stream.output.count
-      switch stream.output.withReadable({ loop.send(socket, $0, more: true) }) {
-      case .bytes(let sent):
-        worker.counters.add(.responseBytes, sent)
-        stream.output.consume(sent)
-        if sent < waiting {
-          block()
-          return .taken(0)
-        }
-      case .wouldBlock:
-        block()
-        return .taken(0)
-      case .end, .broken:
-        close()
-        return .gone
-      }
-    }
-    switch loop.sendFile(socket, from: file, offset: offset, count: count) {
-    case .bytes(let sent):
-      worker.counters.add(.responseBytes, sent)
-      if sent < count { block() }
-      return .taken(sent)
-    case .wouldBlock:
-      block()
-      return .taken(0)
-    case .end: return .sourceEnded
-    case .broken:
-      close()
-      return .gone
-    }
-  }
-
-  func bodySoon() {
-    if bodyPromised { return }
-    bodyPromised = true
-    loop.soon(self, tag: Tag.body)
   }
 
   func yield() {
@@ -433,7 +347,7 @@ final class ClientConnection: EventHandler {
     flush()
     if state == .closed { return }
     if !keepAlive {
-      if stream.output.isEmpty { linger() } else { block() }
+      if isFlushed { linger() } else { block() }
     } else {
       awaitRequest()
       // Not at once: the caller stands within the answer that has just ended.
@@ -444,7 +358,7 @@ final class ClientConnection: EventHandler {
   /// Ends the connection so that the client sees that its answer is cut off.
   func breakOff() {
     // Where only the connection's end tells the length, an orderly end would look complete.
-    if stream.endsWithConnection { loop.abort(socket) }
+    if stream.endsWithConnection { transport.abort() }
     close()
   }
 
@@ -460,7 +374,7 @@ final class ClientConnection: EventHandler {
       return
     }
     state = .lingering
-    loop.shutdownWrite(socket)
+    transport.shutdownWrite()
     setDeadline(loop.now + ServerOptions.lingerTimeout)
     dropInput()
   }
@@ -470,7 +384,7 @@ final class ClientConnection: EventHandler {
     while state == .lingering {
       var result = IOResult.wouldBlock
       _ = unsafe input.fill(atLeast: ServerOptions.inputBytes) { tail in
-        result = unsafe loop.receive(socket, into: tail)
+        result = unsafe transport.receive(into: tail)
         return 0
       }
       switch result {
@@ -487,7 +401,7 @@ final class ClientConnection: EventHandler {
   func close() {
     guard state != .closed else { return }
     state = .closed
-    loop.close(socket, handle)
+    transport.close(handle)
     worker.connectionClosed(handle)
     let responder = stream.responder
     stream.responder = nil
