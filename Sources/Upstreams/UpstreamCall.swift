@@ -31,6 +31,10 @@ public final class UpstreamCall: EventHandler {
   /// before it did, or said so.
   public private(set) var endedInSilence = false
 
+  /// What an answer that is complete says behind its body of why it is not what was asked for
+  /// (`X-Stream-Error`); nil for most.
+  public private(set) var streamError: [UInt8]?
+
   /// Present during a try.
   private var connection: UpstreamConnection?
   /// Whether a place at the server is held.
@@ -378,8 +382,9 @@ public final class UpstreamCall: EventHandler {
   }
 
   /// The answer is complete, and the connection no longer this call's.
-  func finished(lengthKnown: Bool) {
+  func finished(lengthKnown: Bool, streamError: [UInt8]?) {
     convinced()
+    self.streamError = streamError
     let consumer = consumer
     end()
     consumer?.finished(lengthKnown: lengthKnown)

@@ -132,7 +132,7 @@ final class UpstreamConnection: EventHandler {
     } else {
       close()
     }
-    call?.finished(lengthKnown: lengthKnown)
+    call?.finished(lengthKnown: lengthKnown, streamError: reader.trailer(.xStreamError))
   }
 
   func fail(_ fault: Fault) {

@@ -89,7 +89,7 @@ extension EndToEnd {
         #expect(server.requests.last?.target == "/" && server.requests.last?.method == method)
       }
       #expect(try sluice.request("/cluster/", method: "TRACE").status == 501)
-      #expect(sluice.accessLog.contains(#""method":"PATCH""#))
+      #expect(eventually { sluice.accessLog.contains(#""method":"PATCH""#) })
       #expect(
         try sluice.metric(
           "sluice_upstream_server_requests_total{region=\"cluster_api\",server=\"127.0.0.1:\(server.port)\"}"

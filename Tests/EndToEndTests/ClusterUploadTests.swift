@@ -70,6 +70,7 @@ extension EndToEnd {
       Soak.report(
         "an upload of \(blocks) MiB in \(ContinuousClock.now - began): \(grown >> 10) KiB more "
           + "than the \(before >> 10) KiB before")
+      #expect(try sluice.metric("sluice_request_body_bytes_total") == Double(blocks << 20))
       // The connection goes on behind it.
       #expect(try client.request("/cluster/id").status == 200)
     }
@@ -120,12 +121,12 @@ extension EndToEnd {
     /// A server may answer at once and go on as the body arrives; the client sees it all the while.
     @Test func bothWaysAtTheSameTime() throws {
       let server = try ScriptedUpstream { _, reply in
-        try reply.head(200, [("Transfer-Encoding", "chunked")])
+        try reply.head(200, [("Transfer-Encoding", "chunked"), ("Trailer", "X-Stream-Error")])
         try reply.readBody { piece in
           let line = "{\"bytes\":\(piece.count)}\n"
           try reply.send("\(String(line.utf8.count, radix: 16))\r\n\(line)\r\n".utf8)
         }
-        try reply.send("0\r\nX-Stream-Error: none\r\n\r\n".utf8)
+        try reply.send("0\r\nX-Other: 1\r\nX-Stream-Error: it did not work\r\n\r\n".utf8)
       }
       defer { server.stop() }
       let sluice = try Cluster.gateway([server.port])
@@ -134,6 +135,7 @@ extension EndToEnd {
         RawClient.text("/cluster/add", method: "POST", [("Transfer-Encoding", "chunked")]))
       let head = try client.head()
       #expect(head.status == 200 && head["Transfer-Encoding"] == "chunked")
+      #expect(head["Trailer"] == "X-Stream-Error" && head["Connection"] == "close")
       for count in [5, 1000] {
         try client.send(
           "\(String(count, radix: 16))\r\n\(String(repeating: "x", count: count))\r\n")
@@ -142,7 +144,15 @@ extension EndToEnd {
         #expect(try client.bytes(wire.utf8.count) == Array(wire.utf8))
       }
       try client.send("0\r\n\r\n")
-      #expect(try client.bytes(5).starts(with: Array("0\r\n".utf8)))
+      // What the cluster says behind its answer is the only word of a failure that it has then.
+      let end = "0\r\nX-Stream-Error: it did not work\r\n\r\n"
+      #expect(try client.bytes(end.utf8.count) == Array(end.utf8))
+      // HTTP/1.0 has no place for it: there the answer is visibly cut off.
+      let old = try sluice.connect()
+      try old.send("POST /cluster/add HTTP/1.0\r\nContent-Length: 1\r\n\r\nx")
+      #expect(try old.head().status == 200)
+      #expect(try old.bytes(12) == Array("{\"bytes\":1}\n".utf8))
+      #expect(old.ending(within: 10) == .reset)
     }
 
     // MARK: Early ends
