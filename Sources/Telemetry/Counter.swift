@@ -22,6 +22,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case requestBodyBytes = "sluice_request_body_bytes_total"
 
   case connectionAccepted = "sluice_connections_accepted_total"
+  case connectionHandedOver = "sluice_connections_handed_over_total"
   case acceptPause = "sluice_accept_pauses_total"
 
   case refusal400 = #"sluice_request_refusals_total{reason="400"}"#

@@ -6,6 +6,10 @@ enum MetricFamily {
     ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
     ("sluice_request_body_bytes_total", "Bytes of requests' bodies that were read for a server."),
     ("sluice_connections_accepted_total", "Client connections accepted."),
+    (
+      "sluice_connections_handed_over_total",
+      "Client connections that went on to a worker with fewer."
+    ),
     ("sluice_accept_pauses_total", "Times that accepting stopped because nothing was left for it."),
     ("sluice_request_refusals_total", "Requests refused before they were looked up, by status."),
     ("sluice_timeouts_total", "Deadlines that a peer let pass, by what was awaited."),
