@@ -184,10 +184,12 @@ public final class UpstreamCall: EventHandler {
     tried.append(server.number)
     if !askedRegions.contains(region) { askedRegions.append(region) }
     if region != request.region { pool.counters.add(.upstreamElsewhere) }
-    // A kept connection may turn out to be dead, and what cannot be sent again would be lost with it.
-    let kept = isRepeatable && body == nil ? pool.takeIdle(server) : nil
+    let kept = needsOwnConnection ? nil : pool.takeIdle(server)
     connect(kept ?? UpstreamConnection(pool, server))
   }
+
+  /// A kept connection may turn out to be dead, and what cannot be sent again would be lost with it.
+  var needsOwnConnection: Bool { body != nil || !RetryPolicy.isRepeatable(request.method) }
 
   /// Whether a server that may have acted on the request can be followed by another.
   private var isRepeatable: Bool { RetryPolicy.isRepeatable(request.method) && !hasReadBody }

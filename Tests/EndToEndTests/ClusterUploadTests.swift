@@ -1,3 +1,4 @@
+import Base
 import Foundation
 import TestKit
 import Testing
@@ -257,6 +258,72 @@ extension EndToEnd {
       #expect(try client.head().status == 200)
       client.close()
       #expect(gone.wait(seconds: 10))
+    }
+
+    /// Whatever becomes of uploads, those that are answered were whole, and nothing is left of any.
+    @Test func uploadsThatEndAnywhere() throws {
+      let server = try ScriptedUpstream(remembers: false) { request, reply in
+        if request["Expect"] != nil { try reply.askForBody() }
+        switch request.number % 6 {
+        case 0:
+          try reply.readBody(atMost: 50_000)
+          try reply.reset()
+        case 1:
+          try reply.answer(413, [("Connection", "close")], [])
+          reply.close()
+        default:
+          let body = try reply.readBody()
+          if body.isComplete { try reply.answer(200, [], Array(Cluster.text(of: body).utf8)) }
+        }
+      }
+      defer { server.stop() }
+      let sluice = try Cluster.gateway([server.port])
+      let port = sluice.port
+      let answers = Collected<Int>()
+      try onThreads(8) { thread in
+        var random = SeededRandom(seed: UInt64(thread))
+        for _ in 0..<Soak.pick(30, soak: 2_000) {
+          let body = noise(random.number(in: 1...400_000), seed: UInt64(thread))
+          let isChunked = random.chance(0.5)
+          var wire = Array(
+            RawClient.text(
+              "/cluster/add", method: random.chance(0.5) ? "PUT" : "POST",
+              [isChunked ? ("Transfer-Encoding", "chunked") : ("Content-Length", "\(body.count)")]
+            )
+            .utf8)
+          if isChunked { wire += Array("\(String(body.count, radix: 16))\r\n".utf8) }
+          wire += body
+          if isChunked { wire += Array("\r\n0\r\n\r\n".utf8) }
+          let leaves = random.chance(0.3)
+          if leaves { wire = Array(wire.prefix(random.number(in: 1...wire.count))) }
+          let client = try RawClient(port: port)
+          // Who is refused may find that nobody takes the rest.
+          try? client.send(wire)
+          if leaves {
+            if random.chance(0.5) { client.reset() } else { client.close() }
+            continue
+          }
+          guard let answer = try? client.response() else { continue }
+          answers.add(answer.status)
+          guard answer.status == 200 else { continue }
+          if answer.text != Cluster.text(of: ReceivedBody(of: body)) {
+            throw TestFailure("what came is not what was sent: \(answer.text)")
+          }
+        }
+      }
+      #expect(answers.all.count { $0 == 200 } > 30)
+      #expect(answers.all.allSatisfy { [200, 413, 502].contains($0) })
+      let name = "127.0.0.1:\(server.port)"
+      let left = [
+        "sluice_exchanges_active", "sluice_client_connections",
+        "sluice_upstream_connections{state=\"busy\"}",
+        "sluice_upstream_server_active{region=\"cluster_api\",server=\"\(name)\"}",
+      ]
+      let isClean = try eventually {
+        let numbers = try sluice.metrics()
+        return left.allSatisfy { numbers[$0] == 0 }
+      }
+      #expect(isClean)
     }
 
     /// What two servers could frame in two ways reaches nobody.
