@@ -17,6 +17,8 @@ import Testing
     "Sources/Gateway/Removal.swift",
     "Sources/Origin/OriginServer.swift",
     "Sources/System/Monitor.swift",
+    "Sources/TLS/TLSContext.swift",
+    "Sources/TLS/TLSTrust.swift",
     "Sources/Telemetry/AccessLogWriter.swift",
     "Sources/Telemetry/CounterPage.swift",
     "Sources/Upstreams/UpstreamWaiter.swift",
