@@ -4,7 +4,7 @@ import Base
 extension Settings {
   func checkRegions(_ reader: inout SettingsReader) {
     for region in regions {
-      var addresses: Set<HostPort> = []
+      var addresses: Set<ServerAddress> = []
       for (index, server) in region.servers.enumerated()
       where !addresses.insert(server.address).inserted {
         let place = "regions.\(region.name).servers[\(index)].address"

@@ -7,7 +7,7 @@ import Router
 /// of the program can do with it; the reason stands beside those that are not plain common sense.
 enum SettingsTable {
   static let all: [Setting<Settings>] =
-    general + answers + cache + servers + geo + timeouts + limits + outputs
+    general + answers + tls + cache + servers + geo + timeouts + limits + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -166,7 +166,8 @@ enum SettingsTable {
   static let listen: [Setting<Settings.Listen>] = [
     Setting(
       "address", \.address, .ownAddress, required: true,
-      "An IPv4 address, or an IPv6 address in brackets, and a port.")
+      "An IPv4 address, or an IPv6 address in brackets, and a port."),
+    Setting("tls", \.isSecure, .flag, "Whether clients speak TLS there."),
   ]
 
   static let host: [Setting<HostTable.Entry>] = [
@@ -184,7 +185,7 @@ enum SettingsTable {
   static let region: [Setting<Settings.Region>] = [
     Setting(
       "servers", listOf: \.servers, server,
-      blank: Settings.Server(address: HostPort(loopback: 0)), required: true,
+      blank: Settings.Server(address: ServerAddress(HostPort(loopback: 0))), required: true,
       "The region's servers."),
     Setting("next", next: \.next),
   ]
@@ -192,7 +193,7 @@ enum SettingsTable {
   static let server: [Setting<Settings.Server>] = [
     Setting(
       "address", \.address, .peer, required: true,
-      "The server's address or name, and its port."),
+      "The server's address or name with its port, or its https URL."),
     Setting(
       "weight", \.weight, .count(1...1000),
       "Its part of the requests beside the others'."),

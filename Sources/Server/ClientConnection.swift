@@ -3,6 +3,7 @@ internal import EventLoop
 internal import HTTP
 internal import HTTP1
 internal import System
+internal import TLS
 internal import Telemetry
 
 /// A client's connection, speaking HTTP/1.1: requests in, one answer at a time out.
@@ -44,18 +45,21 @@ final class ClientConnection: EventHandler {
   /// The socket was left before it was drained: it will not tell again.
   private var hasUnread = false
   private var isProcessing = false
+  /// Whether the handshake's outcome has been counted; from the start without TLS.
+  private var isGreeted: Bool
   private var resumePromised = false
   private var writablePromised = false
   private var deadline = Instant.never
   private var timerDue = Instant.never
   private var lingered = 0
 
-  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress) {
+  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress, tls: TLSStream?) {
     self.worker = worker
     loop = worker.loop
-    transport = ClientTransport(worker.loop, socket: socket)
-    stream = ClientStream(loop: worker.loop, peer: peer)
+    transport = ClientTransport(worker.loop, socket: socket, tls: tls)
+    stream = ClientStream(loop: worker.loop, peer: peer, isSecure: tls != nil)
     parser = RequestParser(limits: worker.options.limits)
+    isGreeted = tls == nil
     super.init()
     stream.connection = self
   }
@@ -115,7 +119,11 @@ final class ClientConnection: EventHandler {
   private func timedOut() {
     switch state {
     case .head:
-      if input.isEmpty || isBlocked {
+      if !isGreeted {
+        worker.counters.add(.timeoutClientHeader)
+        worker.counters.add(.tlsHandshakeFailed)
+        close()
+      } else if input.isEmpty || isBlocked {
         worker.counters.add(input.isEmpty ? .timeoutClientIdle : .timeoutClientSend)
         close()
       } else {
@@ -174,6 +182,7 @@ final class ClientConnection: EventHandler {
         if case .bytes(let count) = result { return count }
         return 0
       }
+      if !isGreeted { noteHandshake() }
       // What a transport answers by itself may wait for the socket; the deadline stays.
       if transport.holdsOutput { isBlocked = true }
       switch result {
@@ -189,6 +198,18 @@ final class ClientConnection: EventHandler {
         close()
         return
       }
+    }
+  }
+
+  /// Counts a handshake that has come to its end.
+  private func noteHandshake() {
+    guard let session = transport.session else { return }
+    if session.isEstablished {
+      isGreeted = true
+      worker.counters.add(session.isResumed ? .tlsHandshakeResumed : .tlsHandshakeFull)
+    } else if session.state == .failed {
+      isGreeted = true
+      worker.counters.add(.tlsHandshakeFailed)
     }
   }
 
@@ -401,6 +422,8 @@ final class ClientConnection: EventHandler {
   /// Closes at once, whatever the state; an answer under way learns of it.
   func close() {
     guard state != .closed else { return }
+    // An answer that is cut off must not look like one that is complete.
+    if state == .head && isFlushed { transport.sayEnd() }
     state = .closed
     transport.close(handle)
     worker.connectionClosed(handle)

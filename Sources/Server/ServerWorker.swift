@@ -3,6 +3,7 @@ public import EventLoop
 internal import HTTP
 internal import HTTP1
 public import System
+internal import TLS
 public import Telemetry
 
 /// One worker's part of the server: its listening sockets and its clients' connections.
@@ -20,6 +21,8 @@ public final class ServerWorker {
   private var editedHead = ByteBuffer(capacity: 1024)
   private var date = ByteBuffer(capacity: 64)
   private var dateSecond: Int64 = -1
+  /// The room that sessions share; nil before the first.
+  private var tlsBuffers: TLSBuffers?
   private var whenEmpty: (() -> Void)?
 
   public init(
@@ -35,8 +38,10 @@ public final class ServerWorker {
   ///
   /// Throws `Fault` with the error number.
   @discardableResult
-  public func listen(on address: SocketAddress) throws(Fault) -> SocketAddress {
-    let listener = Listener(self)
+  public func listen(
+    on address: SocketAddress, _ traits: ListenerTraits = ListenerTraits()
+  ) throws(Fault) -> SocketAddress {
+    let listener = Listener(self, traits)
     try listener.open(address)
     listeners.append(listener)
     return listener.address
@@ -78,9 +83,10 @@ public final class ServerWorker {
     done?()
   }
 
-  func accepted(_ socket: Int32, from peer: SocketAddress) {
-    let connection = ClientConnection(self, socket: socket, peer: peer)
+  func accepted(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
     do throws(Fault) {
+      let tls = traits.isSecure ? try tlsStream() : nil
+      let connection = ClientConnection(self, socket: socket, peer: peer, tls: tls)
       let handle = try connection.open()
       connections[handle] = connection
       counters.add(.connectionAccepted)
@@ -90,11 +96,31 @@ public final class ServerWorker {
     }
   }
 
+  /// A session with the certificates of now.
+  private func tlsStream() throws(Fault) -> TLSStream {
+    guard let store = options.certificates else { throw Fault(.unavailable, .own) }
+    let buffers = tlsBuffers ?? TLSBuffers()
+    tlsBuffers = buffers
+    do throws(TLSError) {
+      return TLSStream(try TLSSession(server: store.current, buffers), buffers)
+    } catch {
+      throw Fault(.exhausted, .own)
+    }
+  }
+
   func connectionClosed(_ handle: Handle) {
     connections[handle] = nil
     counters.set(.clientConnections, connections.count)
     for listener in listeners where listener.isFull { listener.resume() }
     if connections.isEmpty && isDraining { finishDraining() }
+  }
+
+  /// The line that keeps browsers with TLS, for answers over it.
+  func appendStrictTransport(to output: inout ByteBuffer) {
+    guard let term = options.strictTransport else { return }
+    output.append("Strict-Transport-Security: max-age=")
+    output.append(decimal: term.nanoseconds / 1_000_000_000)
+    output.append("\r\n")
   }
 
   /// The `Date` line of this second, made once for it.
