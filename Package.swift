@@ -68,7 +68,7 @@ let package = Package(
       "TelemetryTests",
       ["Base", "System", "Telemetry", .product(name: "Logging", package: "swift-log")]),
     room("TLS", ["Base", "System", "COpenSSL"]),
-    tests("TLSTests", ["Base", "TLS", "COpenSSL", "TestKit"]),
+    tests("TLSTests", ["Base", "System", "TLS", "COpenSSL", "TestKit"]),
     room("HTTP1", ["Base", "HTTP"]),
     tests("HTTP1Tests", ["Base", "HTTP", "HTTP1"]),
     // Floor 4

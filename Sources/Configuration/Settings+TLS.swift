@@ -24,8 +24,14 @@ extension Settings {
     public var staple: String?
   }
 
-  /// What TLS needs of other settings.
-  func checkTLS(_ reader: inout SettingsReader) {
+  /// What listeners need of other settings.
+  func checkListeners(_ reader: inout SettingsReader) {
+    if trustedProxies.isEmpty, let index = listen.firstIndex(where: \.hasProxyHeader) {
+      reader.complain(
+        "listen[\(index)].proxy_protocol: it counts from trusted proxies only, and there are none; "
+          + "expected trusted_proxies",
+        atSetting: "listen[\(index)].proxy_protocol")
+    }
     if tls.certificates.isEmpty, let index = listen.firstIndex(where: \.isSecure) {
       reader.complain(
         "listen[\(index)].tls: there is no certificate; expected tls.certificates",

@@ -43,6 +43,8 @@ public struct Settings: Equatable, Sendable {
     public var address: HostPort
     /// Whether clients speak TLS there.
     public var isSecure = false
+    /// Whether connections begin with a proxy's word on the client.
+    public var hasProxyHeader = false
   }
 
   public struct Cache: Equatable, Sendable {

@@ -58,7 +58,7 @@ extension Settings {
     }
     checkRegions(&reader)
     checkGeo(&reader)
-    checkTLS(&reader)
+    checkListeners(&reader)
   }
 
   private func checkHosts(_ reader: inout SettingsReader) {

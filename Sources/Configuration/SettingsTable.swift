@@ -168,6 +168,9 @@ enum SettingsTable {
       "address", \.address, .ownAddress, required: true,
       "An IPv4 address, or an IPv6 address in brackets, and a port."),
     Setting("tls", \.isSecure, .flag, "Whether clients speak TLS there."),
+    Setting(
+      "proxy_protocol", \.hasProxyHeader, .flag,
+      "Whether trusted proxies say there by PROXY protocol whom they bring."),
   ]
 
   static let host: [Setting<HostTable.Entry>] = [

@@ -7,9 +7,12 @@ internal import Telemetry
 public struct ListenerTraits: Sendable {
   /// TLS, with the worker's certificates.
   public var isSecure: Bool
+  /// Before that a proxy's word on the client (`ProxyHeader`), from trusted proxies only.
+  public var hasProxyHeader: Bool
 
-  public init(isSecure: Bool = false) {
+  public init(isSecure: Bool = false, hasProxyHeader: Bool = false) {
     self.isSecure = isSecure
+    self.hasProxyHeader = hasProxyHeader
   }
 }
 
@@ -45,7 +48,7 @@ final class Listener: EventHandler {
         return
       }
       switch worker.loop.accept(socket) {
-      case .success(let (connection, peer)): worker.accepted(connection, from: peer, traits)
+      case .success(let (connection, peer)): worker.admit(connection, from: peer, traits)
       case .failure(let fault):
         if fault.kind == .exhausted { rest() }
         if fault.errno == SystemError.again || fault.kind == .exhausted { return }

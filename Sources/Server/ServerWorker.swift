@@ -23,7 +23,13 @@ public final class ServerWorker {
   private var dateSecond: Int64 = -1
   /// The room that sessions share; nil before the first.
   private var tlsBuffers: TLSBuffers?
+  /// Proxies that have yet to say whom they bring.
+  private var greeters: [Handle: ProxyGreeter] = [:]
+  /// Where they look at what has come.
+  var proxyBytes = ByteBuffer(capacity: 64)
   private var whenEmpty: (() -> Void)?
+  /// Who else serves these listeners' connections, and this worker's number there; none if it is alone.
+  var crew: (all: ServerCrew, number: Int)?
 
   public init(
     loop: Loop, options: ServerOptions, handler: any RequestHandler, counters: CounterPage
@@ -55,13 +61,14 @@ public final class ServerWorker {
   }
 
   public var connectionCount: Int { connections.count }
-  var hasRoom: Bool { connections.count < options.connections }
+  var hasRoom: Bool { connections.count + greeters.count < options.connections }
 
   /// Stops listening, lets answers under way end, and then calls `done`.
   public func drain(_ done: @escaping () -> Void) {
     isDraining = true
     for listener in listeners { listener.close() }
     listeners = []
+    for greeter in greeters.values { greeter.close() }
     whenEmpty = done
     for connection in inOrder { connection.drain() }
     if connections.isEmpty { finishDraining() }
@@ -69,6 +76,7 @@ public final class ServerWorker {
 
   /// Closes all connections, answered or not.
   public func closeAll() {
+    for greeter in greeters.values { greeter.close() }
     for connection in inOrder { connection.close() }
   }
 
@@ -83,7 +91,46 @@ public final class ServerWorker {
     done?()
   }
 
+  /// Takes a new connection as its listener has it.
+  func admit(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
+    guard traits.hasProxyHeader else { return accepted(socket, from: peer, traits) }
+    guard let address = peer.networkAddress, options.trustedProxies.contains(address) else {
+      counters.add(.proxyUntrusted)
+      loop.close(socket, .none)
+      return
+    }
+    let greeter = ProxyGreeter(self, socket, peer, traits)
+    do throws(Fault) {
+      greeters[try greeter.open()] = greeter
+    } catch {
+      loop.close(socket, .none)
+    }
+  }
+
+  func greeted(_ handle: Handle) { greeters[handle] = nil }
+
+  /// Serves a connection that was accepted here, or hands it on to another worker.
   func accepted(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
+    if let crew, crew.all.handOver(socket, from: peer, traits, by: crew.number) {
+      counters.add(.connectionHandedOver)
+    } else {
+      serve(socket, from: peer, traits)
+    }
+  }
+
+  /// Takes a connection that another worker accepted.
+  ///
+  /// It may come when this one has stopped listening: then it gets one answer, as those that were open.
+  func adopt(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
+    if isDraining && whenEmpty == nil {
+      loop.close(socket, .none)
+      leaveCrew()
+    } else {
+      serve(socket, from: peer, traits)
+    }
+  }
+
+  private func serve(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
     do throws(Fault) {
       let tls = traits.isSecure ? try tlsStream() : nil
       let connection = ClientConnection(self, socket: socket, peer: peer, tls: tls)
@@ -93,6 +140,7 @@ public final class ServerWorker {
       counters.set(.clientConnections, connections.count)
     } catch {
       loop.close(socket, .none)
+      leaveCrew()
     }
   }
 
@@ -108,8 +156,13 @@ public final class ServerWorker {
     }
   }
 
+  private func leaveCrew() {
+    if let crew { crew.all.ended(at: crew.number) }
+  }
+
   func connectionClosed(_ handle: Handle) {
     connections[handle] = nil
+    leaveCrew()
     counters.set(.clientConnections, connections.count)
     for listener in listeners where listener.isFull { listener.resume() }
     if connections.isEmpty && isDraining { finishDraining() }

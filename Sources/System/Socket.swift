@@ -119,6 +119,13 @@ public enum SocketCalls {
     IOResult(unsafe linux_receive(descriptor, room.baseAddress, room.count))
   }
 
+  /// What `receive` would give; the bytes stay where they are.
+  public static func peek(
+    _ descriptor: Int32, into room: UnsafeMutableRawBufferPointer
+  ) -> IOResult {
+    IOResult(unsafe linux_peek(descriptor, room.baseAddress, room.count))
+  }
+
   @inline(__always)
   public static func send(_ descriptor: Int32, _ bytes: RawSpan, more: Bool) -> IOResult {
     unsafe bytes.withUnsafeBytes { raw in

@@ -17,7 +17,7 @@ struct Wire {
     unsafe self.buffers = .passUnretained(buffers)
   }
 
-  /// The kind of BIO; made once, never freed. Nil where OpenSSL has no memory.
+  /// The kind of BIO; made once, never freed; nil where OpenSSL has no memory.
   private nonisolated(unsafe) static let method: OpaquePointer? = {
     // 64 and above are free for programs; it is a source and a sink (bio.h).
     guard let method = unsafe BIO_meth_new(BIO_get_new_index() | 0x0400, "sluice") else {

@@ -21,7 +21,10 @@ public enum Counter: String, CaseIterable, Sendable {
   case responseBytes = "sluice_response_bytes_total"
 
   case connectionAccepted = "sluice_connections_accepted_total"
+  case connectionHandedOver = "sluice_connections_handed_over_total"
   case acceptPause = "sluice_accept_pauses_total"
+  case proxyUntrusted = #"sluice_proxy_header_refusals_total{reason="untrusted"}"#
+  case proxyHeaderMalformed = #"sluice_proxy_header_refusals_total{reason="malformed"}"#
   case tlsHandshakeFull = #"sluice_tls_handshakes_total{outcome="full"}"#
   case tlsHandshakeResumed = #"sluice_tls_handshakes_total{outcome="resumed"}"#
   case tlsHandshakeFailed = #"sluice_tls_handshakes_total{outcome="failed"}"#

@@ -5,7 +5,15 @@ enum MetricFamily {
     ("sluice_responses_total", "Responses sent to clients, by class of status."),
     ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
     ("sluice_connections_accepted_total", "Client connections accepted."),
+    (
+      "sluice_connections_handed_over_total",
+      "Client connections that went on to a worker with fewer."
+    ),
     ("sluice_accept_pauses_total", "Times that accepting stopped because nothing was left for it."),
+    (
+      "sluice_proxy_header_refusals_total",
+      "Connections closed at an address with proxy_protocol, by what was wrong."
+    ),
     ("sluice_tls_handshakes_total", "TLS handshakes with clients, by what became of them."),
     ("sluice_request_refusals_total", "Requests refused before they were looked up, by status."),
     ("sluice_timeouts_total", "Deadlines that a peer let pass, by what was awaited."),

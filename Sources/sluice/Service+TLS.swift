@@ -27,7 +27,7 @@ extension Service {
   }
 
   static func traits(_ listen: Settings.Listen) -> ListenerTraits {
-    ListenerTraits(isSecure: listen.isSecure)
+    ListenerTraits(isSecure: listen.isSecure, hasProxyHeader: listen.hasProxyHeader)
   }
 
   static func tell(_ finding: CertificateStore.Finding?, _ log: Logger) {

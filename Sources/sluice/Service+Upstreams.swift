@@ -150,8 +150,10 @@ extension Service {
   }
 }
 
-/// The thread that looks, all along, whether names have other addresses, and the database of places and the
-/// certificates are other files: all of it may wait for long. It also makes new keys for session tickets.
+/// The thread that looks, all along, at what may change outside: names' addresses and files.
+///
+/// Names of servers, the database of places, certificates: all of it may wait for long. It also makes new keys
+/// for session tickets.
 final class Lookout: Sendable {
   /// How often names are looked up: the resolver does not say for how long its answers count.
   private static let namePause = Interval.seconds(10)

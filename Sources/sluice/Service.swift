@@ -144,6 +144,7 @@ final class Service {
     server.idleTimeout = settings.timeouts.clientIdle
     server.sendTimeout = settings.timeouts.send
     server.headEdits = Self.headEdits(settings)
+    server.trustedProxies = options.trustedProxies
     server.certificates = try Self.certificates(settings)
     server.strictTransport = settings.tls.hsts > .zero ? settings.tls.hsts : nil
     server.connections = max(1, Self.connections(settings, descriptors, log) / count)
@@ -195,10 +196,13 @@ final class Service {
       } catch {
         throw Program.fail("cannot make a worker: \(SystemError.text(error.errno))")
       }
+    }
+    ServerCrew(workers.map(\.server))
+    for worker in workers {
       for place in bound.indices {
         let address = bound[place]
         bound[place] = try listening(address) { () throws(Fault) in
-          try workers[number].server.listen(on: address, traits(listen[place]))
+          try worker.server.listen(on: address, traits(listen[place]))
         }
       }
     }

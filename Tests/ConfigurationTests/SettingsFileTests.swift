@@ -170,7 +170,7 @@ import Testing
     ("listen: 127.0.0.1:80", "1:9: listen is not such a list; expected a list of at least one"),
     (
       "listen: []",
-      "1:9: listen is not such a list; expected a list of at least one { address: …, tls: … }"
+      "1:9: listen is not such a list; expected a list of at least one { address: …, tls: …, proxy_protocol: … }"
     ),
     ("listen: [127.0.0.1:80]", "1:10: listen[0] is not a mapping; expected settings: address"),
     ("listen: [{}]", "1:10: listen[0].address is missing; expected an address with a port"),

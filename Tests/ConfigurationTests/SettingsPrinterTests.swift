@@ -25,7 +25,9 @@ import Yams
         random.chance(0.5) ? .off : .file(paths[(round / 7) % paths.count])
       settings.logs.level = Settings.Level.allCases.randomElement(using: &random) ?? .info
       settings.listen = (1...random.number(in: 1...4)).compactMap { index in
-        HostPort("[::\(index)]:80").map { Settings.Listen(address: $0, isSecure: index == 3) }
+        HostPort("[::\(index)]:80").map {
+          Settings.Listen(address: $0, isSecure: index == 3, hasProxyHeader: false)
+        }
       }
       settings.regions[0].servers = (1...random.number(in: 1...4)).compactMap { index in
         HostPort("kubo-\(index).example:8080").map {

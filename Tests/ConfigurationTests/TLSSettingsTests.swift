@@ -48,6 +48,10 @@ import Testing
       "1:38: listen[0].tls: there is no certificate; expected tls.certificates"
     ),
     (
+      "listen: [{ address: \"127.0.0.1:443\", proxy_protocol: true }]",
+      "1:38: listen[0].proxy_protocol: it counts from trusted proxies only, and there are none"
+    ),
+    (
       "tls: { certificates: [{ certificate: a.pem }] }",
       "1:23: tls.certificates[0].key is missing; expected a path"
     ),

@@ -42,15 +42,13 @@ final class Pair {
   func give(_ bytes: [UInt8], to session: TLSSession, _ received: inout [UInt8]) {
     var rest = bytes[...]
     while !rest.isEmpty {
-      let most =
-        random == nil ? rest.count : Int.random(in: 1...min(rest.count, 3000), using: &random!)
-      var piece = ByteBuffer(capacity: most)
-      piece.append(Array(rest.prefix(most)))
-      rest = rest.dropFirst(most)
+      var piece = ByteBuffer(capacity: 1)
+      piece.append(Array(rest.prefix(size(atMost: rest.count, usually: rest.count, cut: 3_000))))
+      rest = rest.dropFirst(piece.count)
       var isFirst = true
       while isFirst || session.hasUnread {
-        let size = random == nil ? 20_000 : Int.random(in: 1...5000, using: &random!)
-        var room = [UInt8](repeating: 0, count: size)
+        var room = [UInt8](
+          repeating: 0, count: size(atMost: 20_000, usually: 20_000, cut: 5_000))
         let empty = ByteBuffer(capacity: 1)
         let count = room.withUnsafeMutableBytes { room in
           isFirst
@@ -62,6 +60,12 @@ final class Pair {
         isFirst = false
       }
     }
+  }
+
+  private func size(atMost most: Int, usually usual: Int, cut: Int) -> Int {
+    guard var random else { return usual }
+    defer { self.random = random }
+    return Int.random(in: 1...min(most, cut), using: &random)
   }
 
   func send(_ bytes: [UInt8], from session: TLSSession) -> Bool {
