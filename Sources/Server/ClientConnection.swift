@@ -3,6 +3,7 @@ internal import EventLoop
 internal import HTTP
 internal import HTTP1
 internal import System
+internal import TLS
 internal import Telemetry
 
 /// A client's connection, speaking HTTP/1.1: requests in, one answer at a time out.
@@ -49,18 +50,21 @@ final class ClientConnection: EventHandler {
   var isHandling = false
   var body = RequestBody()
   private var bodyPromised = false
+  /// Whether the handshake's outcome has been counted; from the start without TLS.
+  private(set) var isGreeted: Bool
   private var resumePromised = false
   private var writablePromised = false
   private var deadline = Instant.never
   private var timerDue = Instant.never
   private var lingered = 0
 
-  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress) {
+  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress, tls: TLSStream?) {
     self.worker = worker
     loop = worker.loop
-    transport = ClientTransport(worker.loop, socket: socket)
-    stream = ClientStream(loop: worker.loop, peer: peer)
+    transport = ClientTransport(worker.loop, socket: socket, tls: tls)
+    stream = ClientStream(loop: worker.loop, peer: peer, isSecure: tls != nil)
     parser = RequestParser(limits: worker.options.limits)
+    isGreeted = tls == nil
     super.init()
     stream.connection = self
   }
@@ -164,6 +168,7 @@ final class ClientConnection: EventHandler {
         if case .bytes(let count) = result { return count }
         return 0
       }
+      if !isGreeted { noteHandshake() }
       // What a transport answers by itself may wait for the socket; the deadline stays.
       if transport.holdsOutput { isBlocked = true }
       switch result {
@@ -179,6 +184,18 @@ final class ClientConnection: EventHandler {
         close()
         return
       }
+    }
+  }
+
+  /// Counts a handshake that has come to its end.
+  private func noteHandshake() {
+    guard let session = transport.session else { return }
+    if session.isEstablished {
+      isGreeted = true
+      worker.counters.add(session.isResumed ? .tlsHandshakeResumed : .tlsHandshakeFull)
+    } else if session.state == .failed {
+      isGreeted = true
+      worker.counters.add(.tlsHandshakeFailed)
     }
   }
 
@@ -400,6 +417,8 @@ final class ClientConnection: EventHandler {
   /// Closes at once, whatever the state; an answer under way learns of it.
   func close() {
     guard state != .closed else { return }
+    // An answer that is cut off must not look like one that is complete.
+    if state == .head && isFlushed { transport.sayEnd() }
     state = .closed
     transport.close(handle)
     worker.connectionClosed(handle)

@@ -32,6 +32,8 @@ public final class ClientStream {
   public var responder: Responder?
   public let loop: Loop
   public let peer: SocketAddress
+  /// Whether the client speaks TLS with us.
+  public let isSecure: Bool
   /// When the first byte of the request was seen.
   public internal(set) var started: Instant = .zero
   /// Bytes of bodies offered and taken in this answer.
@@ -58,7 +60,8 @@ public final class ClientStream {
 
   enum Phase { case idle, waiting, head, body, finished }
 
-  init(loop: Loop, peer: SocketAddress) {
+  init(loop: Loop, peer: SocketAddress, isSecure: Bool) {
+    self.isSecure = isSecure
     self.loop = loop
     self.peer = peer
   }
@@ -115,6 +118,7 @@ public final class ClientStream {
     HeadWriter.statusLine(status, to: &output)
     fieldsStart = output.count
     connection?.worker.appendDate(to: &output)
+    if isSecure { connection?.worker.appendStrictTransport(to: &output) }
   }
 
   @inline(__always)
