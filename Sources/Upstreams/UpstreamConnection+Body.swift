@@ -99,6 +99,12 @@ extension UpstreamConnection {
     }
   }
 
+  private func sendSoon() {
+    if isSendPromised { return }
+    isSendPromised = true
+    loop.soon(self, tag: Tag.body)
+  }
+
   /// The source has bytes again, or its end; it is asked at the end of the turn.
   func bodyReadable() {
     if sender != nil { sendSoon() }

@@ -23,7 +23,7 @@ final class UpstreamConnection: EventHandler {
     case closed
   }
 
-  private enum Tag {
+  enum Tag {
     static let timer: UInt32 = 0
     static let resume: UInt32 = 1
     static let body: UInt32 = 2
@@ -65,7 +65,7 @@ final class UpstreamConnection: EventHandler {
   private var available = 0
   private(set) var isPaused = false
   private var isResumePromised = false
-  private var isSendPromised = false
+  var isSendPromised = false
   /// Bytes received in this turn.
   private var turnBytes = 0
   /// Bytes of the present answer's body that have come, until they convince.
@@ -272,12 +272,6 @@ final class UpstreamConnection: EventHandler {
     case .waiting, .body: pool.counters.add(.timeoutUpstreamBetweenBytes)
     }
     fail(Fault(.timeout, .upstream))
-  }
-
-  func sendSoon() {
-    if isSendPromised { return }
-    isSendPromised = true
-    loop.soon(self, tag: Tag.body)
   }
 
   /// The consumer has room again; it is asked at the end of the turn.
