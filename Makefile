@@ -7,7 +7,7 @@ RELEASE := -c release --product sluice --static-swift-stdlib
 
 # The whole-process tests that have a long form, and what each of them may take.
 SOAK_SUITES := Kills PowerCuts Bounds Troubles IndexDamage LyingUpstreams Regions RegionChoice \
-	FailoverLoad
+	FailoverLoad ClusterUploads
 SOAK_LIMIT := 25m
 
 .DEFAULT_GOAL := help
@@ -54,7 +54,7 @@ deps: ## install the libraries that the build needs, where they are missing
 	@bash deploy/deps.sh libssl-dev liblmdb-dev libxxhash-dev libmaxminddb-dev pkg-config
 
 deps-test: deps
-	@bash deploy/deps.sh curl
+	@bash deploy/deps.sh curl openssl
 
 deps-bench: deps
-	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx wrk python3
+	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx openssl wrk python3

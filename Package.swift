@@ -67,10 +67,12 @@ let package = Package(
     tests(
       "TelemetryTests",
       ["Base", "System", "Telemetry", .product(name: "Logging", package: "swift-log")]),
+    room("TLS", ["Base", "System", "COpenSSL"]),
+    tests("TLSTests", ["Base", "System", "TLS", "COpenSSL", "TestKit"]),
     room("HTTP1", ["Base", "HTTP"]),
     tests("HTTP1Tests", ["Base", "HTTP", "HTTP1"]),
     // Floor 4
-    room("Server", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1"]),
+    room("Server", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "TLS", "HTTP1"]),
     tests(
       "ServerTests", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Server"]),
     room("Router", ["Base", "HTTP", "IPFS"]),
@@ -79,7 +81,7 @@ let package = Package(
     tests("CacheTests", ["Base", "System", "EventLoop", "Cache"]),
     room(
       "Upstreams",
-      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "CMaxMindDB"]),
+      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "TLS", "HTTP1", "CMaxMindDB"]),
     tests(
       "UpstreamsTests",
       ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Upstreams", "TestKit"]),
@@ -109,12 +111,15 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Base", "Router", "Yams"]),
     room(
       "Admin",
-      ["Base", "System", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
+      [
+        "Base", "System", "HTTP", "HTTP1", "Telemetry", "TLS", "Server", "Cache", "Upstreams",
+        "Gateway",
+      ]),
     // Floor 7
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Router", "Cache",
+        "Base", "System", "EventLoop", "Telemetry", "TLS", "HTTP1", "Server", "Router", "Cache",
         "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -128,7 +133,7 @@ let package = Package(
       ]),
     // Floor 8: the whole program from outside; its tests run the binary built beside them.
     .target(
-      name: "TestKit", dependencies: ["Base", "IPFS", "Origin"], path: "Tests/TestKit",
+      name: "TestKit", dependencies: ["Base", "IPFS", "Origin", "CXXHash"], path: "Tests/TestKit",
       swiftSettings: testSettings),
     tests("EndToEndTests", ["Base", "IPFS", "TestKit", "sluice"]),
     // Floor 8, for benches: builds large caches; no part of the product.

@@ -29,6 +29,9 @@ TITLES = {
     "hit-16k": "hit 16 KiB",
     "hit-64k": "hit 64 KiB",
     "hit-1m": "hit 1 MiB",
+    "tls-1k": "hit 1 KiB by TLS",
+    "tls-16k": "hit 16 KiB by TLS",
+    "tls-1m": "hit 1 MiB by TLS",
     "range-64k": "range of 64 KiB in 64 MiB",
     "miss-16k": "miss 16 KiB",
     "miss-16k-raw": "miss 16 KiB, checked",
@@ -53,14 +56,15 @@ class Failure(Exception):
 class Line:
     """One line of the table over one group of the test set."""
 
-    def __init__(self, group: Group, data: Path, scratch: Path):
-        self.name = group.name
-        self.title = TITLES[group.name]
+    def __init__(self, name: str, group: Group, data: Path, scratch: Path):
+        self.name = name
+        self.title = TITLES[name]
+        self.is_secure = name.startswith("tls-")
         self.is_miss = group.name.startswith("miss-")
         self.group = group
         self.plain = data / "plain"
         self.urls = (data / "lists" / f"{group.name}.txt").read_text().split()
-        self.list = scratch / f"{group.name}.requests"
+        self.list = scratch / f"{name}.requests"
         # How many misses each server has been asked for.
         self.asked: dict[str, int] = {}
 
@@ -95,7 +99,10 @@ class Line:
         """One round of hits, by wrk."""
         length = self.asks()[0].length
         before, behind = server.cpu(), origin.cpu()
-        walked = walk(server.port, self.list, seed, seconds)
+        place = f"http://127.0.0.1:{server.port}"
+        if self.is_secure:
+            place = f"https://127.0.0.1:{server.tls_port}"
+        walked = walk(place, self.list, seed, seconds)
         used, fetched = server.cpu() - before, origin.cpu() - behind
         requests = walked["requests"]
         for kind in ("connect", "read", "write", "status", "timeout"):
@@ -170,10 +177,10 @@ def expect_clean(server: Server, outcome: client.Outcome) -> None:
         raise Failure(f"{server.name}: {'; '.join(outcome.errors[:3])}")
 
 
-def walk(port: int, requests: Path, seed: int, seconds: int) -> dict[str, int]:
+def walk(place: str, requests: Path, seed: int, seconds: int) -> dict[str, int]:
     """Runs wrk over the requests in an order of its own for each seed."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
-    command += ["-s", str(WALK), f"http://127.0.0.1:{port}", "--"]
+    command += ["-s", str(WALK), place, "--"]
     command += [str(requests), str(seed), str(REQUEST_LIMIT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
     found = re.search(r"^walked (.*)$", done.stdout, re.MULTILINE)

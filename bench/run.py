@@ -16,7 +16,7 @@ import data
 import report
 from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
-from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn
+from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn, make_certificate
 
 WORK = REPOSITORY / ".build-bench"
 LOADER_DONE = 70  # s; nginx reads its cache through a minute after its start
@@ -53,7 +53,7 @@ def cores() -> tuple[int, int]:
 
 
 def check_tools(given: argparse.Namespace) -> None:
-    needed = ["cc", "nginx", "wrk", *(["valgrind"] if given.callgrind else [])]
+    needed = ["cc", "nginx", "openssl", "wrk", *(["valgrind"] if given.callgrind else [])]
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps nginx
     os.environ["PATH"] = path
     missing = [name for name in needed if shutil.which(name) is None]
@@ -86,9 +86,13 @@ class Bench:
         self.caches = (given.caches or self.run).resolve()
         self.floor = build_floor()
         self.data = WORK / ("data-quick" if given.quick else "data")
-        groups = [group for group in data.groups(given.quick) if group.name in given.only]
+        by_name = {group.name: group for group in data.groups(given.quick)}
+        # Lines by TLS ask for the same objects.
+        wanted = {name: by_name[name.replace("tls-", "hit-")] for name in given.only}
+        groups = [group for group in by_name.values() if group in wanted.values()]
         data.prepare(self.data, groups, say)
-        self.lines = [Line(group, self.data, self.run) for group in groups]
+        self.lines = [Line(name, group, self.data, self.run) for name, group in wanted.items()]
+        Server.certificate = make_certificate(self.run / "tls")
         self.origin = self.make_origin()
 
     def make_origin(self) -> Server:
@@ -109,7 +113,8 @@ class Bench:
         ]
         if SLUICE.exists():
             servers.append(Sluice(self.caches / "sluice", core, SLUICE, origin, size))
-        return [server for server in servers if server.is_cache or not line.is_miss]
+        only_caches = line.is_miss or line.is_secure
+        return [server for server in servers if server.is_cache or not only_caches]
 
     def round(self, line: Line, servers: list[Server], number: int) -> dict[str, Sample]:
         if line.is_miss:

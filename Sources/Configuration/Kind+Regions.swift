@@ -14,6 +14,30 @@ extension Kind<String> {
     }, show: { $0 })
 }
 
+extension Kind<String> {
+  /// A path of its own beside those of content.
+  static let clusterPrefix = Kind(
+    expected:
+      "a path with a slash at both ends, of letters, digits, -, _ and ., such as /cluster/, and none of content",
+    read: { text in
+      let segments = text.split(separator: "/", omittingEmptySubsequences: false)
+      let names = segments.dropFirst().dropLast()
+      let isPath =
+        segments.first == "" && segments.last == "" && !names.isEmpty && text.utf8.count <= 256
+        && names.allSatisfy { name in
+          !name.isEmpty && name != "." && name != ".."
+            && name.utf8.allSatisfy { byte in
+              byte.isASCIIDigit
+                || byte.isTokenByte && byte.asciiLowercased >= UInt8(ascii: "a")
+                  && byte.asciiLowercased <= UInt8(ascii: "z")
+                || [0x2d, 0x2e, 0x5f].contains(byte)
+            }
+        }
+      let isOthers = names.first.map { ["ipfs", "ipns", "health"].contains($0) } ?? false
+      return isPath && !isOthers ? text : nil
+    }, show: { $0 })
+}
+
 extension Kind<String?> {
   /// The name of a region that stands for itself.
   static let defaultRegion = Kind(
@@ -56,23 +80,4 @@ extension Kind<Interval> {
       expected: "off or \(duration.expected)", read: { $0 == "off" ? .zero : duration.read($0) },
       show: { $0 == .zero ? "off" : duration.show($0) })
   }
-}
-
-extension Kind<HostPort?> {
-  /// A server by its URL.
-  static let lastResort = Kind(
-    expected: "off or a server's URL, such as http://gateway.example:8080",
-    read: { text in
-      if text == "off" { return .some(nil) }
-      guard text.lowercased().hasPrefix("http://") else { return nil }
-      var rest = text.dropFirst("http://".count)
-      if rest.last == "/" { rest = rest.dropLast() }
-      let place = HostPort(String(rest)) ?? HostPort("\(rest):80")
-      return place.flatMap { $0.port > 0 ? .some($0) : nil }
-    },
-    show: { $0.map { "http://\($0)" } ?? "off" },
-    why: { text in
-      text.lowercased().hasPrefix("https://")
-        ? "https is not supported yet, since Sluice speaks no TLS to servers" : nil
-    })
 }

@@ -77,14 +77,16 @@ extension Setting {
 
   /// A list of mappings, each read by a table of its own, in which no two may be equal.
   ///
-  /// - Parameter blank: What an element is before its rows are read; its required rows replace it.
+  /// - Parameters:
+  ///   - blank: What an element is before its rows are read; its required rows replace it.
+  ///   - mayBeEmpty: Whether `[]` is such a list too.
   init<Element: Hashable & Sendable>(
     _ name: String, listOf path: any WritableKeyPath<Root, [Element]> & Sendable,
-    _ table: [Setting<Element>], blank: Element, required: Bool = false, atMost: Int = 1_000,
-    _ help: String
+    _ table: [Setting<Element>], blank: Element, required: Bool = false, mayBeEmpty: Bool = false,
+    atMost: Int = 1_000, _ help: String
   ) {
     let keys = table.map { "\($0.name): …" }.joined(separator: ", ")
-    let expected = "a list of at least one { \(keys) }"
+    let expected = "a list of \(mayBeEmpty ? "" : "at least one "){ \(keys) }"
     self.name = name
     self.help = help
     self.expected = expected
@@ -93,7 +95,7 @@ extension Setting {
       guard let nodes = reader.list(node, atMost: atMost, at: place, expected: expected) else {
         return
       }
-      guard !nodes.isEmpty else {
+      guard mayBeEmpty || !nodes.isEmpty else {
         reader.complain("\(place) is not such a list; expected \(expected)", at: node)
         return
       }
@@ -112,8 +114,10 @@ extension Setting {
       root[keyPath: path] = elements
     }
     self.show = { root in
-      .block(
-        root[keyPath: path].flatMap { element in
+      let elements = root[keyPath: path]
+      guard !elements.isEmpty else { return .plain("[]") }
+      return .block(
+        elements.flatMap { element in
           SettingsPrinter.lines(of: element, by: table).enumerated().map { index, line in
             (index == 0 ? "- " : "  ") + line
           }

@@ -7,7 +7,7 @@ import Router
 /// of the program can do with it; the reason stands beside those that are not plain common sense.
 enum SettingsTable {
   static let all: [Setting<Settings>] =
-    general + answers + cache + servers + geo + timeouts + limits + outputs
+    general + answers + tls + cache + servers + geo + cluster + timeouts + limits + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -112,6 +112,20 @@ enum SettingsTable {
       "Which continents do, for countries without a rule of their own."),
   ]
 
+  private static let cluster: [Setting<Settings>] = [
+    Setting(
+      "cluster_api.prefix", \.clusterAPI.prefix, .clusterPrefix,
+      "The path that stands for the root of the cluster's API."),
+    Setting(
+      "cluster_api.servers", listOf: \.clusterAPI.servers, server,
+      blank: Settings.Server(address: ServerAddress(HostPort(loopback: 0))), mayBeEmpty: true,
+      "The REST APIs of IPFS Cluster's peers; none for no such path."),
+    Setting(
+      "cluster_api.allow", valuesOf: \.clusterAPI.allow, .network,
+      atMost: NetworkSet.maximumCount,
+      "Whose requests are given on; all others get 403."),
+  ]
+
   private static let timeouts: [Setting<Settings>] = [
     Setting(
       "timeouts.connect", \.timeouts.connect, short,
@@ -128,6 +142,9 @@ enum SettingsTable {
     Setting(
       "timeouts.client_header", \.timeouts.clientHeader, short,
       "How long a client may take to send a request's head."),
+    Setting(
+      "timeouts.client_body", \.timeouts.clientBody, short,
+      "How long a client may send no byte of a request's body that is awaited."),
     Setting(
       "timeouts.client_idle", \.timeouts.clientIdle, long,
       "How long a client's connection is kept without a request."),
@@ -166,7 +183,11 @@ enum SettingsTable {
   static let listen: [Setting<Settings.Listen>] = [
     Setting(
       "address", \.address, .ownAddress, required: true,
-      "An IPv4 address, or an IPv6 address in brackets, and a port.")
+      "An IPv4 address, or an IPv6 address in brackets, and a port."),
+    Setting("tls", \.isSecure, .flag, "Whether clients speak TLS there."),
+    Setting(
+      "proxy_protocol", \.hasProxyHeader, .flag,
+      "Whether trusted proxies say there by PROXY protocol whom they bring."),
   ]
 
   static let host: [Setting<HostTable.Entry>] = [
@@ -184,7 +205,7 @@ enum SettingsTable {
   static let region: [Setting<Settings.Region>] = [
     Setting(
       "servers", listOf: \.servers, server,
-      blank: Settings.Server(address: HostPort(loopback: 0)), required: true,
+      blank: Settings.Server(address: ServerAddress(HostPort(loopback: 0))), required: true,
       "The region's servers."),
     Setting("next", next: \.next),
   ]
@@ -192,7 +213,7 @@ enum SettingsTable {
   static let server: [Setting<Settings.Server>] = [
     Setting(
       "address", \.address, .peer, required: true,
-      "The server's address or name, and its port."),
+      "The server's address or name with its port, or its https URL."),
     Setting(
       "weight", \.weight, .count(1...1000),
       "Its part of the requests beside the others'."),

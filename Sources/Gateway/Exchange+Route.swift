@@ -11,8 +11,10 @@ internal import Telemetry
 extension Exchange {
   /// Finds out what the request is for.
   func route(_ request: RequestHead, _ text: RawSpan) {
+    let site = askedSite(request, text)
+    if worker.hasCluster, passToCluster(request, text, site) { return }
     let route = Router.route(
-      request, text: text, site: askedSite(request, text), path: &path, key: &canonicalKey)
+      request, text: text, site: site, path: &path, key: &canonicalKey)
     switch route {
     case .content(let request):
       note(request)
@@ -48,12 +50,13 @@ extension Exchange {
   /// The host that was asked: the client's own, or what a trusted proxy says it was.
   private func askedSite(_ request: RequestHead, _ text: RawSpan) -> AskedSite {
     host = request.authority
+    isSecure = stream?.isSecure ?? false
     if worker.hasTrustedProxies, let peer = stream?.peer.networkAddress {
       let trusted = worker.gateway.options.trustedProxies
       let told = Forwarded.read(request.fields, text: text, peer: peer) { trusted.contains($0) }
       if told.peerIsTrusted {
         client = told.client
-        isSecure = told.scheme == .https
+        if let scheme = told.scheme { isSecure = scheme == .https }
         if !told.host.isEmpty { host = told.host }
         noteRegionMark(request, text)
       }

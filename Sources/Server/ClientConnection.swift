@@ -3,6 +3,7 @@ internal import EventLoop
 internal import HTTP
 internal import HTTP1
 internal import System
+internal import TLS
 internal import Telemetry
 
 /// A client's connection, speaking HTTP/1.1: requests in, one answer at a time out.
@@ -10,7 +11,7 @@ internal import Telemetry
 /// It reads a head, hands it to the handler, and reads no further until that request is answered.
 /// One deadline is kept at a time; the timer behind it is set again only when it fires.
 final class ClientConnection: EventHandler {
-  private enum State {
+  enum State {
     /// Between requests, or within a head.
     case head
     /// A request is being answered.
@@ -24,38 +25,46 @@ final class ClientConnection: EventHandler {
     static let timer: UInt32 = 0
     static let resume: UInt32 = 1
     static let writable: UInt32 = 2
+    static let body: UInt32 = 3
   }
 
   let worker: ServerWorker
   let stream: ClientStream
   /// Whether another request may follow on this connection.
   var keepAlive = true
-  private let loop: Loop
-  private let socket: Int32
+  let loop: Loop
+  var transport: ClientTransport
   private var handle = Handle.none
-  private var state = State.head
+  var state = State.head
   private var parser: RequestParser
-  private var head = RequestHead()
-  private var input = ByteBuffer(capacity: ServerOptions.inputBytes)
+  var head = RequestHead()
+  var input = ByteBuffer(capacity: ServerOptions.inputBytes)
   /// The socket took less than it was offered; it will tell when it takes more.
-  private var isBlocked = false
-  private var peerEnded = false
-  private var endIsNear = false
+  private(set) var isBlocked = false
+  var peerEnded = false
+  private(set) var endIsNear = false
   /// The socket was left before it was drained: it will not tell again.
-  private var hasUnread = false
+  var hasUnread = false
   private var isProcessing = false
+  /// The handler looks at a head within the input.
+  var isHandling = false
+  var body = RequestBody()
+  private var bodyPromised = false
+  /// Whether the handshake's outcome has been counted; from the start without TLS.
+  private(set) var isGreeted: Bool
   private var resumePromised = false
   private var writablePromised = false
   private var deadline = Instant.never
   private var timerDue = Instant.never
   private var lingered = 0
 
-  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress) {
+  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress, tls: TLSStream?) {
     self.worker = worker
-    self.socket = socket
     loop = worker.loop
-    stream = ClientStream(loop: worker.loop, peer: peer)
+    transport = ClientTransport(worker.loop, socket: socket, tls: tls)
+    stream = ClientStream(loop: worker.loop, peer: peer, isSecure: tls != nil)
     parser = RequestParser(limits: worker.options.limits)
+    isGreeted = tls == nil
     super.init()
     stream.connection = self
   }
@@ -64,17 +73,18 @@ final class ClientConnection: EventHandler {
   ///
   /// Throws where the loop cannot watch the socket.
   func open() throws(Fault) -> Handle {
-    handle = try loop.watch(socket, self)
+    handle = try loop.watch(transport.socket, self)
     setDeadline(loop.now + worker.options.headerTimeout)
     return handle
   }
 
-  var isIdle: Bool { state == .head && input.isEmpty && stream.output.isEmpty }
+  var isIdle: Bool { state == .head && input.isEmpty && isFlushed }
+  var isClosed: Bool { state == .closed }
 
   // MARK: Events
 
   override func ready(_ readiness: Readiness) {
-    if readiness.contains(.writable) && isBlocked {
+    if readiness.contains(.writable) && (isBlocked || transport.holdsOutput) {
       isBlocked = false
       becameWritable()
     }
@@ -92,6 +102,9 @@ final class ClientConnection: EventHandler {
     case Tag.writable:
       writablePromised = false
       if !isBlocked { becameWritable() }
+    case Tag.body:
+      bodyPromised = false
+      if hasBodyDue { bodyBecameReadable() } else { readBehindBody() }
     default:
       timerDue = .never
       if loop.now < deadline {
@@ -102,7 +115,7 @@ final class ClientConnection: EventHandler {
     }
   }
 
-  private func setDeadline(_ instant: Instant) {
+  func setDeadline(_ instant: Instant) {
     deadline = instant
     // A timer that fires earlier will look again; one that fires later is of no use.
     if instant < timerDue {
@@ -111,34 +124,16 @@ final class ClientConnection: EventHandler {
     }
   }
 
-  private func timedOut() {
-    switch state {
-    case .head:
-      if input.isEmpty || isBlocked {
-        worker.counters.add(input.isEmpty ? .timeoutClientIdle : .timeoutClientSend)
-        close()
-      } else {
-        worker.counters.add(.timeoutClientHeader)
-        refuse(Refusal(408, "the request's head did not arrive in time"))
-      }
-    case .answering:
-      if isBlocked {
-        worker.counters.add(.timeoutClientSend)
-        close()
-      } else {
-        setDeadline(.never)
-      }
-    case .lingering: close()
-    case .closed: break
-    }
-  }
-
   // MARK: Reading
 
-  private func becameReadable() {
+  func becameReadable() {
     switch state {
     case .closed: return
     case .lingering: dropInput()
+    case .answering where hasBodyDue:
+      // It waits in the socket until it is pulled.
+      hasUnread = true
+      if body.isMissed { bodyBecameReadable() }
     case .answering where !input.isEmpty && input.freeTail == 0:
       // Enough has been read ahead; the rest waits in the socket.
       hasUnread = true
@@ -147,7 +142,7 @@ final class ClientConnection: EventHandler {
       if state == .closed { return }
       if state == .head {
         process()
-      } else if peerEnded && stream.isUntouched && stream.output.isEmpty {
+      } else if peerEnded && stream.isUntouched && isFlushed {
         // Nobody waits for the answer any more.
         close()
       }
@@ -155,7 +150,7 @@ final class ClientConnection: EventHandler {
   }
 
   /// Reads until the socket is drained or the buffer holds all that a head may take.
-  private func receive() {
+  func receive() {
     while true {
       // A buffer that once grew has more room than may be filled.
       let most = worker.options.limits.headBytes + ServerOptions.inputBytes
@@ -168,11 +163,14 @@ final class ClientConnection: EventHandler {
       var offered = 0
       _ = unsafe input.fill(atLeast: room) { tail in
         offered = room
-        result = unsafe loop.receive(
-          socket, into: UnsafeMutableRawBufferPointer(rebasing: tail[..<room]))
+        result = unsafe transport.receive(
+          into: UnsafeMutableRawBufferPointer(rebasing: tail[..<room]))
         if case .bytes(let count) = result { return count }
         return 0
       }
+      if !isGreeted { noteHandshake() }
+      // What a transport answers by itself may wait for the socket; the deadline stays.
+      if transport.holdsOutput { isBlocked = true }
       switch result {
       case .bytes(let count):
         if count < offered && !endIsNear { return }
@@ -186,6 +184,18 @@ final class ClientConnection: EventHandler {
         close()
         return
       }
+    }
+  }
+
+  /// Counts a handshake that has come to its end.
+  private func noteHandshake() {
+    guard let session = transport.session else { return }
+    if session.isEstablished {
+      isGreeted = true
+      worker.counters.add(session.isResumed ? .tlsHandshakeResumed : .tlsHandshakeFull)
+    } else if session.state == .failed {
+      isGreeted = true
+      worker.counters.add(.tlsHandshakeFailed)
     }
   }
 
@@ -226,7 +236,7 @@ final class ClientConnection: EventHandler {
     // Behind the end no head will become whole.
     if peerEnded { keepAlive = false }
     if !keepAlive {
-      if stream.output.isEmpty { linger() }
+      if isFlushed { linger() }
     } else if answered > 0 {
       awaitRequest()
     }
@@ -262,23 +272,25 @@ final class ClientConnection: EventHandler {
       if !head.keepAlive || worker.isDraining || peerEnded && input.count == count {
         keepAlive = false
       }
-      // A body is read by nobody here; what follows it could not be told from it.
-      if head.isChunked || (head.contentLength ?? 0) > 0 { keepAlive = false }
       stream.begin(head, at: loop.now)
+      if head.isChunked || (head.contentLength ?? 0) > 0 { beginBody() }
       // Before the handler: an answer that blocks at once sets the deadline of sending.
       setDeadline(.never)
+      isHandling = true
       worker.handler.handle(head, text: input.readable.extracting(0..<count), on: stream)
+      isHandling = false
       if state == .closed { return false }
       input.consume(count)
       if stream.phase == .finished {
         state = .head
         return true
       }
+      if body.isTaken { bodySoon() }
       return false
     }
   }
 
-  private func refuse(_ refusal: Refusal) {
+  func refuse(_ refusal: Refusal) {
     keepAlive = false
     state = .answering
     head.reset()
@@ -290,7 +302,7 @@ final class ClientConnection: EventHandler {
       state = .head
       flush()
       if state == .head {
-        if stream.output.isEmpty { linger() } else { block() }
+        if isFlushed { linger() } else { block() }
       }
     }
   }
@@ -301,14 +313,21 @@ final class ClientConnection: EventHandler {
     loop.soon(self, tag: Tag.resume)
   }
 
+  func bodySoon() {
+    if bodyPromised { return }
+    bodyPromised = true
+    loop.soon(self, tag: Tag.body)
+  }
+
   // MARK: Writing
 
   private func becameWritable() {
     switch state {
-    case .closed, .lingering: return
+    case .closed: return
+    case .lingering: if case .broken? = transport.push() { close() }
     case .head:
       flush()
-      if state == .head && stream.output.isEmpty {
+      if state == .head && isFlushed {
         if keepAlive {
           awaitRequest()
           process()
@@ -322,100 +341,10 @@ final class ClientConnection: EventHandler {
     }
   }
 
-  /// Sends what the stream has gathered, as far as the socket takes it.
-  private func flush() {
-    while !stream.output.isEmpty && !isBlocked {
-      switch stream.output.withReadable({ loop.send(socket, $0) }) {
-      case .bytes(let count):
-        worker.counters.add(.responseBytes, count)
-        stream.output.consume(count)
-        if !stream.output.isEmpty { block() }
-      case .wouldBlock: block()
-      case .end, .broken: close()
-      }
-      if state == .closed { return }
-    }
-  }
-
-  private func block() {
+  /// The client takes no more for now; it is given so long until it does.
+  func block() {
     isBlocked = true
     setDeadline(loop.now + worker.options.sendTimeout)
-  }
-
-  /// Whether a copy behind what is gathered will be sent soon; else `writable` comes.
-  var takesCopies: Bool { !isBlocked }
-
-  func offer(_ bytes: RawSpan) -> Offer {
-    if isBlocked { return .taken(0) }
-    let waiting = stream.output.count
-    let result =
-      waiting == 0
-      ? loop.send(socket, bytes)
-      : stream.output.withReadable { loop.send(socket, $0, bytes) }
-    switch result {
-    case .bytes(let count):
-      worker.counters.add(.responseBytes, count)
-      stream.output.consume(min(count, waiting))
-      if count < waiting + bytes.byteCount { block() }
-      return .taken(max(0, count - waiting))
-    case .wouldBlock:
-      block()
-      return .taken(0)
-    case .end, .broken:
-      close()
-      return .gone
-    }
-  }
-
-  /// Gives bytes as chunks, each whole, so that a chunk's size is always true.
-  func offerChunk(_ bytes: RawSpan) -> Offer {
-    var taken = 0
-    while taken < bytes.byteCount && !isBlocked {
-      let count = min(bytes.byteCount - taken, ServerOptions.gatheredBytes)
-      stream.output.append(hex: UInt64(count))
-      stream.output.append("\r\n")
-      stream.output.append(bytes.extracting(taken..<taken + count))
-      stream.output.append("\r\n")
-      taken += count
-      flush()
-      if state == .closed { return .gone }
-    }
-    return .taken(taken)
-  }
-
-  func offer(file: Int32, offset: Int64, count: Int) -> Offer {
-    if isBlocked { return .taken(0) }
-    if !stream.output.isEmpty {
-      let waiting = stream.output.count
-      switch stream.output.withReadable({ loop.send(socket, $0, more: true) }) {
-      case .bytes(let sent):
-        worker.counters.add(.responseBytes, sent)
-        stream.output.consume(sent)
-        if sent < waiting {
-          block()
-          return .taken(0)
-        }
-      case .wouldBlock:
-        block()
-        return .taken(0)
-      case .end, .broken:
-        close()
-        return .gone
-      }
-    }
-    switch loop.sendFile(socket, from: file, offset: offset, count: count) {
-    case .bytes(let sent):
-      worker.counters.add(.responseBytes, sent)
-      if sent < count { block() }
-      return .taken(sent)
-    case .wouldBlock:
-      block()
-      return .taken(0)
-    case .end: return .sourceEnded
-    case .broken:
-      close()
-      return .gone
-    }
   }
 
   func yield() {
@@ -427,25 +356,26 @@ final class ClientConnection: EventHandler {
   // MARK: The end of an answer
 
   func streamFinished() {
-    if stream.isChunked && !stream.isHead { stream.output.append("0\r\n\r\n") }
+    if stream.isChunked && !stream.isHead { stream.endChunks() }
     worker.counters.add(.response(status: stream.status))
+    body.isTaken = false
     if isProcessing { return }
     state = .head
     flush()
     if state == .closed { return }
     if !keepAlive {
-      if stream.output.isEmpty { linger() } else { block() }
+      if isFlushed { linger() } else { block() }
     } else {
       awaitRequest()
       // Not at once: the caller stands within the answer that has just ended.
-      if !input.isEmpty || peerEnded { resumeSoon() }
+      if !input.isEmpty || peerEnded || hasUnread { resumeSoon() }
     }
   }
 
   /// Ends the connection so that the client sees that its answer is cut off.
   func breakOff() {
     // Where only the connection's end tells the length, an orderly end would look complete.
-    if stream.endsWithConnection { loop.abort(socket) }
+    if stream.endsWithConnection { transport.abort() }
     close()
   }
 
@@ -461,7 +391,7 @@ final class ClientConnection: EventHandler {
       return
     }
     state = .lingering
-    loop.shutdownWrite(socket)
+    transport.shutdownWrite()
     setDeadline(loop.now + ServerOptions.lingerTimeout)
     dropInput()
   }
@@ -471,7 +401,7 @@ final class ClientConnection: EventHandler {
     while state == .lingering {
       var result = IOResult.wouldBlock
       _ = unsafe input.fill(atLeast: ServerOptions.inputBytes) { tail in
-        result = unsafe loop.receive(socket, into: tail)
+        result = unsafe transport.receive(into: tail)
         return 0
       }
       switch result {
@@ -487,8 +417,10 @@ final class ClientConnection: EventHandler {
   /// Closes at once, whatever the state; an answer under way learns of it.
   func close() {
     guard state != .closed else { return }
+    // An answer that is cut off must not look like one that is complete.
+    if state == .head && isFlushed { transport.sayEnd() }
     state = .closed
-    loop.close(socket, handle)
+    transport.close(handle)
     worker.connectionClosed(handle)
     let responder = stream.responder
     stream.responder = nil

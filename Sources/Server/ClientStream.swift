@@ -32,12 +32,16 @@ public final class ClientStream {
   public var responder: Responder?
   public let loop: Loop
   public let peer: SocketAddress
+  /// Whether the client speaks TLS with us.
+  public let isSecure: Bool
   /// When the first byte of the request was seen.
   public internal(set) var started: Instant = .zero
   /// Bytes of bodies offered and taken in this answer.
   public internal(set) var bodyBytes: Int64 = 0
   /// The status given, 0 before.
   public internal(set) var status = 0
+  /// How long the request's body is; `.absent` where it has none.
+  public internal(set) var requestBody = BodyLength.absent
   /// When the head was written.
   public internal(set) var firstByte: Instant = .zero
   var isHead = false
@@ -49,12 +53,15 @@ public final class ClientStream {
   /// What waits to be sent: heads and small bodies, in order.
   var output = ByteBuffer(capacity: ServerOptions.outputBytes)
   private var remaining: Int64 = 0
+  /// Lines that follow behind the chunks.
+  var trailer: [UInt8] = []
   /// Both hold each other until the connection closes, which lets go here.
   var connection: ClientConnection?
 
   enum Phase { case idle, waiting, head, body, finished }
 
-  init(loop: Loop, peer: SocketAddress) {
+  init(loop: Loop, peer: SocketAddress, isSecure: Bool) {
+    self.isSecure = isSecure
     self.loop = loop
     self.peer = peer
   }
@@ -68,6 +75,7 @@ public final class ClientStream {
     status = 0
     isChunked = false
     remaining = 0
+    requestBody = .absent
   }
 
   /// Whether only the connection's end tells where the body ends.
@@ -77,6 +85,27 @@ public final class ClientStream {
   public var isOpen: Bool { phase != .idle && phase != .finished && connection != nil }
   /// Whether no byte of the answer has been produced yet.
   public var isUntouched: Bool { phase == .waiting }
+
+  // MARK: The request's body
+
+  /// Takes the request's body, which is then read as `pullBody` asks for it.
+  ///
+  /// Called from within the handler, before an answer begins. A body that is not taken is not read: the
+  /// connection ends after the answer, and so it does where an answer begins before the body has been read.
+  public func takeBody() {
+    guard requestBody != .absent, phase == .waiting else { return }
+    connection?.body.isTaken = true
+  }
+
+  /// Gives bytes of the body that was taken, into room for at least one.
+  ///
+  /// Not from within the handler: the responder is told by `bodyReadable` when to begin, and after a
+  /// `.pause` when to go on. The first pull has a client that expects it told to continue (100). After
+  /// `.broken` of kind `.closed` the client has gone, and `aborted` has been called.
+  public func pullBody(into room: UnsafeMutableRawBufferPointer) -> BodyPull {
+    guard let connection else { return .broken(Fault(.closed, .client)) }
+    return unsafe connection.pullBody(into: room)
+  }
 
   // MARK: Head
 
@@ -89,6 +118,7 @@ public final class ClientStream {
     HeadWriter.statusLine(status, to: &output)
     fieldsStart = output.count
     connection?.worker.appendDate(to: &output)
+    if isSecure { connection?.worker.appendStrictTransport(to: &output) }
   }
 
   @inline(__always)
@@ -253,6 +283,9 @@ public final class ClientStream {
     }
   }
 
+  /// Sends what has been written, the head for example, where the body may be long in coming.
+  public func flush() { connection?.flush() }
+
   /// Asks for `writable` in the next turn: a fast client leaves room for the others.
   public func yield() { connection?.yield() }
 
@@ -273,6 +306,25 @@ public final class ClientStream {
       if remaining != .max { remaining -= Int64(count) }
     }
     return offer
+  }
+
+  /// Gives a field that follows behind the body (RFC 9110, 6.5); false where there is no place for it.
+  public func setTrailer(_ token: FieldToken, _ value: RawSpan) -> Bool {
+    guard isChunked, !isHead, phase == .body else { return false }
+    var line = ByteBuffer(capacity: 256)
+    HeadWriter.field(token, value, to: &line)
+    trailer = line.readable.array
+    return true
+  }
+
+  /// Writes what ends a body of chunks (RFC 9112, 7.1).
+  func endChunks() {
+    output.append("0\r\n")
+    if !trailer.isEmpty {
+      output.append(trailer)
+      trailer = []
+    }
+    output.append("\r\n")
   }
 
   /// Ends the answer.

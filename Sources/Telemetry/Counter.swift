@@ -19,10 +19,16 @@ public enum Counter: String, CaseIterable, Sendable {
   case response4xx = #"sluice_responses_total{class="4xx"}"#
   case response5xx = #"sluice_responses_total{class="5xx"}"#
   case responseBytes = "sluice_response_bytes_total"
+  case requestBodyBytes = "sluice_request_body_bytes_total"
 
   case connectionAccepted = "sluice_connections_accepted_total"
   case connectionHandedOver = "sluice_connections_handed_over_total"
   case acceptPause = "sluice_accept_pauses_total"
+  case proxyUntrusted = #"sluice_proxy_header_refusals_total{reason="untrusted"}"#
+  case proxyHeaderMalformed = #"sluice_proxy_header_refusals_total{reason="malformed"}"#
+  case tlsHandshakeFull = #"sluice_tls_handshakes_total{outcome="full"}"#
+  case tlsHandshakeResumed = #"sluice_tls_handshakes_total{outcome="resumed"}"#
+  case tlsHandshakeFailed = #"sluice_tls_handshakes_total{outcome="failed"}"#
 
   case refusal400 = #"sluice_request_refusals_total{reason="400"}"#
   case refusal403 = #"sluice_request_refusals_total{reason="403"}"#
@@ -44,6 +50,7 @@ public enum Counter: String, CaseIterable, Sendable {
 
   case timeoutClientHeader = #"sluice_timeouts_total{side="client_header"}"#
   case timeoutClientIdle = #"sluice_timeouts_total{side="client_idle"}"#
+  case timeoutClientBody = #"sluice_timeouts_total{side="client_body"}"#
   case timeoutClientSend = #"sluice_timeouts_total{side="client_send"}"#
   case timeoutUpstreamConnect = #"sluice_timeouts_total{side="upstream_connect"}"#
   case timeoutUpstreamFirstByte = #"sluice_timeouts_total{side="upstream_first_byte"}"#
@@ -61,6 +68,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case upstreamCorrupt = #"sluice_upstream_errors_total{kind="corrupt"}"#
   case upstreamCancelled = #"sluice_upstream_errors_total{kind="cancelled"}"#
   case upstreamUnavailable = #"sluice_upstream_errors_total{kind="unavailable"}"#
+  case upstreamUntrusted = "sluice_upstream_tls_failures_total"
   case upstreamRetry = "sluice_upstream_retries_total"
   case upstreamBudgetSpent = "sluice_upstream_retries_refused_total"
   case upstreamElsewhere = "sluice_upstream_other_region_total"

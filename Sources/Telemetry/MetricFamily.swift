@@ -4,16 +4,26 @@ enum MetricFamily {
     ("sluice_requests_total", "Requests answered, by what the cache had."),
     ("sluice_responses_total", "Responses sent to clients, by class of status."),
     ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
+    ("sluice_request_body_bytes_total", "Bytes of requests' bodies that were read for a server."),
     ("sluice_connections_accepted_total", "Client connections accepted."),
     (
       "sluice_connections_handed_over_total",
       "Client connections that went on to a worker with fewer."
     ),
     ("sluice_accept_pauses_total", "Times that accepting stopped because nothing was left for it."),
+    (
+      "sluice_proxy_header_refusals_total",
+      "Connections closed at an address with proxy_protocol, by what was wrong."
+    ),
+    ("sluice_tls_handshakes_total", "TLS handshakes with clients, by what became of them."),
     ("sluice_request_refusals_total", "Requests refused before they were looked up, by status."),
     ("sluice_timeouts_total", "Deadlines that a peer let pass, by what was awaited."),
     ("sluice_upstream_requests_total", "Requests sent to upstream servers."),
     ("sluice_upstream_errors_total", "Upstream requests that failed, by kind of fault."),
+    (
+      "sluice_upstream_tls_failures_total",
+      "TLS handshakes with servers that failed, most often by their certificate."
+    ),
     ("sluice_upstream_retries_total", "Upstream requests that were a further try."),
     (
       "sluice_upstream_retries_refused_total",

@@ -3,6 +3,7 @@ internal import EventLoop
 internal import HTTP
 internal import HTTP1
 internal import System
+internal import TLS
 internal import Telemetry
 
 /// A connection to an upstream server: one request at a time, kept between them.
@@ -11,8 +12,10 @@ internal import Telemetry
 /// time; the timer behind it is set again only when it fires. What `close` leaves alone are the
 /// buffers: a consumer may cancel while it looks into them.
 final class UpstreamConnection: EventHandler {
-  private enum State {
+  enum State {
     case connecting
+    /// Connected; who is there is being found out.
+    case handshaking
     case idle
     /// The request is being sent, or an answer's head is awaited.
     case waiting
@@ -20,20 +23,26 @@ final class UpstreamConnection: EventHandler {
     case closed
   }
 
-  private enum Tag {
+  enum Tag {
     static let timer: UInt32 = 0
     static let resume: UInt32 = 1
+    static let body: UInt32 = 2
   }
 
   let server: UpstreamServer
-  private let pool: UpstreamPool
-  private let loop: Loop
-  private var call: UpstreamCall?
-  private var state = State.connecting
+  let pool: UpstreamPool
+  let loop: Loop
+  private(set) var call: UpstreamCall?
+  private(set) var state = State.connecting
   private var socket: Int32 = -1
+  var transport: UpstreamTransport
   private var handle = Handle.none
-  private var output = ByteBuffer(capacity: 1024)
-  private var input = ByteBuffer(capacity: UpstreamOptions.inputBytes)
+  var output = ByteBuffer(capacity: 1024)
+  /// Present until all of the request's body has been sent, or no more of it is.
+  var sender: BodySender?
+  /// Whether the server may wait for the rest of a request that will not come.
+  var isSpoilt = false
+  private(set) var input = ByteBuffer(capacity: UpstreamOptions.inputBytes)
   private var parser = ResponseParser()
   private var head = ResponseHead()
   private var reader = BodyReader(.none)
@@ -43,19 +52,20 @@ final class UpstreamConnection: EventHandler {
   /// Whether an answer has been taken from this connection before.
   private var isReused = false
   /// Whether a byte of the present answer has come.
-  private var hasFirstByte = false
+  var hasFirstByte = false
   private var interimHeads = 0
   /// The socket may hold bytes, or its end: nothing has said otherwise since the last event.
   ///
   /// A short read does not: the end may stand right behind it, told in the same event.
-  private var isReadable = false
+  var isReadable = false
   private var peerEnded = false
   /// What ended the answer, to be told once the bytes before it have been given.
   private var bodyFault: Fault?
   /// Bytes of body at the front of `input`.
   private var available = 0
-  private var isPaused = false
+  private(set) var isPaused = false
   private var isResumePromised = false
+  var isSendPromised = false
   /// Bytes received in this turn.
   private var turnBytes = 0
   /// Bytes of the present answer's body that have come, until they convince.
@@ -65,6 +75,7 @@ final class UpstreamConnection: EventHandler {
     self.pool = pool
     self.server = server
     loop = pool.loop
+    transport = UpstreamTransport(pool.loop, socket: -1, tls: nil)
   }
 
   // MARK: A request's begin and end
@@ -80,6 +91,9 @@ final class UpstreamConnection: EventHandler {
     isPaused = false
     isResumePromised = false
     bodyBytes = 0
+    sender = call.body.map {
+      BodySender($0, call.request.body, awaitsContinue: call.request.expectsContinue)
+    }
     guard
       call.request.write(for: server, keepAlive: pool.options.idlePerServer > 0, to: &output)
     else {
@@ -91,7 +105,9 @@ final class UpstreamConnection: EventHandler {
 
   private func connect() {
     do throws(Fault) {
+      let tls = try pool.tlsStream(to: server)
       (socket, handle) = try loop.connect(to: server.address, self)
+      transport = UpstreamTransport(loop, socket: socket, tls: tls)
       pool.counters.add(.upstreamConnectionOpened)
       setTryDeadline(pool.options.connectTimeout)
     } catch {
@@ -101,20 +117,10 @@ final class UpstreamConnection: EventHandler {
     }
   }
 
-  private func send() {
+  func send() {
     state = .waiting
     setTryDeadline(pool.options.firstByteTimeout)
-    flush()
-  }
-
-  private func flush() {
-    if output.isEmpty { return }
-    switch loop.send(socket, output.readable) {
-    case .bytes(let count): output.consume(count)
-    case .wouldBlock: break
-    case .end: fail(Fault(.closed, .upstream, retry: .ifReused))
-    case .broken(let error): fail(Fault(.reset, .upstream, retry: .ifReused, errno: error))
-    }
+    sendMore()
   }
 
   /// The answer is complete: keeps or closes the connection, then tells.
@@ -124,21 +130,24 @@ final class UpstreamConnection: EventHandler {
     self.call = nil
     let isReusable =
       head.keepAlive && lengthKnown && !peerEnded && input.isEmpty && output.isEmpty
+      && sender == nil && !isSpoilt && !transport.hasUnread && !transport.holdsOutput
     pool.counters.adjust(.upstreamConnectionsBusy, by: -1)
     state = .idle
     isReused = true
-    if isReusable && pool.keep(self) {
+    // Of those that were made for one request each, more than one would be kept for nobody.
+    let isSpare = (call?.needsOwnConnection ?? false) && pool.idleCount(server) > 0
+    if isReusable && !isSpare && pool.keep(self) {
       setDeadline(loop.now + pool.options.idleTimeout)
     } else {
       close()
     }
-    call?.finished(lengthKnown: lengthKnown)
+    call?.finished(lengthKnown: lengthKnown, streamError: reader.trailer(.xStreamError))
   }
 
-  private func fail(_ fault: Fault) {
+  func fail(_ fault: Fault) {
     let stage: RetryPolicy.Stage =
       switch state {
-      case .connecting: .connecting
+      case .connecting, .handshaking: .connecting
       case .body: .handedOver
       case .idle, .waiting, .closed: hasFirstByte ? .answering : .waiting(reused: isReused)
       }
@@ -154,6 +163,7 @@ final class UpstreamConnection: EventHandler {
   func close() {
     guard state != .closed else { return }
     if call != nil { pool.counters.adjust(.upstreamConnectionsBusy, by: -1) }
+    if state == .idle { transport.sayEnd() }
     state = .closed
     call = nil
     if handle != .none { loop.close(socket, handle) }
@@ -179,6 +189,9 @@ final class UpstreamConnection: EventHandler {
     case .closed: return
     case .connecting:
       if readiness.contains(.writable) { connected() }
+    case .handshaking:
+      if readiness.contains(.writable) { _ = push() }
+      if isReadable && state == .handshaking { shakeHands() }
     case .idle:
       if isReadable && !isStillIdle() {
         pool.drop(self)
@@ -186,7 +199,7 @@ final class UpstreamConnection: EventHandler {
       }
       return
     case .waiting, .body:
-      if readiness.contains(.writable) { flush() }
+      if readiness.contains(.writable) { sendMore() }
     }
     // Last: the connection may be another call's after it. A promise to read is its turn.
     if isReadable && !isResumePromised { read() }
@@ -196,6 +209,9 @@ final class UpstreamConnection: EventHandler {
     let error = loop.pendingError(socket)
     if error != 0 {
       fail(Fault(.connect, .upstream, retry: .yes, errno: error))
+    } else if server.peer != nil {
+      state = .handshaking
+      beginHandshake()
     } else {
       send()
     }
@@ -208,9 +224,13 @@ final class UpstreamConnection: EventHandler {
       isResumePromised = false
       if isPaused {
         isPaused = false
-        setDeadline(loop.now + pool.options.betweenBytesTimeout)
+        awaitBytes()
       }
       read()
+    case Tag.body:
+      guard isSendPromised else { return }
+      isSendPromised = false
+      if state == .waiting || state == .body { sendMore() }
     default:
       timerDue = .never
       if loop.now < deadline {
@@ -222,11 +242,11 @@ final class UpstreamConnection: EventHandler {
   }
 
   /// Gives what comes before an answer so long, and no longer than all tries may take.
-  private func setTryDeadline(_ interval: Interval) {
+  func setTryDeadline(_ interval: Interval) {
     setDeadline(call?.deadline(after: interval) ?? loop.now + interval)
   }
 
-  private func setDeadline(_ instant: Instant) {
+  func setDeadline(_ instant: Instant) {
     deadline = instant
     // A timer that fires earlier looks again; one that fires later is of no use.
     if instant < timerDue {
@@ -236,14 +256,19 @@ final class UpstreamConnection: EventHandler {
   }
 
   private func timedOut() {
+    if state == .waiting, sender?.awaitsContinue ?? false {
+      continueBody()
+      return
+    }
     switch state {
     case .closed: return
     case .idle:
       pool.drop(self)
       close()
       return
-    case .connecting: pool.counters.add(.timeoutUpstreamConnect)
-    case .waiting where !hasFirstByte: pool.counters.add(.timeoutUpstreamFirstByte)
+    case .connecting, .handshaking: pool.counters.add(.timeoutUpstreamConnect)
+    case .waiting where !hasFirstByte && !isSendingBody:
+      pool.counters.add(.timeoutUpstreamFirstByte)
     case .waiting, .body: pool.counters.add(.timeoutUpstreamBetweenBytes)
     }
     fail(Fault(.timeout, .upstream))
@@ -258,16 +283,21 @@ final class UpstreamConnection: EventHandler {
 
   // MARK: Reading
 
+  func readWhatIsThere() {
+    isReadable = true
+    if !isResumePromised { read() }
+  }
+
   private func read() {
     turnBytes = 0
     if state == .waiting { readHead() }
     if state == .body { readBody() }
   }
 
-  private func receive() -> IOResult {
+  func receive() -> IOResult {
     var result = IOResult.wouldBlock
     _ = unsafe input.fill(atLeast: UpstreamOptions.inputBytes / 2) { tail in
-      result = unsafe loop.receive(socket, into: tail)
+      result = unsafe transport.receive(into: tail)
       if case .bytes(let count) = result { return count }
       return 0
     }
@@ -282,7 +312,7 @@ final class UpstreamConnection: EventHandler {
           hasFirstByte = true
           call?.heard()
           // For all of the head: who gives a byte at a time does not hold a request for ever.
-          setDeadline(loop.now + pool.options.betweenBytesTimeout)
+          awaitBytes()
         }
         parseHead()
       case .wouldBlock: isReadable = false
@@ -309,7 +339,9 @@ final class UpstreamConnection: EventHandler {
         // No request asks for another protocol.
         if head.status == 101 || interimHeads > UpstreamOptions.interimHeads {
           fail(Fault(.malformed, .upstream))
-        } else if input.isEmpty {
+        } else if head.status == 100 {
+          continueBody()
+        } else if input.isEmpty && !isSendingBody {
           setTryDeadline(pool.options.firstByteTimeout)
         }
       }
@@ -321,7 +353,9 @@ final class UpstreamConnection: EventHandler {
     state = .body
     reader = BodyReader(.ofResponse(head, requestMethod: call.request.method))
     // An answer before the request's end: what the server does with the rest is open.
-    if !output.isEmpty { head.keepAlive = false }
+    if !output.isEmpty || sender != nil { head.keepAlive = false }
+    // Who refuses does not want the rest, and who was asked first has not said that it wants any.
+    if head.status >= 300 || sender?.awaitsContinue ?? false { stopSending() }
     call.received(head, text: input.readable.extracting(0..<count), from: server)
     if state == .body { input.consume(count) }
   }
@@ -346,7 +380,7 @@ final class UpstreamConnection: EventHandler {
       if isPaused { return }
       if turnBytes > received {
         received = turnBytes
-        setDeadline(loop.now + pool.options.betweenBytesTimeout)
+        awaitBytes()
       }
       if available == 0 && !isReadable { return }
       if turnBytes >= UpstreamOptions.bytesPerTurn {
@@ -416,7 +450,7 @@ final class UpstreamConnection: EventHandler {
   private func receiveDirectly(_ room: UnsafeMutableRawBufferPointer) -> Int {
     let most = min(Int64(room.count), reader.remainingBytes ?? .max)
     let place = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<Int(most)])
-    switch unsafe loop.receive(socket, into: place) {
+    switch unsafe transport.receive(into: place) {
     case .bytes(let count):
       turnBytes += count
       // No more than the framing leaves were asked for: all of them are body.

@@ -9,6 +9,7 @@ import Logging
 import Server
 import Synchronization
 import System
+import TLS
 import Telemetry
 import Upstreams
 
@@ -128,6 +129,7 @@ final class Service {
     var options = GatewayOptions()
     options.upstream = Self.upstreamOptions(settings)
     options.places = places
+    options.cluster = Self.cluster(settings, upstreams)
     options.hosts = Self.hosts(settings)
     options.trustedProxies = Self.trustedProxies(settings)
     options.staleNames = settings.cache.staleNames
@@ -140,15 +142,19 @@ final class Service {
       lineBytes: min(16 << 10, settings.limits.headerBytes),
       headBytes: settings.limits.headerBytes)
     server.headerTimeout = settings.timeouts.clientHeader
+    server.bodyTimeout = settings.timeouts.clientBody
     server.idleTimeout = settings.timeouts.clientIdle
     server.sendTimeout = settings.timeouts.send
     server.headEdits = Self.headEdits(settings)
+    server.trustedProxies = options.trustedProxies
+    server.certificates = try Self.certificates(settings)
+    server.strictTransport = settings.tls.hsts > .zero ? settings.tls.hsts : nil
     server.connections = max(1, Self.connections(settings, descriptors, log) / count)
     (workers, addresses) = try Self.makeWorkers(
-      count, gateway, server, listen: settings.listen.map(\.address),
+      count, gateway, server, listen: settings.listen,
       accessLog: settings.logs.access.target == .off ? nil : accessLog)
     let subject = AdminSubject(
-      gateway: gateway, pages: workers.map(\.server.counters),
+      gateway: gateway, pages: workers.map(\.server.counters), certificates: server.certificates,
       accessLog: settings.logs.access.target == .off ? nil : accessLog, version: Sluice.version)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
     prober = Self.probe(settings).map { [admin] in
@@ -160,7 +166,9 @@ final class Service {
       try storage.start()
       for (number, worker) in workers.enumerated() { try worker.start(name: "worker-\(number)") }
       try admin.start(name: "admin")
-      if let thread = try lookout.start(names: names, database: database, log) {
+      if let thread = try lookout.start(
+        names: names, database: database, certificates: server.certificates, log)
+      {
         lookoutThread = Running(thread)
       }
     } catch {
@@ -172,10 +180,10 @@ final class Service {
   }
 
   private static func makeWorkers(
-    _ count: Int, _ gateway: Gateway, _ options: ServerOptions, listen: [HostPort],
+    _ count: Int, _ gateway: Gateway, _ options: ServerOptions, listen: [Settings.Listen],
     accessLog: AccessLogWriter?
   ) throws -> ([Runner], [SocketAddress]) {
-    var bound = try listen.map(socketAddress)
+    var bound = try listen.map { try socketAddress($0.address) }
     for address in bound { try checkFree(address) }
     var workers: [Runner] = []
     for number in 0..<count {
@@ -196,7 +204,7 @@ final class Service {
       for place in bound.indices {
         let address = bound[place]
         bound[place] = try listening(address) { () throws(Fault) in
-          try worker.server.listen(on: address)
+          try worker.server.listen(on: address, traits(listen[place]))
         }
       }
     }
