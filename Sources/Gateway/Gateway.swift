@@ -76,6 +76,8 @@ public final class GatewayWorker: RequestHandler {
   /// The worker's own, so that a hit touches nothing that others count too.
   let hosts: HostBook
   let hasTrustedProxies: Bool
+  /// Whether anything but content is given by how the client came.
+  let hasDiversions: Bool
   let index: IndexReader
   let starving: StarvingFills
   let searches: SearchWatch
@@ -108,6 +110,7 @@ public final class GatewayWorker: RequestHandler {
       loop: loop, map: gateway.upstreams, options: gateway.options.upstream, counters: counters)
     hosts = HostBook(gateway.options.hosts)
     hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
+    hasDiversions = gateway.options.securePort != nil || gateway.options.webroot != nil
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.
