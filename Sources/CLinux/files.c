@@ -22,9 +22,16 @@ int64_t linux_open(const char *path, int32_t how) {
   if (how & LINUX_EXCLUSIVE) flags |= O_EXCL;
   if (how & LINUX_FOLDER) flags |= O_DIRECTORY;
   if (how & LINUX_DIRECT) flags |= O_DIRECT;
+  // A pipe would wait for its other end.
+  if (how & LINUX_PLAIN) flags |= O_NOFOLLOW | O_NONBLOCK;
   int descriptor;
   do descriptor = open(path, flags, 0640);
   while (descriptor < 0 && errno == EINTR);
+  struct stat found;
+  if (descriptor >= 0 && how & LINUX_PLAIN && (fstat(descriptor, &found) < 0 || !S_ISREG(found.st_mode))) {
+    close(descriptor);
+    return -EINVAL;
+  }
   return checked(descriptor);
 }
 

@@ -24,6 +24,14 @@ extension Settings {
     public var staple: String?
   }
 
+  /// What becomes of requests that came without TLS.
+  public struct Redirect: Equatable, Sendable {
+    public var https = false
+    public var port = 443
+    /// The folder that certificates' clients write challenges to, as `Cache.path` is; nil for none.
+    public var webroot: String?
+  }
+
   /// What listeners need of other settings.
   func checkListeners(_ reader: inout SettingsReader) {
     if trustedProxies.isEmpty, let index = listen.firstIndex(where: \.hasProxyHeader) {

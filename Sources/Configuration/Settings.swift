@@ -15,6 +15,7 @@ public struct Settings: Equatable, Sendable {
   /// No name twice, whatever its case.
   public var headers: [Header] = []
   public var tls = TLS()
+  public var redirect = Redirect()
   public var cache = Cache()
   public var regions = [
     Region(name: "local", servers: [Server(address: ServerAddress(HostPort(loopback: 8081)))])

@@ -92,6 +92,7 @@ extension Settings {
       tls.certificates[index].key = placed(tls.certificates[index].key)
       tls.certificates[index].staple = tls.certificates[index].staple.map(placed)
     }
+    redirect.webroot = redirect.webroot.map(placed)
     tls.authorities = tls.authorities.map(placed)
     if case .file(let path) = logs.access.target { logs.access.target = .file(placed(path)) }
   }

@@ -19,6 +19,18 @@ extension SettingsTable {
       "The authorities that https servers are believed by; off for the system's."),
   ]
 
+  static let redirect: [Setting<Settings>] = [
+    Setting(
+      "redirect.https", \.redirect.https, .flag,
+      "Whether clients that came without TLS are sent to https."),
+    Setting(
+      "redirect.port", \.redirect.port, .count(1...65_535),
+      "The port that they are sent to, as clients see it."),
+    Setting(
+      "redirect.acme_directory", \.redirect.webroot, .optionalPath,
+      "The webroot of certbot, lego and the like, for their challenges."),
+  ]
+
   private static let certificate: [Setting<Settings.Certificate>] = [
     Setting(
       "certificate", \.certificate, .path, required: true,

@@ -7,7 +7,8 @@ import Router
 /// of the program can do with it; the reason stands beside those that are not plain common sense.
 enum SettingsTable {
   static let all: [Setting<Settings>] =
-    general + answers + tls + cache + servers + geo + cluster + timeouts + limits + outputs
+    general + answers + tls + redirect + cache + servers + geo + cluster + timeouts + limits
+    + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(

@@ -22,15 +22,15 @@ extension Exchange {
   }
 
   /// Sends the client to the content's own address.
-  func redirect(to location: [UInt8]) {
+  func redirect(to location: [UInt8], status: Int = 301) {
     guard let stream else { return }
-    stream.begin(status: 301)
+    stream.begin(status: status)
     stream.field(.location, location.rawBytes)
     stream.field(.contentType, "text/html; charset=utf-8")
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)
     let body = Array(
-      "<a href=\"\(Self.escaped(String(decoding: location, as: UTF8.self)))\">Moved Permanently</a>.\n"
+      "<a href=\"\(Self.escaped(String(decoding: location, as: UTF8.self)))\">\(Status.reason(status))</a>.\n"
         .utf8)
     stream.endHead(.known(Int64(body.count)))
     if method != .head { stream.fill(body.rawBytes) }

@@ -77,6 +77,8 @@ public final class GatewayWorker: RequestHandler {
   let hosts: HostBook
   let hasTrustedProxies: Bool
   let hasCluster: Bool
+  /// Whether anything but content is given by how the client came.
+  let hasDiversions: Bool
   let index: IndexReader
   let starving: StarvingFills
   let searches: SearchWatch
@@ -110,6 +112,7 @@ public final class GatewayWorker: RequestHandler {
     hosts = HostBook(gateway.options.hosts)
     hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
     hasCluster = gateway.options.cluster != nil
+    hasDiversions = gateway.options.securePort != nil || gateway.options.webroot != nil
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.

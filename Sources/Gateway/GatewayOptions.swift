@@ -34,6 +34,11 @@ public struct GatewayOptions: Sendable {
   /// Far more than living content ever waits for, far fewer than a worker has descriptors.
   public var slowSearches = 128
 
+  /// The port that clients without TLS are sent to, by https; nil leaves them where they are.
+  public var securePort: UInt16?
+  /// The folder below which challenges are answered from (ACME's `http-01` in webroot mode); nil for none.
+  public var webroot: String?
+
   public init() {}
 
   /// Bodies below this many bytes follow their head in one send, by copy.

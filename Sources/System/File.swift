@@ -24,6 +24,8 @@ public struct File: ~Copyable, Sendable {
     ///
     /// A fault (EINVAL) where the file system has no such thing.
     case direct = 17
+    /// Read, and nothing else than a file by its own name: a fault for links, pipes and the like.
+    case plain = 32
   }
 
   public let descriptor: Int32

@@ -24,6 +24,9 @@ public final class TLSStream {
   /// slowly has little encrypted for it.
   private var portion = TLSSession.mostPlaintext
 
+  /// The most that is held: a portion in records, and some words of the protocol itself.
+  static let mostHeld = TLSSession.mostPlaintext + 64 * 1024
+
   public init(_ session: TLSSession, _ buffers: TLSBuffers) {
     self.session = session
     self.buffers = buffers
@@ -62,6 +65,8 @@ public final class TLSStream {
     if !buffers.output.isEmpty, case .broken(let error) = flush(to: socket) {
       result = .broken(error)
     }
+    // What the peer has us say without taking it has an end too.
+    if held.count > Self.mostHeld { return .broken(SystemError.protocolError) }
     if written > 0 { return .bytes(written) }
     switch session.state {
     case .peerClosed: return .end

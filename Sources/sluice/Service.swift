@@ -132,6 +132,8 @@ final class Service {
     options.cluster = Self.cluster(settings, upstreams)
     options.hosts = Self.hosts(settings)
     options.trustedProxies = Self.trustedProxies(settings)
+    options.securePort = settings.redirect.https ? UInt16(settings.redirect.port) : nil
+    options.webroot = settings.redirect.webroot
     options.staleNames = settings.cache.staleNames
     options.negativeTTL = settings.cache.negativeTTL
     let gateway = Gateway(

@@ -146,8 +146,8 @@ import Testing
         "6:24: limits.connections: '5' does not fit; expected a whole number from 16 to 1000000",
         "8:10: logs.level: 'verbose' does not fit; expected debug, info, warning or error",
         "9:1: unknown setting 'colour'; expected one of: "
-          + "workers, listen, trusted_proxies, hosts, headers, tls, cache, regions, last_resort, "
-          + "health, geo, cluster_api, timeouts, limits, admin, logs",
+          + "workers, listen, trusted_proxies, hosts, headers, tls, redirect, cache, regions, "
+          + "last_resort, health, geo, cluster_api, timeouts, limits, admin, logs",
       ])
   }
 

@@ -39,6 +39,9 @@ import Yams
           certificate: "/\($0).pem", key: "/\($0).key", staple: $0 == 1 ? "/a b" : nil)
       }
       settings.tls.minVersion = random.chance(0.5) ? .tls12 : .tls13
+      settings.redirect = Settings.Redirect(
+        https: random.chance(0.5), port: random.number(in: 1...65_535),
+        webroot: random.chance(0.5) ? "/var/www" : nil)
       settings.tls.hsts = .seconds(random.number(in: 0...9))
       settings.tls.authorities = random.chance(0.5) ? "/ca.pem" : nil
       settings.trustedProxies = try (0..<random.number(in: 0...3)).map { index in

@@ -135,6 +135,52 @@ extension EndToEnd {
       #expect(failed)
     }
 
+    @Test func plainClientsAreSentToTLS() throws {
+      let webroot = try TemporaryFolder()
+      let gate = try Gate(TestSite()) { settings, _ in
+        settings.sections = [
+          "redirect: { https: true, port: 8443, acme_directory: \(webroot.path) }",
+          "trusted_proxies: [127.0.0.1]",
+        ]
+      }
+      func ask(
+        _ path: String, _ fields: [(String, String)] = [], method: String = "GET"
+      ) throws -> Response {
+        try gate.sluice.request(path, method: method, [("X-Forwarded-Host", "gw.test:80")] + fields)
+      }
+      let moved = try ask("/ipfs/bafkqaaa?format=raw&x=%20")
+      #expect(moved.status == 301)
+      #expect(moved["Location"] == "https://gw.test:8443/ipfs/bafkqaaa?format=raw&x=%20")
+      #expect(try ask("/a", method: "OPTIONS").status == 308)
+      #expect(try ask("/health").status == 200)
+      // A proxy in front of us says that it has TLS already.
+      #expect(try ask("/ipfs/bafkqaaa", [("X-Forwarded-Proto", "https")]).status == 200)
+      #expect(try gate.curl(["--fail", gate.base + "/ipfs/bafkqaaa"]).ending == .exited(0))
+
+      let folder = webroot.path + "/.well-known/acme-challenge"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      try webroot.write("secret", to: "secret")
+      try "token.key".write(toFile: folder + "/to-K_9", atomically: false, encoding: .utf8)
+      try FileManager.default.createSymbolicLink(
+        atPath: folder + "/link", withDestinationPath: "../../secret")
+      try FileManager.default.createDirectory(
+        atPath: folder + "/folder", withIntermediateDirectories: true)
+      try String(repeating: "x", count: 5_000)
+        .write(toFile: folder + "/large", atomically: false, encoding: .utf8)
+      #expect(mkfifo(folder + "/pipe", 0o600) == 0)
+      let place = "/.well-known/acme-challenge/"
+      let challenge = try ask(place + "to-K_9")
+      #expect(challenge.status == 200 && challenge.text == "token.key")
+      for name in [
+        "none", "link", "folder", "large", "pipe", "", "../../secret", "..%2f..%2fsecret",
+        "to-K_9/",
+        ".hidden",
+      ] {
+        #expect(try ask(place + name).status == 404, "\(name)")
+      }
+      #expect(try ask(place + "to-K_9", method: "POST").status == 405)
+    }
+
     // MARK: Certificates that change
 
     @Test func certificatesAreSwappedUnderLoad() throws {

@@ -11,7 +11,9 @@ enum {
   LINUX_EXCLUSIVE = 4,
   LINUX_FOLDER = 8,
   // Past the page cache: what is written must be whole blocks, in memory too.
-  LINUX_DIRECT = 16
+  LINUX_DIRECT = 16,
+  // A plain file by its own name: no symbolic link, no pipe, no device.
+  LINUX_PLAIN = 32
 };
 
 int64_t linux_open(const char *path, int32_t how);
