@@ -75,6 +75,13 @@ static inline int openssl_set_host_name(SSL *ssl, const char *name) {
   return (int)SSL_set_tlsext_host_name(ssl, name);
 }
 
+/// Calls for each message of the protocol, with the session's own argument.
+static inline void openssl_on_message(
+    SSL *ssl, void (*callback)(int, int, int, const void *, size_t, SSL *, void *), void *argument) {
+  SSL_set_msg_callback(ssl, callback);
+  SSL_set_msg_callback_arg(ssl, argument);
+}
+
 static inline void *openssl_allocate(size_t count) { return OPENSSL_malloc(count); }
 
 /// The names of a certificate's extension (RFC 5280, section 4.2.1.6); NULL where it has none.

@@ -20,7 +20,10 @@ extension Exchange {
       answerChallenge(folder.file(of: token))
       return true
     }
-    guard let port = options.securePort, !isSecure, !asked.equals("/health") else { return false }
+    // `OPTIONS *` is about the server and no place on it.
+    guard let port = options.securePort, !isSecure, !asked.equals("/health"),
+      asked.isEmpty || asked.hasPrefix("/")
+    else { return false }
     let host = text.bytes(host)
     let name = host.extracting(0..<Authority.hostEnd(host))
     guard !name.isEmpty else {

@@ -52,7 +52,9 @@ extension Exchange {
   private func askedSite(_ request: RequestHead, _ text: RawSpan) -> AskedSite {
     host = request.authority
     isSecure = stream?.isSecure ?? false
-    if worker.hasTrustedProxies, let peer = stream?.peer.networkAddress {
+    if worker.hasTrustedProxies, let stream, !stream.isPeerUnnamed,
+      let peer = stream.peer.networkAddress
+    {
       let trusted = worker.gateway.options.trustedProxies
       let told = Forwarded.read(request.fields, text: text, peer: peer) { trusted.contains($0) }
       if told.peerIsTrusted {

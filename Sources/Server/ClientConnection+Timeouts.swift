@@ -10,7 +10,6 @@ extension ClientConnection {
     case .head:
       if !isGreeted {
         worker.counters.add(.timeoutClientHeader)
-        worker.counters.add(.tlsHandshakeFailed)
         close()
       } else if input.isEmpty || isBlocked {
         worker.counters.add(input.isEmpty ? .timeoutClientIdle : .timeoutClientSend)

@@ -169,8 +169,8 @@ final class ClientConnection: EventHandler {
         return 0
       }
       if !isGreeted { noteHandshake() }
-      // What a transport answers by itself may wait for the socket; the deadline stays.
-      if transport.holdsOutput { isBlocked = true }
+      // What a transport answers by itself may wait for the socket; a deadline that is running stays.
+      if transport.holdsOutput && !isBlocked { blockByAnswers() }
       switch result {
       case .bytes(let count):
         if count < offered && !endIsNear { return }
@@ -244,7 +244,10 @@ final class ClientConnection: EventHandler {
 
   /// Sets the deadline of the next request; while an answer still waits to be sent, its own counts.
   private func awaitRequest() {
-    if isBlocked { return }
+    if isBlocked {
+      if deadline == .never { block() }
+      return
+    }
     // A head may have begun to arrive behind the one that was answered.
     let options = worker.options
     setDeadline(loop.now + (input.isEmpty ? options.idleTimeout : options.headerTimeout))
@@ -347,6 +350,11 @@ final class ClientConnection: EventHandler {
     setDeadline(loop.now + worker.options.sendTimeout)
   }
 
+  /// The transport's own words wait for the socket: with nothing else due, they have as long as an answer.
+  private func blockByAnswers() {
+    if deadline == .never { block() } else { isBlocked = true }
+  }
+
   func yield() {
     if writablePromised { return }
     writablePromised = true
@@ -419,6 +427,7 @@ final class ClientConnection: EventHandler {
     guard state != .closed else { return }
     // An answer that is cut off must not look like one that is complete.
     if state == .head && isFlushed { transport.sayEnd() }
+    if !isGreeted { worker.counters.add(.tlsHandshakeFailed) }
     state = .closed
     transport.close(handle)
     worker.connectionClosed(handle)

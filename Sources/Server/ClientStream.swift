@@ -34,6 +34,8 @@ public final class ClientStream {
   public let peer: SocketAddress
   /// Whether the client speaks TLS with us.
   public let isSecure: Bool
+  /// The peer is a proxy that has named no client: requests may say of one what they like.
+  public internal(set) var isPeerUnnamed = false
   /// When the first byte of the request was seen.
   public internal(set) var started: Instant = .zero
   /// Bytes of bodies offered and taken in this answer.

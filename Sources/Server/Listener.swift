@@ -9,6 +9,8 @@ public struct ListenerTraits: Sendable {
   public var isSecure: Bool
   /// Before that a proxy's word on the client (`ProxyHeader`), from trusted proxies only.
   public var hasProxyHeader: Bool
+  /// The proxy has named no client, so that what the request says of one may be the client's own invention.
+  var isUnnamed = false
 
   public init(isSecure: Bool = false, hasProxyHeader: Bool = false) {
     self.isSecure = isSecure

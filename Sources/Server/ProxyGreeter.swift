@@ -72,6 +72,8 @@ final class ProxyGreeter: EventHandler {
     isOver = true
     worker.loop.unwatch(socket, handle)
     worker.greeted(handle)
+    var traits = traits
+    traits.isUnnamed = client == nil
     worker.accepted(socket, from: client ?? peer, traits)
   }
 

@@ -52,11 +52,13 @@ enum ProxyHeader: Equatable {
     let kind = words.count > 1 ? bytes.extracting(words[1]) : RawSpan()
     if kind.equals("UNKNOWN") { return .complete(bytes: end + 1, client: nil) }
     let isIPv4 = kind.equals("TCP4")
+    // By their notation: proxies that listen for both have `::ffff:192.0.2.1` for IPv4.
+    let addresses = words.dropFirst(2).prefix(2).map { bytes.extracting($0).array }
     guard isIPv4 || kind.equals("TCP6"), words.count == 6,
       bytes.byte(end - 2) != 0x20,
+      addresses.allSatisfy({ $0.contains(UInt8(ascii: ":")) != isIPv4 }),
       let source = NetworkAddress(bytes.extracting(words[2])),
-      let target = NetworkAddress(bytes.extracting(words[3])),
-      source.isIPv4 == isIPv4, target.isIPv4 == isIPv4,
+      NetworkAddress(bytes.extracting(words[3])) != nil,
       let port = portNumber(bytes.extracting(words[4])),
       portNumber(bytes.extracting(words[5])) != nil,
       let client = SocketAddress(host: source.description, port: port)

@@ -107,7 +107,15 @@ public final class ServerWorker {
     }
   }
 
-  func greeted(_ handle: Handle) { greeters[handle] = nil }
+  func greeted(_ handle: Handle) {
+    greeters[handle] = nil
+    resumeListeners()
+  }
+
+  /// Listens again where a place has become free.
+  private func resumeListeners() {
+    for listener in listeners where listener.isFull && hasRoom { listener.resume() }
+  }
 
   /// Serves a connection that was accepted here, or hands it on to another worker.
   func accepted(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
@@ -134,6 +142,7 @@ public final class ServerWorker {
     do throws(Fault) {
       let tls = traits.isSecure ? try tlsStream() : nil
       let connection = ClientConnection(self, socket: socket, peer: peer, tls: tls)
+      connection.stream.isPeerUnnamed = traits.isUnnamed
       let handle = try connection.open()
       connections[handle] = connection
       counters.add(.connectionAccepted)
@@ -164,7 +173,7 @@ public final class ServerWorker {
     connections[handle] = nil
     leaveCrew()
     counters.set(.clientConnections, connections.count)
-    for listener in listeners where listener.isFull { listener.resume() }
+    resumeListeners()
     if connections.isEmpty && isDraining { finishDraining() }
   }
 

@@ -85,7 +85,12 @@ public final class CertificateStore: Sendable {
         watch.seen = nil
         return complain(error.sentence, &watch)
       }
-      if marks == watch.dealt { return nil }
+      if marks == watch.dealt {
+        // What was lost is back: it may be lost again.
+        watch.seen = nil
+        watch.complaint = nil
+        return nil
+      }
       guard marks == watch.seen else {
         // A certificate and its key are two files, and somebody may be between them.
         watch.seen = marks

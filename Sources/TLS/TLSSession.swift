@@ -25,7 +25,7 @@ public final class TLSSession {
   public private(set) var failure: String?
 
   /// OpenSSL's `SSL`, owned.
-  private let ssl: OpaquePointer
+  let ssl: OpaquePointer
   /// What its BIO reads and writes, owned; freed after it.
   private let wire: UnsafeMutablePointer<Wire>
   private let buffers: TLSBuffers
@@ -34,6 +34,8 @@ public final class TLSSession {
   /// Ciphertext that has come and that OpenSSL has not taken.
   private var unread = ByteBuffer(capacity: 64)
   private var hasSentClose = false
+  /// Bytes of plaintext that have come and gone.
+  private var carried = 0
   /// The server that the session is kept for; nil once it is, and on the server's own side.
   private var peer: TLSPeer?
 
@@ -50,6 +52,7 @@ public final class TLSSession {
     }
     // One BIO for both ways; the session owns it now.
     unsafe SSL_set_bio(ssl, bio, bio)
+    unsafe Wire.watch(ssl, on: wire)
     unsafe self.ssl = ssl
     unsafe self.wire = wire
     self.buffers = buffers
@@ -193,6 +196,13 @@ public final class TLSSession {
       }
       written += Int(count)
     }
+    // New keys belong to much plaintext; else the peer only keeps this side busy.
+    carried += written
+    unsafe wire.pointee.mostChatter = Wire.freeChatter + carried >> 20
+    if unsafe wire.pointee.isTalkative {
+      state = .failed
+      failure = "the peer asks for new keys without end"
+    }
     if written > 0, let peer {
       // Tickets of TLS 1.3 come before a server's first words.
       unsafe peer.keepSession(of: ssl)
@@ -214,7 +224,10 @@ public final class TLSSession {
       unsafe SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
     }
     // The BIO takes everything, so it is all or nothing.
-    if count == plaintext.byteCount { return true }
+    if count == plaintext.byteCount {
+      carried += plaintext.byteCount
+      return true
+    }
     note(count)
     return false
   }
@@ -236,6 +249,8 @@ public final class TLSSession {
     case SSL_ERROR_ZERO_RETURN: state = .peerClosed
     default:
       state = .failed
+      // The session that it was to go on with may be why.
+      if !isEstablished { peer?.forget() }
       let verdict = unsafe SSL_get_verify_result(ssl)
       let reason = TLSError.reason()
       if verdict != Int(X509_V_OK), let text = unsafe X509_verify_cert_error_string(verdict) {

@@ -22,7 +22,10 @@ public final class TLSStream {
   private var isBlocked = false
   /// How much is encrypted for one `send`: less where the socket took less, so that a client who reads
   /// slowly has little encrypted for it.
-  private var portion = TLSSession.mostPlaintext
+  private var portion = firstPortion
+
+  /// What is encrypted for a client of whom nothing is known.
+  private static let firstPortion = 2 * TLSSession.recordBytes
 
   /// The most that is held: a portion in records, and some words of the protocol itself.
   static let mostHeld = TLSSession.mostPlaintext + 64 * 1024
@@ -59,8 +62,9 @@ public final class TLSStream {
       let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: room[written...])
       written += buffers.input.withReadable { unsafe session.decrypt($0, into: rest) }
       buffers.input.clear()
-      // The socket is drained; its end, if it is near, is another call's.
-      if count < offered { break }
+      // The socket is drained; its end, if it is near, is another call's. With nothing to give there is no
+      // other call: the end of the connection may stand right behind a part of a record.
+      if count < offered && written > 0 { break }
     }
     if !buffers.output.isEmpty, case .broken(let error) = flush(to: socket) {
       result = .broken(error)
@@ -221,7 +225,8 @@ public final class TLSStream {
       buffers.output.clear()
       release()
       isBlocked = false
-      portion = min(portion * 2, TLSSession.mostPlaintext)
+      // Small answers say nothing of how much the socket takes.
+      if total >= portion { portion = min(portion * 2, TLSSession.mostPlaintext) }
     case .bytes(let count):
       held.consume(min(count, older))
       buffers.output.consume(max(0, count - older))

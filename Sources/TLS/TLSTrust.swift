@@ -74,6 +74,14 @@ public final class TLSPeer: Sendable {
     }
   }
 
+  /// Lets the next connection begin anew.
+  func forget() {
+    kept.withLock { kept in
+      unsafe SSL_SESSION_free(kept.session)
+      unsafe kept.session = nil
+    }
+  }
+
   /// Keeps what a connection that stands has agreed on, for the next one.
   func keepSession(of ssl: OpaquePointer) {
     guard let session = unsafe SSL_get1_session(ssl) else { return }

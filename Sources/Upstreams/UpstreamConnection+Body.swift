@@ -11,6 +11,9 @@ extension UpstreamConnection {
   /// Whether there is more of the request's body to be sent.
   var isSendingBody: Bool { sender.map { !$0.hasEnded || !output.isEmpty } ?? false }
 
+  /// Whether the body waits for the server's word that it is wanted (100).
+  var awaitsContinue: Bool { sender?.awaitsContinue ?? false }
+
   /// Sends what of the request is at hand, and of its body what the server takes now.
   func sendMore() {
     var sent = 0
@@ -114,13 +117,12 @@ extension UpstreamConnection {
   func continueBody() {
     guard let sender, sender.awaitsContinue else { return }
     sender.awaitsContinue = false
-    hasFirstByte = false
     sendSoon()
   }
 
   /// Sets the deadline of an answer's next bytes; while the request's body is due, the server may wait for it.
   func awaitBytes() {
-    if isSendingBody && output.isEmpty && !transport.holdsOutput {
+    if isSendingBody && !awaitsContinue && output.isEmpty && !transport.holdsOutput {
       setDeadline(.never)
     } else {
       setDeadline(loop.now + pool.options.betweenBytesTimeout)

@@ -256,7 +256,7 @@ final class UpstreamConnection: EventHandler {
   }
 
   private func timedOut() {
-    if state == .waiting, sender?.awaitsContinue ?? false {
+    if state == .waiting, awaitsContinue, !hasFirstByte {
       continueBody()
       return
     }
@@ -339,11 +339,12 @@ final class UpstreamConnection: EventHandler {
         // No request asks for another protocol.
         if head.status == 101 || interimHeads > UpstreamOptions.interimHeads {
           fail(Fault(.malformed, .upstream))
-        } else if head.status == 100 {
-          continueBody()
-        } else if input.isEmpty && !isSendingBody {
-          setTryDeadline(pool.options.firstByteTimeout)
+          return
         }
+        // The answer itself is still to come.
+        hasFirstByte = false
+        if head.status == 100 { continueBody() }
+        if input.isEmpty && !isSendingBody { setTryDeadline(pool.options.firstByteTimeout) }
       }
     }
   }
@@ -355,7 +356,11 @@ final class UpstreamConnection: EventHandler {
     // An answer before the request's end: what the server does with the rest is open.
     if !output.isEmpty || sender != nil { head.keepAlive = false }
     // Who refuses does not want the rest, and who was asked first has not said that it wants any.
-    if head.status >= 300 || sender?.awaitsContinue ?? false { stopSending() }
+    if sender != nil, head.status >= 300 || awaitsContinue {
+      stopSending()
+      // The client's deadline for its body counts no more.
+      setDeadline(loop.now + pool.options.betweenBytesTimeout)
+    }
     call.received(head, text: input.readable.extracting(0..<count), from: server)
     if state == .body { input.consume(count) }
   }

@@ -31,6 +31,20 @@ import Testing
     #expect(world.settle() && world.worker.connectionCount == 0)
   }
 
+  /// Proxies that have yet to say whom they bring take places, too, and give them back.
+  @Test func whoSaysNothingKeepsNobodyOut() throws {
+    var options = ServerOptions()
+    options.trustedProxies = NetworkSet([try Network("10.0.0.0/8")])
+    options.connections = 2
+    let world = try ServerWorld(
+      seed: 3, options: options, traits: ListenerTraits(hasProxyHeader: true))
+    for _ in 0..<3 { _ = try world.visit("") }
+    world.run(for: .seconds(30))
+    let visitor = try world.visit("PROXY UNKNOWN\r\n" + ServerWorld.get("/now/1"))
+    world.run(for: .seconds(1))
+    #expect(Received.all(visitor.received).first?.status == 200)
+  }
+
   @Test func othersAreTurnedAway() throws {
     let strangers = try world(1, trusting: ["192.0.2.0/24"])
     let stranger = try strangers.visit("PROXY UNKNOWN\r\n" + ServerWorld.get("/a"))

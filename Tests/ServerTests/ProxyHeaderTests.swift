@@ -25,6 +25,12 @@ import Testing
     #expect(
       parse(long)
         == .complete(bytes: long.utf8.count, client: SocketAddress(host: "2001:db8::1", port: 1)))
+    // As proxies write it that listen for IPv4 on an IPv6 socket.
+    let mapped = "PROXY TCP6 ::ffff:192.0.2.7 ::ffff:10.0.0.1 4711 443\r\n"
+    #expect(
+      parse(mapped)
+        == .complete(bytes: mapped.utf8.count, client: SocketAddress(host: "192.0.2.7", port: 4711))
+    )
     #expect(parse("PROXY UNKNOWN\r\n") == .complete(bytes: 15, client: nil))
     #expect(parse("PROXY UNKNOWN a b c\r\nX") == .complete(bytes: 21, client: nil))
   }

@@ -1,4 +1,5 @@
 import Base
+import COpenSSL
 import Foundation
 import System
 import TestKit
@@ -69,9 +70,14 @@ private final class MemorySocket: CiphertextSocket {
 
   @Test func manyRecordsGoInOneSend() throws {
     let talk = try Talk()
+    // Little at first: nothing is known of the client.
+    #expect(talk.send(noise(250_000, seed: 9)) == .bytes(250_000))
+    #expect(talk.socket.sends == 4)
+    talk.deliver()
+    talk.pair.atClient = []
     let text = noise(250_000, seed: 1)
     #expect(talk.send(text) == .bytes(text.count))
-    #expect(talk.socket.sends == 1)
+    #expect(talk.socket.sends == 5)
     talk.deliver()
     #expect(talk.pair.atClient == text)
   }
@@ -79,20 +85,20 @@ private final class MemorySocket: CiphertextSocket {
   @Test func headAndBodyGoTogether() throws {
     let talk = try Talk()
     let head = noise(300, seed: 2)
-    let body = noise(50_000, seed: 3)
+    let body = noise(30_000, seed: 3)
     #expect(talk.send(head, more: true) == .bytes(300))
     #expect(talk.socket.sends == 0 && talk.stream.holdsOutput)
     #expect(talk.send(body) == .bytes(body.count))
     #expect(talk.socket.sends == 1 && !talk.stream.holdsOutput)
     var first = ByteBuffer(capacity: 300)
-    var second = ByteBuffer(capacity: 40_000)
+    var second = ByteBuffer(capacity: 20_000)
     first.append(head)
-    second.append(Array(body[..<40_000]))
+    second.append(Array(body[..<20_000]))
     #expect(
-      talk.stream.send(first.readable, second.readable, to: talk.socket) == .bytes(40_300))
+      talk.stream.send(first.readable, second.readable, to: talk.socket) == .bytes(20_300))
     #expect(talk.socket.sends == 2)
     talk.deliver()
-    #expect(talk.pair.atClient == head + body + head + body[..<40_000])
+    #expect(talk.pair.atClient == head + body + head + body[..<20_000])
   }
 
   @Test func whatTheSocketDoesNotTakeIsHeld() throws {
@@ -152,6 +158,62 @@ private final class MemorySocket: CiphertextSocket {
       let end = isOrderly ? IOResult.end : .broken(SystemError.connectionReset)
       #expect(results == [.bytes(2), end])
       #expect(room[..<2] == [7, 8])
+    }
+  }
+
+  /// Where the end stands right behind a part of a record nothing tells of it again.
+  @Test func anEndBehindAPartOfARecordIsSeenAtOnce() throws {
+    let talk = try Talk()
+    #expect(talk.pair.send([7, 8], from: talk.pair.client))
+    talk.socket.inbox = talk.pair.take(talk.pair.clientBuffers).dropLast()
+    talk.socket.hasEnded = true
+    var room = [UInt8](repeating: 0, count: 100)
+    let result = room.withUnsafeMutableBytes { talk.stream.receive(into: $0, from: talk.socket) }
+    #expect(result == .broken(SystemError.connectionReset))
+  }
+
+  /// OpenSSL answers any number of requests for new keys, and gives nothing meanwhile.
+  @Test(arguments: [false, true]) func newKeysWithoutEndEndTheSession(withBytes: Bool) throws {
+    let talk = try Talk()
+    for _ in 0..<5000 {
+      #expect(SSL_key_update(talk.pair.client.ssl, SSL_KEY_UPDATE_REQUESTED) == 1)
+      #expect(SSL_do_handshake(talk.pair.client.ssl) == 1)
+      if withBytes { #expect(talk.pair.send([1], from: talk.pair.client)) }
+    }
+    talk.socket.inbox = talk.pair.take(talk.pair.clientBuffers)
+    let all = talk.socket.inbox.count
+    var room = [UInt8](repeating: 0, count: 100_000)
+    var result = IOResult.wouldBlock
+    repeat {
+      result = room.withUnsafeMutableBytes { talk.stream.receive(into: $0, from: talk.socket) }
+    } while result == .bytes(1)
+    if case .bytes(let count) = result {
+      // What came before is given first.
+      #expect(count <= 33)
+      result = room.withUnsafeMutableBytes { talk.stream.receive(into: $0, from: talk.socket) }
+    }
+    #expect(result == .broken(SystemError.protocolError))
+    #expect(talk.stream.session.failure == "the peer asks for new keys without end")
+    #expect(talk.socket.sent.count < 10_000 && talk.socket.inbox.count > all / 3)
+  }
+
+  /// Now and then is fine, however long a connection lasts.
+  @Test func newKeysWithMuchBetweenThemAreFine() throws {
+    let talk = try Talk()
+    let text = [UInt8](repeating: 9, count: 250_000)
+    for _ in 0..<100 {
+      #expect(SSL_key_update(talk.pair.client.ssl, SSL_KEY_UPDATE_REQUESTED) == 1)
+      #expect(SSL_do_handshake(talk.pair.client.ssl) == 1)
+      let isSent = (0..<5).allSatisfy { _ in talk.pair.send(text, from: talk.pair.client) }
+      #expect(isSent)
+      talk.socket.inbox = talk.pair.take(talk.pair.clientBuffers)
+      var room = [UInt8](repeating: 0, count: 1 << 20)
+      var count = 0
+      while case .bytes(let more) = room.withUnsafeMutableBytes({
+        talk.stream.receive(into: $0, from: talk.socket)
+      }) { count += more }
+      #expect(count == 5 * text.count)
+      talk.deliver()
     }
   }
 

@@ -134,6 +134,33 @@ import Testing
     #expect(world.pool.idleCount(world.server) == 0)
   }
 
+  /// A client that has nothing to give just then does not hold a server for ever that stops in its answer.
+  @Test(arguments: [
+    ("HTTP/1.1 401 Who\r\nContent-Length: 500\r\n\r\n", false),
+    ("HTTP/1.1 401 Who\r\nContent-Length: 500\r\n\r\nsome", false),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", true),
+    ("HTTP/1.1 1", true),
+  ])
+  func answersThatStopEnd(text: String, expects: Bool) throws {
+    let world = BodyWorld(seed: 13, [.stops(after: text)])
+    let source = world.source(pattern(500), piece: 100, every: .seconds(100_000))
+    let asker = world.ask(.post, .length(500), source, expects: expects)
+    world.run(for: .seconds(100))
+    #expect(asker.fault == Fault(.timeout, .upstream))
+    #expect(world.server.active == 0)
+  }
+
+  /// The server's word that it wants the body may come at any time; its time to answer is the same.
+  @Test(arguments: [3, 8])
+  func aLateContinueTakesNoTimeAway(seconds: Int) throws {
+    let world = BodyWorld(
+      seed: 14, [.answersLate(continues: .seconds(seconds), answers: .seconds(35))])
+    let source = world.source(pattern(200), piece: 100, every: .seconds(5))
+    let asker = world.ask(.put, .length(200), source, expects: true)
+    world.run { asker.isOver }
+    #expect(asker.status == 200 && asker.outcome == .success(true))
+  }
+
   // MARK: Failover
 
   @Test(arguments: [HTTP.Method.get, .put, .delete, .post, .patch])
@@ -250,6 +277,10 @@ enum BodyScript {
   case askedFirst(Interval)
   case refuse(closes: Bool)
   case dieAfter(Int)
+  /// Says this at once, and nothing more.
+  case stops(after: String)
+  /// Says 100 so long after the request's head, whether it was asked or not, and answers at once after so long.
+  case answersLate(continues: Interval, answers: Interval)
 }
 
 final class BodyWorld: EventHandler {
@@ -433,6 +464,12 @@ final class BodyPeer: EventHandler {
       say("HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nmuch")
       if closes { close() }
     case .dieAfter(0): close()
+    case .stops(let text): say(text)
+    case .answersLate(let first, let second):
+      world.network.after(first) { [self] in say("HTTP/1.1 100 Continue\r\n\r\n") }
+      world.network.after(second) { [self] in
+        say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+      }
     default: return
     }
   }
@@ -465,7 +502,7 @@ final class BodyPeer: EventHandler {
   private func answer() {
     hasAnswered = true
     switch script {
-    case .silent: return
+    case .silent, .stops, .answersLate: return
     case .echo: say("0\r\n\r\n")
     default:
       let text = "\(body.count)"
