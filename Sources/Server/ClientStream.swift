@@ -31,7 +31,7 @@ public final class ClientStream {
   /// What happens to the response where the client is slow or gone.
   public var responder: Responder?
   public let loop: Loop
-  public let peer: SocketAddress
+  public internal(set) var peer: SocketAddress
   /// When the first byte of the request was seen.
   public internal(set) var started: Instant = .zero
   /// Bytes of bodies offered and taken in this answer.
@@ -46,11 +46,15 @@ public final class ClientStream {
   var isChunked = false
   /// Where the answer's fields begin in `output`.
   private var fieldsStart = 0
-  /// What waits to be sent: heads and small bodies, in order.
+  /// What waits to be sent: heads and small bodies, in order; with HTTP/2 a small body alone.
   var output = ByteBuffer(capacity: ServerOptions.outputBytes)
   private var remaining: Int64 = 0
-  /// Both hold each other until the connection closes, which lets go here.
+  /// Both hold each other until the connection closes, which lets go here; nil with HTTP/2.
   var connection: ClientConnection?
+  /// The connection that this is a stream of; nil with HTTP/1.1.
+  var http2: HTTP2Connection?
+  /// The stream's place on it.
+  var place = 0
 
   enum Phase { case idle, waiting, head, body, finished }
 
@@ -74,9 +78,13 @@ public final class ClientStream {
   var endsWithConnection: Bool { phase == .finished && remaining == .max && !isChunked }
 
   /// Whether an answer is still due on this stream.
-  public var isOpen: Bool { phase != .idle && phase != .finished && connection != nil }
+  public var isOpen: Bool {
+    phase != .idle && phase != .finished && (connection != nil || http2 != nil)
+  }
   /// Whether no byte of the answer has been produced yet.
   public var isUntouched: Bool { phase == .waiting }
+
+  private var worker: ServerWorker? { connection?.worker ?? http2?.worker }
 
   // MARK: Head
 
@@ -88,7 +96,7 @@ public final class ClientStream {
     firstByte = loop.now
     HeadWriter.statusLine(status, to: &output)
     fieldsStart = output.count
-    connection?.worker.appendDate(to: &output)
+    worker?.appendDate(to: &output)
   }
 
   @inline(__always)
@@ -182,22 +190,28 @@ public final class ClientStream {
   /// For a HEAD request no body is due, whatever its length.
   public func endHead(_ body: BodyLength) {
     precondition(phase == .head)
-    connection?.worker.edit(&output, from: fieldsStart)
+    worker?.edit(&output, from: fieldsStart)
     switch body {
     case .absent: break
     case .known(let length):
       field(.contentLength, decimal: length)
       remaining = length
     case .unknown:
-      if version == .http10 {
-        connection?.keepAlive = false
-      } else {
+      switch version {
+      case .http10: connection?.keepAlive = false
+      case .http11:
         isChunked = true
         field(.transferEncoding, "chunked")
+      case .http2: break
       }
       remaining = .max
     }
     if isHead || body == .absent { remaining = 0 }
+    if version == .http2 {
+      phase = .body
+      http2?.headEnded(self, hasBody: remaining > 0)
+      return
+    }
     if connection?.keepAlive != true {
       output.append("Connection: close\r\n")
     } else if version == .http10 {
@@ -216,19 +230,21 @@ public final class ClientStream {
   /// Offers bytes of the body; at most `bodyDue`.
   public func offer(_ bytes: RawSpan) -> Offer {
     precondition(phase == .body && Int64(bytes.byteCount) <= remaining)
-    guard let connection else { return .gone }
+    guard let connection else { return took(http2?.offer(bytes, on: self) ?? .gone) }
     return took(isChunked ? connection.offerChunk(bytes) : connection.offer(bytes))
   }
 
-  /// Offers a range of a file; the bytes go by `sendfile`.
+  /// Offers a range of a file that is in memory; with HTTP/1.1 the bytes go by `sendfile`.
   public func offer(file: Int32, offset: Int64, count: Int) -> Offer {
     precondition(phase == .body && Int64(count) <= remaining && !isChunked)
-    guard let connection else { return .gone }
+    guard let connection else {
+      return took(http2?.offer(file: file, offset: offset, count: count, on: self) ?? .gone)
+    }
     return took(connection.offer(file: file, offset: offset, count: count))
   }
 
   /// Whether `fill` may be used now: not while the client takes nothing.
-  public var takesCopies: Bool { connection?.takesCopies ?? false }
+  public var takesCopies: Bool { connection?.takesCopies ?? http2?.takesCopies(on: self) ?? false }
 
   /// Lets `body` write up to `count` bytes right behind the head, for one send of both.
   ///
@@ -254,7 +270,10 @@ public final class ClientStream {
   }
 
   /// Asks for `writable` in the next turn: a fast client leaves room for the others.
-  public func yield() { connection?.yield() }
+  public func yield() {
+    connection?.yield()
+    http2?.yield(self)
+  }
 
   /// Appends a value less what could end its line.
   private func appendValue(_ value: RawSpan) {
@@ -277,7 +296,7 @@ public final class ClientStream {
 
   /// Ends the answer.
   ///
-  /// Where bytes of the body are missing, the connection breaks instead.
+  /// Where bytes of the body are missing, it is broken off instead.
   public func finish() {
     guard phase == .body else {
       abort()
@@ -289,14 +308,16 @@ public final class ClientStream {
     }
     phase = .finished
     responder = nil
-    connection?.streamFinished()
+    if let connection { connection.streamFinished() } else { http2?.streamFinished(self) }
   }
 
-  /// Breaks the connection, so that the client sees that the answer is not complete.
+  /// Breaks the answer off, so that the client sees that it is not complete.
+  ///
+  /// With HTTP/1.1 the connection ends, with HTTP/2 the stream is reset.
   public func abort() {
     guard phase != .idle else { return }
     phase = .finished
     responder = nil
-    connection?.breakOff()
+    if let connection { connection.breakOff() } else { http2?.breakOff(self) }
   }
 }

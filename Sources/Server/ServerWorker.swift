@@ -16,11 +16,13 @@ public final class ServerWorker {
   /// Set once by `drain`: answers say `Connection: close`.
   public private(set) var isDraining = false
   private var listeners: [Listener] = []
-  private var connections: [Handle: ClientConnection] = [:]
+  private var connections: [Handle: ServerConnection] = [:]
   private var editedHead = ByteBuffer(capacity: 1024)
   private var date = ByteBuffer(capacity: 64)
   private var dateSecond: Int64 = -1
   private var whenEmpty: (() -> Void)?
+  /// What HTTP/2 connections share; made for the first of them.
+  private(set) lazy var http2 = HTTP2Supplies(self)
 
   public init(
     loop: Loop, options: ServerOptions, handler: any RequestHandler, counters: CounterPage
@@ -68,7 +70,7 @@ public final class ServerWorker {
   }
 
   /// The connections, in an order that follows from what happened.
-  private var inOrder: [ClientConnection] {
+  private var inOrder: [ServerConnection] {
     connections.sorted { $0.key.index < $1.key.index }.map(\.value)
   }
 
@@ -88,6 +90,11 @@ public final class ServerWorker {
     } catch {
       loop.close(socket, .none)
     }
+  }
+
+  /// A connection goes on in another protocol.
+  func connectionChanged(_ handle: Handle, to connection: ServerConnection) {
+    connections[handle] = connection
   }
 
   func connectionClosed(_ handle: Handle) {

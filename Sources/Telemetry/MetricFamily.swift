@@ -6,6 +6,12 @@ enum MetricFamily {
     ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
     ("sluice_connections_accepted_total", "Client connections accepted."),
     ("sluice_accept_pauses_total", "Times that accepting stopped because nothing was left for it."),
+    ("sluice_http2_connections_total", "Client connections that spoke HTTP/2."),
+    ("sluice_http2_requests_total", "Requests by HTTP/2."),
+    (
+      "sluice_http2_floods_total",
+      "HTTP/2 connections ended since their client sent too many frames of a kind."
+    ),
     ("sluice_request_refusals_total", "Requests refused before they were looked up, by status."),
     ("sluice_timeouts_total", "Deadlines that a peer let pass, by what was awaited."),
     ("sluice_upstream_requests_total", "Requests sent to upstream servers."),
