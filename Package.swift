@@ -134,7 +134,8 @@ let package = Package(
       ]),
     // Floor 8: the whole program from outside; its tests run the binary built beside them.
     .target(
-      name: "TestKit", dependencies: ["Base", "IPFS", "Origin", "CNghttp2"], path: "Tests/TestKit",
+      name: "TestKit", dependencies: ["Base", "IPFS", "Origin", "CNghttp2", "CXXHash"],
+      path: "Tests/TestKit",
       swiftSettings: testSettings),
     tests("EndToEndTests", ["Base", "IPFS", "TestKit", "sluice"]),
     // Floor 8, for benches: builds large caches; no part of the product.

@@ -14,6 +14,30 @@ extension Kind<String> {
     }, show: { $0 })
 }
 
+extension Kind<String> {
+  /// A path of its own beside those of content.
+  static let clusterPrefix = Kind(
+    expected:
+      "a path with a slash at both ends, of letters, digits, -, _ and ., such as /cluster/, and none of content",
+    read: { text in
+      let segments = text.split(separator: "/", omittingEmptySubsequences: false)
+      let names = segments.dropFirst().dropLast()
+      let isPath =
+        segments.first == "" && segments.last == "" && !names.isEmpty && text.utf8.count <= 256
+        && names.allSatisfy { name in
+          !name.isEmpty && name != "." && name != ".."
+            && name.utf8.allSatisfy { byte in
+              byte.isASCIIDigit
+                || byte.isTokenByte && byte.asciiLowercased >= UInt8(ascii: "a")
+                  && byte.asciiLowercased <= UInt8(ascii: "z")
+                || [0x2d, 0x2e, 0x5f].contains(byte)
+            }
+        }
+      let isOthers = names.first.map { ["ipfs", "ipns", "health"].contains($0) } ?? false
+      return isPath && !isOthers ? text : nil
+    }, show: { $0 })
+}
+
 extension Kind<String?> {
   /// The name of a region that stands for itself.
   static let defaultRegion = Kind(

@@ -77,14 +77,17 @@ extension Setting {
 
   /// A list of mappings, each read by a table of its own, in which no two may be equal.
   ///
-  /// - Parameter blank: What an element is before its rows are read; its required rows replace it.
+  /// - Parameters:
+  ///   - blank: What an element is before its rows are read; its required rows replace it.
+  ///   - mayBeEmpty: Whether `[]` is such a list too.
   init<Element: Hashable & Sendable>(
     _ name: String, listOf path: any WritableKeyPath<Root, [Element]> & Sendable,
-    _ table: [Setting<Element>], blank: Element, required: Bool = false, atMost: Int = 1_000,
-    _ help: String
+    _ table: [Setting<Element>], blank: Element, required: Bool = false, mayBeEmpty: Bool = false,
+    atMost: Int = 1_000, _ help: String
   ) {
     let keys = table.map { "\($0.name): …" }.joined(separator: ", ")
-    let expected = "a list of at least one { \(keys) }"
+    let expected =
+      mayBeEmpty ? "[] or a list of { \(keys) }" : "a list of at least one { \(keys) }"
     self.name = name
     self.help = help
     self.expected = expected
@@ -93,7 +96,7 @@ extension Setting {
       guard let nodes = reader.list(node, atMost: atMost, at: place, expected: expected) else {
         return
       }
-      guard !nodes.isEmpty else {
+      guard mayBeEmpty || !nodes.isEmpty else {
         reader.complain("\(place) is not such a list; expected \(expected)", at: node)
         return
       }
@@ -112,12 +115,12 @@ extension Setting {
       root[keyPath: path] = elements
     }
     self.show = { root in
-      .block(
-        root[keyPath: path].flatMap { element in
-          SettingsPrinter.lines(of: element, by: table).enumerated().map { index, line in
-            (index == 0 ? "- " : "  ") + line
-          }
-        })
+      let lines = root[keyPath: path].flatMap { element in
+        SettingsPrinter.lines(of: element, by: table).enumerated().map { index, line in
+          (index == 0 ? "- " : "  ") + line
+        }
+      }
+      return lines.isEmpty ? .plain("[]") : .block(lines)
     }
   }
 }

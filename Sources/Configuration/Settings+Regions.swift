@@ -4,13 +4,7 @@ import Base
 extension Settings {
   func checkRegions(_ reader: inout SettingsReader) {
     for region in regions {
-      var addresses: Set<HostPort> = []
-      for (index, server) in region.servers.enumerated()
-      where !addresses.insert(server.address).inserted {
-        let place = "regions.\(region.name).servers[\(index)].address"
-        reader.complain(
-          "\(place): \(server.address) is there already; expected it once", atSetting: place)
-      }
+      checkAddresses(region.servers, at: "regions.\(region.name).servers", &reader)
       guard case .regions(let names) = region.next else { continue }
       let place = "regions.\(region.name).next"
       var seen: Set<String> = []
@@ -23,6 +17,35 @@ extension Settings {
           checkRegion(name, at: place, &reader)
         }
       }
+    }
+  }
+
+  func checkClusterAPI(_ reader: inout SettingsReader) {
+    guard !clusterAPI.servers.isEmpty else { return }
+    checkAddresses(clusterAPI.servers, at: "cluster_api.servers", &reader)
+    if clusterAPI.allow.isEmpty {
+      reader.complain(
+        "cluster_api.allow: nobody may use the cluster's API; expected networks of its users",
+        atSetting: "cluster_api.allow", "cluster_api.servers")
+    }
+    // Both would be one in logs and metrics.
+    let place = "regions.cluster_api"
+    if regions.contains(where: { $0.name == "cluster_api" }) {
+      reader.complain(
+        "\(place): the cluster's servers have this name in metrics; expected another one",
+        atSetting: place, "regions")
+    }
+  }
+
+  private func checkAddresses(
+    _ servers: [Server], at place: String, _ reader: inout SettingsReader
+  ) {
+    var addresses: Set<HostPort> = []
+    for (index, server) in servers.enumerated()
+    where !addresses.insert(server.address).inserted {
+      let here = "\(place)[\(index)].address"
+      reader.complain(
+        "\(here): \(server.address) is there already; expected it once", atSetting: here)
     }
   }
 

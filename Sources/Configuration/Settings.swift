@@ -21,6 +21,7 @@ public struct Settings: Equatable, Sendable {
   public var health = Health()
   public var geo = Geo()
   public var timeouts = Timeouts()
+  public var clusterAPI = ClusterAPI()
   public var limits = Limits()
   public var admin = Admin()
   public var logs = Logs()
@@ -149,7 +150,18 @@ public struct Settings: Equatable, Sendable {
     public var allTries = Interval.seconds(90)
     public var clientHeader = Interval.seconds(10)
     public var clientIdle = Interval.seconds(75)
+    public var clientBody = Interval.seconds(60)
     public var send = Interval.seconds(60)
+  }
+
+  /// The cluster's API, given on to those who may use it.
+  public struct ClusterAPI: Equatable, Sendable {
+    /// A path with a slash at both ends.
+    public var prefix = "/cluster/"
+    /// None where the API is not given on; no address twice.
+    public var servers: [Server] = []
+    /// Clients who may use it; none twice, at least one where there are servers.
+    public var allow: [Network] = []
   }
 
   public struct Limits: Equatable, Sendable {

@@ -58,6 +58,7 @@ extension Settings {
     }
     checkRegions(&reader)
     checkGeo(&reader)
+    checkClusterAPI(&reader)
   }
 
   private func checkHosts(_ reader: inout SettingsReader) {

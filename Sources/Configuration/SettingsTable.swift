@@ -7,7 +7,7 @@ import Router
 /// of the program can do with it; the reason stands beside those that are not plain common sense.
 enum SettingsTable {
   static let all: [Setting<Settings>] =
-    general + answers + cache + servers + geo + timeouts + limits + outputs
+    general + answers + cache + servers + geo + cluster + timeouts + limits + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -112,6 +112,20 @@ enum SettingsTable {
       "Which continents do, for countries without a rule of their own."),
   ]
 
+  private static let cluster: [Setting<Settings>] = [
+    Setting(
+      "cluster_api.prefix", \.clusterAPI.prefix, .clusterPrefix,
+      "The path that stands for the root of the cluster's API."),
+    Setting(
+      "cluster_api.servers", listOf: \.clusterAPI.servers, server,
+      blank: Settings.Server(address: HostPort(loopback: 0)), mayBeEmpty: true,
+      "The REST APIs of IPFS Cluster's peers; none for no such path."),
+    Setting(
+      "cluster_api.allow", valuesOf: \.clusterAPI.allow, .network,
+      atMost: NetworkSet.maximumCount,
+      "Whose requests are given on; all others get 403."),
+  ]
+
   private static let timeouts: [Setting<Settings>] = [
     Setting(
       "timeouts.connect", \.timeouts.connect, short,
@@ -128,6 +142,9 @@ enum SettingsTable {
     Setting(
       "timeouts.client_header", \.timeouts.clientHeader, short,
       "How long a client may take to send a request's head."),
+    Setting(
+      "timeouts.client_body", \.timeouts.clientBody, short,
+      "How long a client may send no byte of a request's body that is awaited."),
     Setting(
       "timeouts.client_idle", \.timeouts.clientIdle, long,
       "How long a client's connection is kept without a request."),

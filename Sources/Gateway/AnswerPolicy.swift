@@ -128,14 +128,10 @@ enum AnswerPolicy {
     var answer = AnswerHead(
       status: head.status, totalBytes: head.isChunked ? nil : head.contentLength,
       created: created, server: server)
-    var hopByHop: [UInt8] = []
-    for field in head.fields where field.token == .connection {
-      if !hopByHop.isEmpty { hopByHop.append(UInt8(ascii: ",")) }
-      hopByHop += text.bytes(field.value).array
-    }
+    let connection = ConnectionFields(head.fields, text: text)
     for field in head.fields {
       let value = text.bytes(field.value)
-      if !hopByHop.isEmpty && isListed(text.bytes(field.name), in: hopByHop.rawBytes) { continue }
+      if connection.contains(field, text: text) { continue }
       switch field.token {
       case .etag: answer.etag = value.array
       case .contentType: answer.contentType = value.array
@@ -152,33 +148,14 @@ enum AnswerPolicy {
     return answer
   }
 
-  /// Whether a Connection value names a field (RFC 9110, section 7.6.1).
-  private static func isListed(_ name: RawSpan, in list: RawSpan) -> Bool {
-    var start = 0
-    for offset in 0...list.byteCount
-    where offset == list.byteCount || list.byte(offset) == UInt8(ascii: ",") {
-      let entry = list.bytes(list.trimmed(from: start, to: offset))
-      if entry.byteCount == name.byteCount
-        && (0..<name.byteCount).allSatisfy({
-          entry.byte($0).asciiLowercased == name.byte($0).asciiLowercased
-        })
-      {
-        return true
-      }
-      start = offset + 1
-    }
-    return false
-  }
-
   private static func kept(_ field: Field, _ text: RawSpan) -> Record.Field {
     Record.Field(name: text.bytes(field.name).array, value: text.bytes(field.value).array)
   }
 
-  /// Fields of one connection or of this gateway's own making (RFC 9110, section 7.6.1).
+  /// Fields of this gateway's own making.
   private static func isOwn(_ token: FieldToken) -> Bool {
     switch token {
-    case .connection, .keepAlive, .te, .trailer, .transferEncoding, .upgrade, .contentLength, .date,
-      .age, .cacheStatus, .server, .via:
+    case .contentLength, .date, .age, .cacheStatus, .server, .via:
       true
     default: false
     }

@@ -11,8 +11,10 @@ internal import Telemetry
 extension Exchange {
   /// Finds out what the request is for.
   func route(_ request: RequestHead, _ text: RawSpan) {
+    let site = askedSite(request, text)
+    if worker.hasCluster, passToCluster(request, text, site) { return }
     let route = Router.route(
-      request, text: text, site: askedSite(request, text), path: &path, key: &canonicalKey)
+      request, text: text, site: site, path: &path, key: &canonicalKey)
     switch route {
     case .content(let request):
       note(request)

@@ -76,6 +76,7 @@ public final class GatewayWorker: RequestHandler {
   /// The worker's own, so that a hit touches nothing that others count too.
   let hosts: HostBook
   let hasTrustedProxies: Bool
+  let hasCluster: Bool
   let index: IndexReader
   let starving: StarvingFills
   let searches: SearchWatch
@@ -108,6 +109,7 @@ public final class GatewayWorker: RequestHandler {
       loop: loop, map: gateway.upstreams, options: gateway.options.upstream, counters: counters)
     hosts = HostBook(gateway.options.hosts)
     hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
+    hasCluster = gateway.options.cluster != nil
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.

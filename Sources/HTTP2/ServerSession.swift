@@ -8,6 +8,11 @@ public struct HTTP2Limits: Sendable {
   public var streams = 100
   /// The longest head in all (SETTINGS_MAX_HEADER_LIST_SIZE).
   public var headBytes = 32 << 10
+  /// What a stream may send of a request's body before it is read (SETTINGS_INITIAL_WINDOW_SIZE): enough for
+  /// some MB/s over a continent.
+  static let streamWindow = 256 << 10
+  /// The same for all streams of a connection: what their bodies take of memory.
+  static let connectionWindow = 1 << 20
 
   public init() {}
 }
@@ -75,13 +80,18 @@ public final class ServerSession {
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE.rawValue),
         value: UInt32(clamping: limits.headBytes)),
+      nghttp2_settings_entry(
+        settings_id: Int32(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE.rawValue),
+        value: UInt32(HTTP2Limits.streamWindow)),
       // Priorities are those of RFC 9218, and the older ones are not looked at (its section 2.1).
       nghttp2_settings_entry(
         settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1),
     ]
     let told = unsafe nghttp2_submit_settings(
       session, UInt8(NGHTTP2_FLAG_NONE.rawValue), &settings, settings.count)
-    if told != 0 { end = .failed }
+    let widened = unsafe nghttp2_session_set_local_window_size(
+      session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, Int32(HTTP2Limits.connectionWindow))
+    if told != 0 || widened != 0 { end = .failed }
   }
 
   deinit {
@@ -148,6 +158,17 @@ public final class ServerSession {
       return unsafe nghttp2_submit_response(session, stream, fields, count, &body)
     }
     return result == 0
+  }
+
+  /// Tells a client that it may send its request's body (100, RFC 9110, section 15.2.1).
+  public func tellToContinue(_ stream: Int32) {
+    let head: StaticString = "HTTP/1.1 100 \r\n"
+    let session = unsafe session
+    let line = unsafe RawSpan(_unsafeStart: head.utf8Start, byteCount: head.utf8CodeUnitCount)
+    _ = unsafe fields.with(line) { fields, count in
+      unsafe nghttp2_submit_headers(
+        session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, nil, fields, count, nil)
+    }
   }
 
   /// Asks for a stream's body again, after `fill` had to wait.

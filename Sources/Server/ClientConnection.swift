@@ -10,7 +10,7 @@ internal import Telemetry
 /// It reads a head, hands it to the handler, and reads no further until that request is answered.
 /// One deadline is kept at a time; the timer behind it is set again only when it fires.
 final class ClientConnection: ServerConnection {
-  private enum State {
+  enum State {
     /// Between requests, or within a head.
     case head
     /// A request is being answered.
@@ -24,23 +24,28 @@ final class ClientConnection: ServerConnection {
     static let timer: UInt32 = 0
     static let resume: UInt32 = 1
     static let writable: UInt32 = 2
+    static let body: UInt32 = 3
   }
 
   let stream: ClientStream
-  private let loop: Loop
+  let loop: Loop
   var transport: ClientTransport
   private var handle = Handle.none
-  private var state = State.head
+  var state = State.head
   private var parser: RequestParser
-  private var head = RequestHead()
-  private var input = ByteBuffer(capacity: ServerOptions.inputBytes)
+  var head = RequestHead()
+  var input = ByteBuffer(capacity: ServerOptions.inputBytes)
   /// The socket took less than it was offered; it will tell when it takes more.
   private(set) var isBlocked = false
-  private var peerEnded = false
-  private var endIsNear = false
+  var peerEnded = false
+  private(set) var endIsNear = false
   /// The socket was left before it was drained: it will not tell again.
-  private var hasUnread = false
+  var hasUnread = false
   private var isProcessing = false
+  /// The handler looks at a head within the input.
+  var isHandling = false
+  var body = RequestBody()
+  private var bodyPromised = false
   private var resumePromised = false
   private var writablePromised = false
   private var deadline = Instant.never
@@ -89,6 +94,9 @@ final class ClientConnection: ServerConnection {
     case Tag.writable:
       writablePromised = false
       if !isBlocked { becameWritable() }
+    case Tag.body:
+      bodyPromised = false
+      if hasBodyDue { bodyBecameReadable() } else { readBehindBody() }
     default:
       timerDue = .never
       if loop.now < deadline {
@@ -99,7 +107,7 @@ final class ClientConnection: ServerConnection {
     }
   }
 
-  private func setDeadline(_ instant: Instant) {
+  func setDeadline(_ instant: Instant) {
     deadline = instant
     // A timer that fires earlier will look again; one that fires later is of no use.
     if instant < timerDue {
@@ -108,34 +116,16 @@ final class ClientConnection: ServerConnection {
     }
   }
 
-  private func timedOut() {
-    switch state {
-    case .head:
-      if input.isEmpty || isBlocked {
-        worker.counters.add(input.isEmpty ? .timeoutClientIdle : .timeoutClientSend)
-        close()
-      } else {
-        worker.counters.add(.timeoutClientHeader)
-        refuse(Refusal(408, "the request's head did not arrive in time"))
-      }
-    case .answering:
-      if isBlocked {
-        worker.counters.add(.timeoutClientSend)
-        close()
-      } else {
-        setDeadline(.never)
-      }
-    case .lingering: close()
-    case .closed: break
-    }
-  }
-
   // MARK: Reading
 
-  private func becameReadable() {
+  func becameReadable() {
     switch state {
     case .closed: return
     case .lingering: dropInput()
+    case .answering where hasBodyDue:
+      // It waits in the socket until it is pulled.
+      hasUnread = true
+      if body.isMissed { bodyBecameReadable() }
     case .answering where !input.isEmpty && input.freeTail == 0:
       // Enough has been read ahead; the rest waits in the socket.
       hasUnread = true
@@ -152,7 +142,7 @@ final class ClientConnection: ServerConnection {
   }
 
   /// Reads until the socket is drained or the buffer holds all that a head may take.
-  private func receive() {
+  func receive() {
     while true {
       // A buffer that once grew has more room than may be filled.
       let most = worker.options.limits.headBytes + ServerOptions.inputBytes
@@ -261,18 +251,20 @@ final class ClientConnection: ServerConnection {
       if !head.keepAlive || worker.isDraining || peerEnded && input.count == count {
         keepAlive = false
       }
-      // A body is read by nobody here; what follows it could not be told from it.
-      if head.isChunked || (head.contentLength ?? 0) > 0 { keepAlive = false }
       stream.begin(head, at: loop.now)
+      if head.isChunked || (head.contentLength ?? 0) > 0 { beginBody() }
       // Before the handler: an answer that blocks at once sets the deadline of sending.
       setDeadline(.never)
+      isHandling = true
       worker.handler.handle(head, text: input.readable.extracting(0..<count), on: stream)
+      isHandling = false
       if state == .closed { return false }
       input.consume(count)
       if stream.phase == .finished {
         state = .head
         return true
       }
+      if body.isTaken { bodySoon() }
       return false
     }
   }
@@ -296,7 +288,7 @@ final class ClientConnection: ServerConnection {
     return true
   }
 
-  private func refuse(_ refusal: Refusal) {
+  func refuse(_ refusal: Refusal) {
     keepAlive = false
     state = .answering
     head.reset()
@@ -317,6 +309,12 @@ final class ClientConnection: ServerConnection {
     if resumePromised { return }
     resumePromised = true
     loop.soon(self, tag: Tag.resume)
+  }
+
+  func bodySoon() {
+    if bodyPromised { return }
+    bodyPromised = true
+    loop.soon(self, tag: Tag.body)
   }
 
   // MARK: Writing
@@ -358,6 +356,7 @@ final class ClientConnection: ServerConnection {
   func streamFinished() {
     if stream.isChunked && !stream.isHead { stream.output.append("0\r\n\r\n") }
     worker.counters.add(.response(status: stream.status))
+    body.isTaken = false
     if isProcessing { return }
     state = .head
     flush()
@@ -367,7 +366,7 @@ final class ClientConnection: ServerConnection {
     } else {
       awaitRequest()
       // Not at once: the caller stands within the answer that has just ended.
-      if !input.isEmpty || peerEnded { resumeSoon() }
+      if !input.isEmpty || peerEnded || hasUnread { resumeSoon() }
     }
   }
 

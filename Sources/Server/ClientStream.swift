@@ -38,6 +38,8 @@ public final class ClientStream {
   public internal(set) var bodyBytes: Int64 = 0
   /// The status given, 0 before.
   public internal(set) var status = 0
+  /// How long the request's body is; `.absent` where it has none.
+  public internal(set) var requestBody = BodyLength.absent
   /// When the head was written.
   public internal(set) var firstByte: Instant = .zero
   var isHead = false
@@ -72,6 +74,7 @@ public final class ClientStream {
     status = 0
     isChunked = false
     remaining = 0
+    requestBody = .absent
   }
 
   /// Whether only the connection's end tells where the body ends.
@@ -85,6 +88,31 @@ public final class ClientStream {
   public var isUntouched: Bool { phase == .waiting }
 
   private var worker: ServerWorker? { connection?.worker ?? http2?.worker }
+
+  // MARK: The request's body
+
+  /// Takes the request's body, which is then read as `pullBody` asks for it.
+  ///
+  /// Called from within the handler, before an answer begins. A body that is not taken is not read: the
+  /// connection ends after the answer, and so it does where an answer begins before the body has been read.
+  /// With HTTP/2 only the stream ends.
+  public func takeBody() {
+    guard requestBody != .absent, phase == .waiting else { return }
+    connection?.body.isTaken = true
+    http2?.takeBody(self)
+  }
+
+  /// Gives bytes of the body that was taken, into room for at least one.
+  ///
+  /// Not from within the handler: the responder is told by `bodyReadable` when to begin, and after a
+  /// `.pause` when to go on. The first pull has a client that expects it told to continue (100). After
+  /// `.broken` of kind `.closed` the client has gone, and `aborted` has been called.
+  public func pullBody(into room: UnsafeMutableRawBufferPointer) -> BodyPull {
+    guard let connection else {
+      return unsafe http2?.pullBody(self, into: room) ?? .broken(Fault(.closed, .client))
+    }
+    return unsafe connection.pullBody(into: room)
+  }
 
   // MARK: Head
 
@@ -267,6 +295,12 @@ public final class ClientStream {
       unsafe bytes.withUnsafeBytes { unsafe room.copyMemory(from: $0) }
       return bytes.byteCount
     }
+  }
+
+  /// Sends what has been written, the head for example, where the body may be long in coming.
+  public func flush() {
+    connection?.flush()
+    http2?.flushSoon()
   }
 
   /// Asks for `writable` in the next turn: a fast client leaves room for the others.

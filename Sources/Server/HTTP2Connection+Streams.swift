@@ -36,6 +36,12 @@ extension HTTP2Connection: ServerSessionDelegate {
       // A body of unknown length, which HTTP/1.1 would have in chunks.
       if hasBody && supplies.head.contentLength == nil { supplies.head.isChunked = true }
       stream.begin(supplies.head, at: loop.now)
+      if hasBody {
+        let body = HTTP2Body()
+        body.awaitsContinue = supplies.head.expectsContinue
+        places[stream.place].body = body
+        stream.requestBody = supplies.head.contentLength.map(BodyLength.known) ?? .unknown
+      }
       worker.handler.handle(supplies.head, text: text, on: stream)
     case .refused(let refusal): refuse(refusal, stream)
     case .needMore: refuse(Refusal(400, "The head is malformed."), stream)
@@ -55,13 +61,6 @@ extension HTTP2Connection: ServerSessionDelegate {
     places.append(Place())
     return places.count - 1
   }
-
-  func bodyArrived(_ place: Int, _ bytes: RawSpan) {
-    // Nobody reads it: the stream's window closes, the connection's stays open for others.
-    session.bodyTaken(places[place].id, bytes.byteCount, staysOpen: false)
-  }
-
-  func bodyEnded(_ place: Int) { places[place].isRequestEnded = true }
 
   func fill(_ place: Int, _ room: UnsafeMutableRawBufferPointer) -> Filling {
     guard let stream = places[place].stream, !places[place].isBroken else { return .broken }
@@ -97,6 +96,7 @@ extension HTTP2Connection: ServerSessionDelegate {
     let wasHandedOut = places[place].isResumed
     places[place].stream = nil
     openStreams -= 1
+    dropBody(place)
     // One that is in the list of those to ask again is given away once it has been passed over there.
     if !wasHandedOut { freePlaces.append(place) }
     if openStreams == 0 { noteIdle() }

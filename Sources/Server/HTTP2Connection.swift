@@ -22,6 +22,7 @@ final class HTTP2Connection: ServerConnection {
     static let timer: UInt32 = 0
     static let flush: UInt32 = 3
     static let read: UInt32 = 4
+    static let body: UInt32 = 5
   }
 
   /// A stream that is open.
@@ -31,6 +32,8 @@ final class HTTP2Connection: ServerConnection {
     /// When bytes of its answer last went.
     var moved = Instant.zero
     var isRequestEnded = true
+    /// The request's body; nil where it has none.
+    var body: HTTP2Body?
     /// The answer broke off while it was asked for bytes.
     var isBroken = false
     /// Among those that are asked for their bytes again.
@@ -48,6 +51,8 @@ final class HTTP2Connection: ServerConnection {
   var freePlaces: [Int] = []
   /// Places whose streams have something to give again.
   var resumed: [Int] = []
+  /// Streams whose bodies can be pulled, as those who wait for them are to be told.
+  var told: [Int32] = []
   var openStreams = 0
   /// The session is at work, and streams are asked for bytes by it alone.
   var isCorked = false
@@ -61,6 +66,7 @@ final class HTTP2Connection: ServerConnection {
   private var endIsNear = false
   private var flushPromised = false
   private var readPromised = false
+  private var bodyPromised = false
   private var hasTakenLast = false
   private var hasGivenUp = false
   private var lingered = 0
@@ -130,6 +136,9 @@ final class HTTP2Connection: ServerConnection {
     case Tag.read:
       readPromised = false
       becameReadable()
+    case Tag.body:
+      bodyPromised = false
+      tellBodies()
     case Tag.timer:
       timerDue = .never
       checkDeadlines()
@@ -189,6 +198,12 @@ final class HTTP2Connection: ServerConnection {
       headDue = loop.now + worker.options.headerTimeout
       noteDeadline(headDue)
     }
+  }
+
+  func tellSoon() {
+    if bodyPromised { return }
+    bodyPromised = true
+    loop.soon(self, tag: Tag.body)
   }
 
   private func readSoon() {
@@ -278,7 +293,7 @@ final class HTTP2Connection: ServerConnection {
 
   // MARK: Deadlines
 
-  private func noteDeadline(_ instant: Instant) {
+  func noteDeadline(_ instant: Instant) {
     // A timer that fires earlier will look again; one that fires later is of no use.
     if instant < timerDue {
       timerDue = instant
@@ -321,7 +336,7 @@ final class HTTP2Connection: ServerConnection {
       }
       next = min(next, idleDue)
     } else {
-      next = min(next, resetStalled(now))
+      next = min(next, resetStalled(now), checkBodies(now))
     }
     noteDeadline(min(next, headDue, lastCallDue))
     flush()

@@ -23,6 +23,9 @@ open class Responder {
   /// The stream takes bytes again: offer more.
   open func writable() {}
 
+  /// The body that was taken may be pulled: there are bytes of it, or its end, or none will come.
+  open func bodyReadable() {}
+
   /// The client has gone, or took nothing for too long; nothing can be sent any more.
   open func aborted() {}
 }

@@ -10,6 +10,8 @@ public struct ServerOptions: Sendable {
   public var headerTimeout = Interval.seconds(10)
   /// Between two requests.
   public var idleTimeout = Interval.seconds(75)
+  /// While a body is awaited and the client sends no byte of it.
+  public var bodyTimeout = Interval.seconds(60)
   /// While an answer waits and the client takes no byte.
   public var sendTimeout = Interval.seconds(60)
   /// Connections of one worker; more wait in the listener's backlog.

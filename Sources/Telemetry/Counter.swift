@@ -54,6 +54,7 @@ public enum Counter: String, CaseIterable, Sendable {
 
   case timeoutClientHeader = #"sluice_timeouts_total{side="client_header"}"#
   case timeoutClientIdle = #"sluice_timeouts_total{side="client_idle"}"#
+  case timeoutClientBody = #"sluice_timeouts_total{side="client_body"}"#
   case timeoutClientSend = #"sluice_timeouts_total{side="client_send"}"#
   case timeoutUpstreamConnect = #"sluice_timeouts_total{side="upstream_connect"}"#
   case timeoutUpstreamFirstByte = #"sluice_timeouts_total{side="upstream_first_byte"}"#

@@ -34,7 +34,7 @@ enum RetryPolicy {
     case miss
   }
 
-  static func decide(_ fault: Fault, at stage: Stage, method: Method) -> Decision {
+  static func decide(_ fault: Fault, at stage: Stage, isRepeatable: Bool) -> Decision {
     // What cannot be sent, or a worker without descriptors, fails with every server.
     if fault.side == .own { return .giveUp }
     switch stage {
@@ -42,16 +42,19 @@ enum RetryPolicy {
     case .handedOver: return .giveUp
     case .answering:
       // Who speaks something else than HTTP would be asked by mistake only.
-      return isRepeatable(method) && fault.kind != .malformed ? .otherServer : .giveUp
+      return isRepeatable && fault.kind != .malformed ? .otherServer : .giveUp
     case .waiting(let reused):
-      guard isRepeatable(method) else { return .giveUp }
+      guard isRepeatable else { return .giveUp }
       return reused && fault.retry == .ifReused ? .sameServer : .otherServer
     }
   }
 
   /// Whether a request that the server may have acted on can be sent again (RFC 9110, 9.2.2).
   static func isRepeatable(_ method: Method) -> Bool {
-    method == .get || method == .head || method == .options
+    switch method {
+    case .get, .head, .options, .put, .delete, .trace: true
+    case .post, .patch, .connect, .other: false
+    }
   }
 
   /// Whether it counts as the server's failure.
@@ -71,16 +74,16 @@ enum RetryPolicy {
   /// - Parameters:
   ///   - saysWhen: whether the answer has a Retry-After.
   ///   - elapsed: the time from the request to the head.
-  ///   - isWell: whether the server answers others, as far as is known.
+  ///   - isSearched: whether content was looked for by a server that answers others, as far as is known.
   static func judge(
-    status: Int, saysWhen: Bool, after elapsed: Interval, isWell: Bool
+    status: Int, saysWhen: Bool, after elapsed: Interval, isSearched: Bool
   ) -> Verdict {
     switch status {
     case 502: .trouble(Fault(.closed, .upstream))
     case 503: .trouble(Fault(.unavailable, .upstream))
     case 429 where saysWhen: .busy
     case 504:
-      elapsed >= UpstreamOptions.searchTime && isWell
+      elapsed >= UpstreamOptions.searchTime && isSearched
         ? .miss : .trouble(Fault(.timeout, .upstream))
     default: .answer
     }

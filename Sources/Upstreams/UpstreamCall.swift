@@ -1,6 +1,7 @@
 internal import Base
 public import EventLoop
 internal import HTTP
+internal import HTTP1
 internal import Telemetry
 
 /// One request to a region and those that stand in for it, over as many tries as are allowed.
@@ -17,6 +18,9 @@ public final class UpstreamCall: EventHandler {
 
   let pool: UpstreamPool
   let request: UpstreamRequest
+  let body: UpstreamBody?
+  /// Whether bytes of the body have been pulled, which cannot be had again.
+  private var hasReadBody = false
   private var consumer: UpstreamConsumer?
   private var phase = Phase.fresh
   /// The server asked last.
@@ -52,9 +56,14 @@ public final class UpstreamCall: EventHandler {
   private var waiting: (waiter: UpstreamWaiter, region: Int, fault: Fault)?
   private var handle = Handle.none
 
-  public init(_ pool: UpstreamPool, _ request: UpstreamRequest, _ consumer: UpstreamConsumer) {
+  /// - Parameter body: what the request's body comes from, where its framing says that it has one.
+  public init(
+    _ pool: UpstreamPool, _ request: UpstreamRequest, _ consumer: UpstreamConsumer,
+    body: UpstreamBody? = nil
+  ) {
     self.pool = pool
     self.request = request
+    self.body = request.body == .none ? nil : body
     self.consumer = consumer
     tried = request.avoided
   }
@@ -68,6 +77,9 @@ public final class UpstreamCall: EventHandler {
 
   /// Says that the consumer has room again.
   public func resume() { connection?.resume() }
+
+  /// Says that the body has bytes again, or its end.
+  public func bodyReadable() { connection?.bodyReadable() }
 
   /// Gives up: the consumer is called no more, an unfinished answer's connection is closed.
   public func cancel() {
@@ -168,8 +180,13 @@ public final class UpstreamCall: EventHandler {
     tried.append(server.number)
     if !askedRegions.contains(region) { askedRegions.append(region) }
     if region != request.region { pool.counters.add(.upstreamElsewhere) }
-    connect(pool.takeIdle(server) ?? UpstreamConnection(pool, server))
+    // A kept connection may turn out to be dead, and what cannot be sent again would be lost with it.
+    let kept = isRepeatable && body == nil ? pool.takeIdle(server) : nil
+    connect(kept ?? UpstreamConnection(pool, server))
   }
+
+  /// Whether a server that may have acted on the request can be followed by another.
+  private var isRepeatable: Bool { RetryPolicy.isRepeatable(request.method) && !hasReadBody }
 
   private func connect(_ connection: UpstreamConnection) {
     tryBegan = pool.loop.now
@@ -211,7 +228,7 @@ public final class UpstreamCall: EventHandler {
   /// The try is over, its connection closed.
   func tryFailed(_ fault: Fault, at stage: RetryPolicy.Stage) {
     guard phase == .started, let server else { return }
-    let decision = RetryPolicy.decide(fault, at: stage, method: request.method)
+    let decision = RetryPolicy.decide(fault, at: stage, isRepeatable: isRepeatable)
     if decision == .sameServer {
       // The server ended a connection that it had kept long enough: nobody's fault.
       pool.counters.add(.upstreamRetry)
@@ -230,7 +247,7 @@ public final class UpstreamCall: EventHandler {
     var charge = stage == .connecting ? UpstreamMap.Charge.free : .retry
     var isSilence = false
     if case .waiting = stage { isSilence = fault.kind == .timeout }
-    if isSilence && answersOthers {
+    if isSilence && answersOthers && request.isSearch {
       noteMiss()
       charge = .miss
       // Its neighbours ask the same network from the same place.
@@ -279,7 +296,8 @@ public final class UpstreamCall: EventHandler {
     let rest = Self.rest(head, text, wallSeconds: pool.loop.wallSeconds)
     let isWell = server.standing(at: now, pool.options).rank == .good || isTrial
     let verdict = RetryPolicy.judge(
-      status: head.status, saysWhen: rest != nil, after: now - tryBegan, isWell: isWell)
+      status: head.status, saysWhen: rest != nil, after: now - tryBegan,
+      isSearched: isWell && request.isSearch)
     if verdict == .answer { return false }
     isTroubled = true
     var charge = UpstreamMap.Charge.retry
@@ -299,7 +317,7 @@ public final class UpstreamCall: EventHandler {
       avoidedRegions = askedRegions
     }
     if let rest, verdict != .miss { server.rests(until: now + rest) }
-    guard RetryPolicy.isRepeatable(request.method), misses < Self.missLimit,
+    guard isRepeatable, misses < Self.missLimit,
       let choice = choose(charge)
     else { return false }
     pool.counters.add(.upstreamRetry)
@@ -330,6 +348,22 @@ public final class UpstreamCall: EventHandler {
     let longest = UpstreamOptions.longestRest
     // Before it is multiplied: dates go to the year 9999.
     return seconds < longest.nanoseconds / 1_000_000_000 ? .seconds(Int(max(0, seconds))) : longest
+  }
+
+  /// Bytes of the body have been pulled, or its end: there is no other try from now on, and no end to the tries'
+  /// time.
+  func bodyWasRead() {
+    hasReadBody = true
+    limit = .never
+  }
+
+  /// The rest of the body will not come; the server is not to blame.
+  func bodyBroke(_ fault: Fault) {
+    guard phase == .started else { return }
+    let (connection, consumer) = (connection, consumer)
+    end()
+    connection?.abandon()
+    consumer?.failed(fault)
   }
 
   func takeBody(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Bool {

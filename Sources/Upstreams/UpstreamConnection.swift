@@ -11,7 +11,7 @@ internal import Telemetry
 /// time; the timer behind it is set again only when it fires. What `close` leaves alone are the
 /// buffers: a consumer may cancel while it looks into them.
 final class UpstreamConnection: EventHandler {
-  private enum State {
+  enum State {
     case connecting
     case idle
     /// The request is being sent, or an answer's head is awaited.
@@ -23,16 +23,21 @@ final class UpstreamConnection: EventHandler {
   private enum Tag {
     static let timer: UInt32 = 0
     static let resume: UInt32 = 1
+    static let body: UInt32 = 2
   }
 
   let server: UpstreamServer
-  private let pool: UpstreamPool
-  private let loop: Loop
-  private var call: UpstreamCall?
-  private var state = State.connecting
-  private var socket: Int32 = -1
+  let pool: UpstreamPool
+  let loop: Loop
+  private(set) var call: UpstreamCall?
+  private(set) var state = State.connecting
+  private(set) var socket: Int32 = -1
   private var handle = Handle.none
-  private var output = ByteBuffer(capacity: 1024)
+  var output = ByteBuffer(capacity: 1024)
+  /// Present until all of the request's body has been sent, or no more of it is.
+  var sender: BodySender?
+  /// Whether the server may wait for the rest of a request that will not come.
+  var isSpoilt = false
   private var input = ByteBuffer(capacity: UpstreamOptions.inputBytes)
   private var parser = ResponseParser()
   private var head = ResponseHead()
@@ -43,7 +48,7 @@ final class UpstreamConnection: EventHandler {
   /// Whether an answer has been taken from this connection before.
   private var isReused = false
   /// Whether a byte of the present answer has come.
-  private var hasFirstByte = false
+  var hasFirstByte = false
   private var interimHeads = 0
   /// The socket may hold bytes, or its end: nothing has said otherwise since the last event.
   ///
@@ -54,8 +59,9 @@ final class UpstreamConnection: EventHandler {
   private var bodyFault: Fault?
   /// Bytes of body at the front of `input`.
   private var available = 0
-  private var isPaused = false
+  private(set) var isPaused = false
   private var isResumePromised = false
+  private var isSendPromised = false
   /// Bytes received in this turn.
   private var turnBytes = 0
   /// Bytes of the present answer's body that have come, until they convince.
@@ -80,6 +86,9 @@ final class UpstreamConnection: EventHandler {
     isPaused = false
     isResumePromised = false
     bodyBytes = 0
+    sender = call.body.map {
+      BodySender($0, call.request.body, awaitsContinue: call.request.expectsContinue)
+    }
     guard
       call.request.write(for: server, keepAlive: pool.options.idlePerServer > 0, to: &output)
     else {
@@ -104,17 +113,7 @@ final class UpstreamConnection: EventHandler {
   private func send() {
     state = .waiting
     setTryDeadline(pool.options.firstByteTimeout)
-    flush()
-  }
-
-  private func flush() {
-    if output.isEmpty { return }
-    switch loop.send(socket, output.readable) {
-    case .bytes(let count): output.consume(count)
-    case .wouldBlock: break
-    case .end: fail(Fault(.closed, .upstream, retry: .ifReused))
-    case .broken(let error): fail(Fault(.reset, .upstream, retry: .ifReused, errno: error))
-    }
+    sendMore()
   }
 
   /// The answer is complete: keeps or closes the connection, then tells.
@@ -124,6 +123,7 @@ final class UpstreamConnection: EventHandler {
     self.call = nil
     let isReusable =
       head.keepAlive && lengthKnown && !peerEnded && input.isEmpty && output.isEmpty
+      && sender == nil && !isSpoilt
     pool.counters.adjust(.upstreamConnectionsBusy, by: -1)
     state = .idle
     isReused = true
@@ -135,7 +135,7 @@ final class UpstreamConnection: EventHandler {
     call?.finished(lengthKnown: lengthKnown)
   }
 
-  private func fail(_ fault: Fault) {
+  func fail(_ fault: Fault) {
     let stage: RetryPolicy.Stage =
       switch state {
       case .connecting: .connecting
@@ -186,7 +186,7 @@ final class UpstreamConnection: EventHandler {
       }
       return
     case .waiting, .body:
-      if readiness.contains(.writable) { flush() }
+      if readiness.contains(.writable) { sendMore() }
     }
     // Last: the connection may be another call's after it. A promise to read is its turn.
     if isReadable && !isResumePromised { read() }
@@ -208,9 +208,13 @@ final class UpstreamConnection: EventHandler {
       isResumePromised = false
       if isPaused {
         isPaused = false
-        setDeadline(loop.now + pool.options.betweenBytesTimeout)
+        awaitBytes()
       }
       read()
+    case Tag.body:
+      guard isSendPromised else { return }
+      isSendPromised = false
+      if state == .waiting || state == .body { sendMore() }
     default:
       timerDue = .never
       if loop.now < deadline {
@@ -222,11 +226,11 @@ final class UpstreamConnection: EventHandler {
   }
 
   /// Gives what comes before an answer so long, and no longer than all tries may take.
-  private func setTryDeadline(_ interval: Interval) {
+  func setTryDeadline(_ interval: Interval) {
     setDeadline(call?.deadline(after: interval) ?? loop.now + interval)
   }
 
-  private func setDeadline(_ instant: Instant) {
+  func setDeadline(_ instant: Instant) {
     deadline = instant
     // A timer that fires earlier looks again; one that fires later is of no use.
     if instant < timerDue {
@@ -236,6 +240,10 @@ final class UpstreamConnection: EventHandler {
   }
 
   private func timedOut() {
+    if state == .waiting, sender?.awaitsContinue ?? false {
+      continueBody()
+      return
+    }
     switch state {
     case .closed: return
     case .idle:
@@ -243,10 +251,17 @@ final class UpstreamConnection: EventHandler {
       close()
       return
     case .connecting: pool.counters.add(.timeoutUpstreamConnect)
-    case .waiting where !hasFirstByte: pool.counters.add(.timeoutUpstreamFirstByte)
+    case .waiting where !hasFirstByte && !isSendingBody:
+      pool.counters.add(.timeoutUpstreamFirstByte)
     case .waiting, .body: pool.counters.add(.timeoutUpstreamBetweenBytes)
     }
     fail(Fault(.timeout, .upstream))
+  }
+
+  func sendSoon() {
+    if isSendPromised { return }
+    isSendPromised = true
+    loop.soon(self, tag: Tag.body)
   }
 
   /// The consumer has room again; it is asked at the end of the turn.
@@ -257,6 +272,11 @@ final class UpstreamConnection: EventHandler {
   }
 
   // MARK: Reading
+
+  func readWhatIsThere() {
+    isReadable = true
+    if !isResumePromised { read() }
+  }
 
   private func read() {
     turnBytes = 0
@@ -282,7 +302,7 @@ final class UpstreamConnection: EventHandler {
           hasFirstByte = true
           call?.heard()
           // For all of the head: who gives a byte at a time does not hold a request for ever.
-          setDeadline(loop.now + pool.options.betweenBytesTimeout)
+          awaitBytes()
         }
         parseHead()
       case .wouldBlock: isReadable = false
@@ -309,7 +329,9 @@ final class UpstreamConnection: EventHandler {
         // No request asks for another protocol.
         if head.status == 101 || interimHeads > UpstreamOptions.interimHeads {
           fail(Fault(.malformed, .upstream))
-        } else if input.isEmpty {
+        } else if head.status == 100 {
+          continueBody()
+        } else if input.isEmpty && !isSendingBody {
           setTryDeadline(pool.options.firstByteTimeout)
         }
       }
@@ -321,7 +343,9 @@ final class UpstreamConnection: EventHandler {
     state = .body
     reader = BodyReader(.ofResponse(head, requestMethod: call.request.method))
     // An answer before the request's end: what the server does with the rest is open.
-    if !output.isEmpty { head.keepAlive = false }
+    if !output.isEmpty || sender != nil { head.keepAlive = false }
+    // Who refuses does not want the rest, and who was asked first has not said that it wants any.
+    if head.status >= 300 || sender?.awaitsContinue ?? false { stopSending() }
     call.received(head, text: input.readable.extracting(0..<count), from: server)
     if state == .body { input.consume(count) }
   }
@@ -346,7 +370,7 @@ final class UpstreamConnection: EventHandler {
       if isPaused { return }
       if turnBytes > received {
         received = turnBytes
-        setDeadline(loop.now + pool.options.betweenBytesTimeout)
+        awaitBytes()
       }
       if available == 0 && !isReadable { return }
       if turnBytes >= UpstreamOptions.bytesPerTurn {

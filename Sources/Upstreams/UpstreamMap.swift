@@ -19,10 +19,12 @@ public final class UpstreamRegion: Sendable {
 
 /// All regions, and where each one's requests go if it cannot answer; shared by all workers.
 public final class UpstreamMap: Sendable {
-  /// As configured, the last resort at the end if there is one.
+  /// As configured, behind them the last resort and the servers apart, if there are such.
   public let regions: [UpstreamRegion]
-  /// The regions that clients belong to: all but the last resort.
+  /// The regions that clients belong to.
   let homes: Range<Int>
+  /// The place of the servers apart; nil where there are none.
+  public let apart: Int?
   /// For each region the places of those to ask, itself first.
   private let routes: [[Int]]
   private let retries = Mutex(RetryBudget())
@@ -33,10 +35,14 @@ public final class UpstreamMap: Sendable {
   ///   - regions: those that clients belong to.
   ///   - next: for each of them the places of those to ask after it; nil for all others in their order.
   ///   - lastResort: who is asked when nobody else can answer.
+  ///   - apart: servers of another kind, that stand in for one another and for nobody else.
   public init(
-    regions: [UpstreamRegion], next: [[Int]?] = [], lastResort: UpstreamRegion? = nil
+    regions: [UpstreamRegion], next: [[Int]?] = [], lastResort: UpstreamRegion? = nil,
+    apart: UpstreamRegion? = nil
   ) {
-    self.regions = regions + (lastResort.map { [$0] } ?? [])
+    let served = regions + (lastResort.map { [$0] } ?? [])
+    self.regions = served + (apart.map { [$0] } ?? [])
+    self.apart = apart == nil ? nil : served.count
     let own = regions.indices
     homes = own
     let last = lastResort == nil ? [] : [regions.count]
@@ -47,7 +53,7 @@ public final class UpstreamMap: Sendable {
         var route = [home]
         for region in others where !route.contains(region) { route.append(region) }
         return route + last
-      } + last.map { [$0] }
+      } + last.map { [$0] } + (apart == nil ? [] : [[served.count]])
   }
 
   /// One region, from which requests go nowhere else.

@@ -46,6 +46,8 @@ public struct UpstreamOptions: Sendable {
   static let inputBytes = 32 << 10
   /// What one connection may receive in a turn before others get theirs.
   static let bytesPerTurn = 256 << 10
+  /// How long a server may take to say that it wants a body; then it is sent unasked (RFC 9110, 10.1.1).
+  static let continuePatience = Interval.seconds(1)
   /// The most interim (1xx) heads before an answer; none is expected of a gateway.
   static let interimHeads = 8
   /// So much of a body shows that a server does well, though its end is still to come.

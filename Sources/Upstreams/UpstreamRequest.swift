@@ -1,6 +1,6 @@
 internal import Base
 public import HTTP
-internal import HTTP1
+public import HTTP1
 
 /// What to ask an upstream server for; the head is written from this and nothing else.
 public struct UpstreamRequest: Sendable {
@@ -16,6 +16,14 @@ public struct UpstreamRequest: Sendable {
   /// Counts only beside `firstByte`.
   public var lastByte: Int64?
   public var accept: [UInt8]?
+  /// Whole lines of other fields, known to be safe to send; Sluice's own User-Agent is left out then.
+  public var lines: [UInt8] = []
+  /// How the end of the body is told; what it consists of is given to the call.
+  public var body = BodyFraming.none
+  /// Whether the server is to say whether it wants the body before it gets it.
+  public var expectsContinue = false
+  /// Whether a server that lets the time pass may be looking for content that nobody has.
+  public var isSearch = true
   /// The place of the region that it belongs to, among the map's.
   public var region = 0
   /// Whether it asks for the rest of an answer that has broken off, and is no client's request of its own.
@@ -46,7 +54,11 @@ public struct UpstreamRequest: Sendable {
     guard HeadWriter.requestLine(method, target.rawBytes, to: &buffer) else { return false }
     let host = host ?? server.authority
     HeadWriter.field(.host, host.rawBytes, to: &buffer)
-    HeadWriter.field(.userAgent, "sluice", to: &buffer)
+    if lines.isEmpty {
+      HeadWriter.field(.userAgent, "sluice", to: &buffer)
+    } else {
+      buffer.append(lines)
+    }
     if let accept { HeadWriter.field(.accept, accept.rawBytes, to: &buffer) }
     if let firstByte {
       buffer.append(FieldToken.range.text)
@@ -66,8 +78,22 @@ public struct UpstreamRequest: Sendable {
         return false
       }
     }
+    writeFraming(to: &buffer)
     if !keepAlive { HeadWriter.field(.connection, "close", to: &buffer) }
     HeadWriter.endHead(to: &buffer)
     return true
+  }
+
+  private func writeFraming(to buffer: inout ByteBuffer) {
+    switch body {
+    case .length(let length): HeadWriter.field(.contentLength, decimal: length, to: &buffer)
+    case .chunked: HeadWriter.field(.transferEncoding, "chunked", to: &buffer)
+    case .none, .untilClose:
+      // RFC 9110, 8.6: for a method that usually has a body, its absence is said.
+      if method == .post || method == .put || method == .patch {
+        HeadWriter.field(.contentLength, decimal: 0, to: &buffer)
+      }
+    }
+    if expectsContinue && body != .none { HeadWriter.field(.expect, "100-continue", to: &buffer) }
   }
 }

@@ -17,30 +17,45 @@ extension Service {
       guard case .regions(let others) = region.next else { return nil }
       return others.compactMap { names.firstIndex(of: $0) }
     }
-    var entries = settings.regions.map { region in
-      region.servers.map { server in
-        entry(
-          server.address,
-          UpstreamServer.Traits(
-            weight: server.weight, isBackup: server.isBackup,
-            maxConnections: server.maxConnections, maxWaiting: server.maxWaiting))
-      }
-    }
+    var entries = settings.regions.map { $0.servers.map(entry) }
     var lastResort: UpstreamRegion?
     if let address = settings.lastResort {
       lastResort = UpstreamRegion(name: "last_resort", servers: [])
       entries.append([entry(address, UpstreamServer.Traits())])
     }
+    var cluster: UpstreamRegion?
+    if !settings.clusterAPI.servers.isEmpty {
+      cluster = UpstreamRegion(name: "cluster_api", servers: [])
+      entries.append(settings.clusterAPI.servers.map(entry))
+    }
     let map = UpstreamMap(
       regions: names.map { UpstreamRegion(name: $0, servers: []) }, next: next,
-      lastResort: lastResort)
+      lastResort: lastResort, apart: cluster)
     map.onEvent { tell($0, log) }
     let upstreamNames = UpstreamNames(map, entries)
     upstreamNames.look()
-    guard !map.servers.isEmpty else {
+    let content = map.regions.indices.filter { $0 != map.apart }
+    guard content.contains(where: { !map.regions[$0].servers.isEmpty }) else {
       throw Program.fail("regions: no server's name has an address")
     }
     return (map, upstreamNames)
+  }
+
+  private static func entry(_ server: Settings.Server) -> UpstreamEntry {
+    entry(
+      server.address,
+      UpstreamServer.Traits(
+        weight: server.weight, isBackup: server.isBackup,
+        maxConnections: server.maxConnections, maxWaiting: server.maxWaiting))
+  }
+
+  /// Who may use the cluster's API; nil where it is not given on.
+  static func cluster(_ settings: Settings, _ map: UpstreamMap) -> ClusterAccess? {
+    map.apart.map { region in
+      ClusterAccess(
+        prefix: Array(settings.clusterAPI.prefix.utf8),
+        allow: NetworkSet(settings.clusterAPI.allow), region: region)
+    }
   }
 
   private static func entry(

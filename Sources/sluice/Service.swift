@@ -128,6 +128,7 @@ final class Service {
     var options = GatewayOptions()
     options.upstream = Self.upstreamOptions(settings)
     options.places = places
+    options.cluster = Self.cluster(settings, upstreams)
     options.hosts = Self.hosts(settings)
     options.trustedProxies = Self.trustedProxies(settings)
     options.staleNames = settings.cache.staleNames
@@ -140,6 +141,7 @@ final class Service {
       lineBytes: min(16 << 10, settings.limits.headerBytes),
       headBytes: settings.limits.headerBytes)
     server.headerTimeout = settings.timeouts.clientHeader
+    server.bodyTimeout = settings.timeouts.clientBody
     server.idleTimeout = settings.timeouts.clientIdle
     server.sendTimeout = settings.timeouts.send
     server.headEdits = Self.headEdits(settings)

@@ -42,6 +42,59 @@ final class Pump: Responder {
   override func aborted() { wasAborted = true }
 }
 
+/// Takes a request's body, and answers at its end, at once or all the while.
+final class Sink: Responder {
+  private let stream: ClientStream
+  private let room: () -> Int
+  private(set) var bytes: [UInt8] = []
+  private(set) var hasEnded = false
+  private(set) var fault: Fault?
+  private(set) var wasAborted = false
+  private let isDuplex: Bool
+
+  init(_ stream: ClientStream, isDuplex: Bool, room: @escaping () -> Int) {
+    self.stream = stream
+    self.room = room
+    self.isDuplex = isDuplex
+  }
+
+  override func bodyReadable() {
+    while !hasEnded, fault == nil, stream.isOpen {
+      let count = room()
+      if count == 0 { return }
+      var piece = [UInt8](repeating: 0, count: count)
+      switch piece.withUnsafeMutableBytes({ stream.pullBody(into: $0) }) {
+      case .bytes(let count):
+        bytes += piece[..<count]
+        if isDuplex { _ = stream.offer(piece[..<min(count, 10)].array.rawBytes) }
+      case .pause: return
+      case .end:
+        hasEnded = true
+        if isDuplex { stream.finish() } else { answer(200) }
+      case .broken(let fault):
+        self.fault = fault
+        if stream.isOpen, !isDuplex {
+          answer(fault.kind == .timeout ? 408 : 400)
+        } else {
+          stream.abort()
+        }
+      }
+    }
+  }
+
+  private func answer(_ status: Int) {
+    stream.begin(status: status)
+    stream.endHead(.known(0))
+    stream.finish()
+  }
+
+  override func aborted() { wasAborted = true }
+}
+
+extension ArraySlice<UInt8> {
+  fileprivate var array: [UInt8] { Array(self) }
+}
+
 /// Answers by the path: `/{how}/{bytes}[/{length told}]`.
 final class TinyHandler: RequestHandler {
   unowned var world: ServerWorld!
@@ -49,6 +102,9 @@ final class TinyHandler: RequestHandler {
   private(set) var refused: [Int] = []
   private(set) var held: [ClientStream] = []
   private(set) var pumps: [Pump] = []
+  private(set) var taken: [Sink] = []
+  /// How much room who takes a body has.
+  var room: () -> Int = { 10_000 }
   var piece: () -> Int = { 10_000 }
 
   func handle(_ request: RequestHead, text: RawSpan, on stream: ClientStream) {
@@ -67,9 +123,28 @@ final class TinyHandler: RequestHandler {
       world.network.after(.milliseconds(20)) { [self] in
         if stream.isOpen { answerNow(count, on: stream) }
       }
+    case "take" where stream.requestBody != .absent: take(on: stream)
+    case "take": answerNow(0, on: stream)
+    case "duplex":
+      stream.takeBody()
+      stream.begin(status: 200)
+      stream.endHead(.unknown)
+      take(isDuplex: true, on: stream)
+    case "early":
+      stream.takeBody()
+      world.network.after(.milliseconds(20)) { [self] in
+        if stream.isOpen { answerNow(count, on: stream) }
+      }
     case "fields": answerFields(on: stream)
     default: held.append(stream)
     }
+  }
+
+  private func take(isDuplex: Bool = false, on stream: ClientStream) {
+    stream.takeBody()
+    let sink = Sink(stream, isDuplex: isDuplex) { [self] in room() }
+    taken.append(sink)
+    stream.responder = sink
   }
 
   func refuse(_ refusal: Refusal, on stream: ClientStream) {
@@ -204,8 +279,10 @@ final class Visitor: EventHandler {
     (socket, handle) = try world.clientLoop.connect(to: ServerWorld.address, self)
   }
 
-  func send(_ text: String) {
-    toSend += Array(text.utf8)
+  func send(_ text: String) { send(Array(text.utf8)) }
+
+  func send(_ bytes: [UInt8]) {
+    toSend += bytes
     write()
   }
 

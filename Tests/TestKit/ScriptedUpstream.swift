@@ -101,8 +101,9 @@ public final class ScriptedUpstream: @unchecked Sendable {
     var place = 0
     while let text = Self.head(socket, &input) {
       let request = note(text, connection, place)
-      let reply = Reply(socket, request)
+      let reply = Reply(socket, request, ahead: input)
       do { try script(request, reply) } catch { return }
+      input = reply.ahead
       if reply.isClosing { return }
       place += 1
     }
@@ -143,13 +144,15 @@ public final class ScriptedUpstream: @unchecked Sendable {
 
 /// The answer to one request, written piece by piece.
 public final class Reply {
-  private let socket: Int32
-  private let request: ScriptedUpstream.Request
+  let socket: Int32
+  let request: ScriptedUpstream.Request
+  /// What has come behind the request's head.
+  var ahead: [UInt8]
   /// Whether the connection ends after this answer.
   public private(set) var isClosing = false
 
-  init(_ socket: Int32, _ request: ScriptedUpstream.Request) {
-    (self.socket, self.request) = (socket, request)
+  init(_ socket: Int32, _ request: ScriptedUpstream.Request, ahead: [UInt8]) {
+    (self.socket, self.request, self.ahead) = (socket, request, ahead)
   }
 
   /// Sends bytes; throws where the gateway has gone.

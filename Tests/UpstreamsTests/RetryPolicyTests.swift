@@ -9,24 +9,30 @@ import Testing
   private let timeout = Fault(.timeout, .upstream)
 
   @Test func decisions() {
-    typealias Row = (Fault, RetryPolicy.Stage, HTTP.Method, RetryPolicy.Decision)
+    typealias Row = (Fault, RetryPolicy.Stage, isRepeatable: Bool, RetryPolicy.Decision)
     let rows: [Row] = [
-      (Fault(.connect, .upstream), .connecting, .get, .otherServer),
-      (Fault(.connect, .upstream), .connecting, .post, .otherServer),
-      (closed, .waiting(reused: true), .get, .sameServer),
-      (closed, .waiting(reused: false), .get, .otherServer),
-      (closed, .waiting(reused: true), .post, .giveUp),
-      (timeout, .waiting(reused: true), .head, .otherServer),
-      (timeout, .waiting(reused: false), .get, .otherServer),
-      (closed, .answering, .get, .otherServer),
-      (closed, .answering, .post, .giveUp),
-      (Fault(.malformed, .upstream), .answering, .get, .giveUp),
-      (closed, .handedOver, .get, .giveUp),
-      (Fault(.exhausted, .own), .connecting, .get, .giveUp),
+      (Fault(.connect, .upstream), .connecting, true, .otherServer),
+      (Fault(.connect, .upstream), .connecting, false, .otherServer),
+      (closed, .waiting(reused: true), true, .sameServer),
+      (closed, .waiting(reused: false), true, .otherServer),
+      (closed, .waiting(reused: true), false, .giveUp),
+      (timeout, .waiting(reused: true), true, .otherServer),
+      (timeout, .waiting(reused: false), true, .otherServer),
+      (closed, .answering, true, .otherServer),
+      (closed, .answering, false, .giveUp),
+      (Fault(.malformed, .upstream), .answering, true, .giveUp),
+      (closed, .handedOver, true, .giveUp),
+      (Fault(.exhausted, .own), .connecting, true, .giveUp),
     ]
-    for (fault, stage, method, decision) in rows {
-      #expect(RetryPolicy.decide(fault, at: stage, method: method) == decision)
+    for (fault, stage, isRepeatable, decision) in rows {
+      #expect(RetryPolicy.decide(fault, at: stage, isRepeatable: isRepeatable) == decision)
     }
+  }
+
+  /// RFC 9110, 9.2.2.
+  @Test func idempotentMethodsMayBeRepeated() {
+    let repeatable = HTTP.Method.allCases.filter(RetryPolicy.isRepeatable)
+    #expect(repeatable == [.get, .head, .options, .put, .delete, .trace])
   }
 
   @Test func blame() {
@@ -48,7 +54,9 @@ import Testing
   }
 
   @Test func verdicts() {
-    typealias Row = (status: Int, saysWhen: Bool, seconds: Int, isWell: Bool, RetryPolicy.Verdict)
+    typealias Row = (
+      status: Int, saysWhen: Bool, seconds: Int, isSearched: Bool, RetryPolicy.Verdict
+    )
     let rows: [Row] = [
       (200, false, 0, true, .answer), (404, false, 30, false, .answer),
       (500, false, 0, true, .answer), (301, true, 0, true, .answer),
@@ -58,10 +66,11 @@ import Testing
       (504, false, 5, true, .miss), (504, false, 5, false, .trouble(timeout)),
       (504, false, 4, true, .trouble(timeout)),
     ]
-    for (status, saysWhen, seconds, isWell, verdict) in rows {
+    for (status, saysWhen, seconds, isSearched, verdict) in rows {
       #expect(
         RetryPolicy.judge(
-          status: status, saysWhen: saysWhen, after: .seconds(seconds), isWell: isWell) == verdict)
+          status: status, saysWhen: saysWhen, after: .seconds(seconds), isSearched: isSearched)
+          == verdict)
     }
   }
 }
