@@ -120,7 +120,7 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "Server", "Router", "Cache",
+        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "HTTP2", "Server", "Router", "Cache",
         "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

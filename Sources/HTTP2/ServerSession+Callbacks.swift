@@ -16,6 +16,10 @@ extension ServerSession {
     unsafe nghttp2_option_set_no_closed_streams(option, 1)
     unsafe nghttp2_option_set_builtin_recv_extension_type(
       option, UInt8(NGHTTP2_PRIORITY_UPDATE.rawValue))
+    // All other kinds are told of too, so that they can be counted; what they say is passed over.
+    for type in 0x0a...0xff where type != Int(NGHTTP2_PRIORITY_UPDATE.rawValue) {
+      unsafe nghttp2_option_set_user_recv_extension_type(option, UInt8(type))
+    }
     // Counted here, in FloodGuard; nghttp2's own bounds say nothing to the client.
     unsafe nghttp2_option_set_stream_reset_rate_limit(option, 1_000_000, 1_000_000)
     unsafe nghttp2_option_set_max_continuations(option, 1_000)
@@ -58,6 +62,12 @@ extension ServerSession {
       guard let frame = unsafe frame else { return 0 }
       unsafe ServerSession.of(owner).frameArrived(frame)
       return 0
+    }
+    unsafe nghttp2_session_callbacks_set_on_extension_chunk_recv_callback(made) { _, _, _, _, _ in
+      NGHTTP2_ERR_CANCEL.rawValue
+    }
+    unsafe nghttp2_session_callbacks_set_unpack_extension_callback(made) { _, _, _, _ in
+      NGHTTP2_ERR_CANCEL.rawValue
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made) {
       session, _, stream, bytes, count, owner in
