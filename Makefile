@@ -57,4 +57,4 @@ deps-test: deps
 	@bash deploy/deps.sh curl nghttp2-client
 
 deps-bench: deps
-	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx wrk python3
+	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx wrk nghttp2-client python3

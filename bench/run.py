@@ -14,7 +14,7 @@ from pathlib import Path
 import callgrind
 import data
 import report
-from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample
+from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample, group_of
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
 from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn
 
@@ -53,7 +53,7 @@ def cores() -> tuple[int, int]:
 
 
 def check_tools(given: argparse.Namespace) -> None:
-    needed = ["cc", "nginx", "wrk", *(["valgrind"] if given.callgrind else [])]
+    needed = ["cc", "nginx", "wrk", "h2load", *(["valgrind"] if given.callgrind else [])]
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps nginx
     os.environ["PATH"] = path
     missing = [name for name in needed if shutil.which(name) is None]
@@ -86,9 +86,11 @@ class Bench:
         self.caches = (given.caches or self.run).resolve()
         self.floor = build_floor()
         self.data = WORK / ("data-quick" if given.quick else "data")
-        groups = [group for group in data.groups(given.quick) if group.name in given.only]
-        data.prepare(self.data, groups, say)
-        self.lines = [Line(group, self.data, self.run) for group in groups]
+        wanted = {group_of(name) for name in given.only}
+        groups = {group.name: group for group in data.groups(given.quick) if group.name in wanted}
+        data.prepare(self.data, list(groups.values()), say)
+        names = [name for name in TITLES if name in given.only]
+        self.lines = [Line(name, groups[group_of(name)], self.data, self.run) for name in names]
         self.origin = self.make_origin()
 
     def make_origin(self) -> Server:
@@ -109,7 +111,9 @@ class Bench:
         ]
         if SLUICE.exists():
             servers.append(Sluice(self.caches / "sluice", core, SLUICE, origin, size))
-        return [server for server in servers if server.is_cache or not line.is_miss]
+        return [
+            server for server in servers if server.is_cache or not (line.is_miss or line.is_http2)
+        ]
 
     def round(self, line: Line, servers: list[Server], number: int) -> dict[str, Sample]:
         if line.is_miss:

@@ -30,6 +30,7 @@ class Server:
         self.folder = folder
         self.core = core
         self.port = processes.free_port()
+        self.http2_port = self.port
         self.child: subprocess.Popen | None = None
 
     @property
@@ -109,12 +110,15 @@ class NginxCache(Nginx):
         super().__init__(folder, core)
         self.origin = origin
         self.max_size = max_size
+        # This nginx speaks HTTP/1.1 or HTTP/2 at an address.
+        self.http2_port = processes.free_port()
         self.nopush = "on" if nopush else "off"
         self.name = f"nginx, tcp_nopush {self.nopush}"
 
     def settings(self) -> dict[str, str]:
         return {
             "ORIGIN": str(self.origin),
+            "HTTP2": str(self.http2_port),
             "NOPUSH": self.nopush,
             "MEGABYTES": str(self.max_size >> 20),
         }
