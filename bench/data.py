@@ -12,7 +12,7 @@ FOLDER gets
 Objects up to 1 MiB that are to be hits are single raw blocks. Larger ones are UnixFS files as
 `ipfs add --cid-version=1` made them for years: raw leaves of 256 KiB under balanced dag-pb nodes
 of at most 174 links. The 16 KiB misses are such files with leaves of 4 KiB, and raw blocks. The
-full set has 2.6 GiB of content, on disk twice.
+full set has 3.2 GiB of content, on disk twice.
 """
 
 import argparse
@@ -56,8 +56,8 @@ def groups(quick: bool) -> list[Group]:
         Group("hit-64k", large, 64 * KIB, 0),
         Group("hit-1m", huge, MIB, 0),
         Group("range-64k", 1, 64 * MIB, CHUNK),
-        Group("miss-16k", 40_000, 16 * KIB, 4 * KIB),
-        Group("miss-16k-raw", 40_000, 16 * KIB, 0),
+        Group("miss-16k", 60_000, 16 * KIB, 4 * KIB),
+        Group("miss-16k-raw", 60_000, 16 * KIB, 0),
         Group("miss-8m", 120, 8 * MIB, CHUNK),
     ]
 

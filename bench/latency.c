@@ -4,6 +4,7 @@
 //
 // A latency counts from the moment at which the request was due, so that a server that stalls is
 // charged for all requests that it made wait, and not for one alone. Every answer must be a 200.
+// Paths are asked for at random, or with SEED 0 once each in their order.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -111,7 +112,9 @@ int main(int argc, char **argv) {
   long count = atol(argv[3]), rate = atol(argv[4]), total = rate * atol(argv[5]);
   int width = atoi(argv[6]);
   uint64_t random = (uint64_t)atoll(argv[7]) * 2654435761u + 88172645463325252u;
+  int in_order = atoll(argv[7]) == 0;
   if (count < 1 || rate < 1 || total < 1 || width < 1 || width > MOST) fail("numbers out of range");
+  if (in_order && total > count) fail("the list is too short");
   char **paths = read_list(argv[2], count);
   int64_t *latencies = calloc((size_t)total, sizeof *latencies);
   if (!latencies) fail("no memory");
@@ -123,9 +126,11 @@ int main(int argc, char **argv) {
   while (done < total) {
     int64_t due = began + sent * 1000000000 / rate;
     int busy = 0;
-    for (int i = 0; i < width; i++) {
+    for (int n = 0; n < width; n++) {
+      // In turns: a connection that asks for nothing is closed.
+      int i = (int)((sent + n) % width);
       if (!connections[i].due && sent < total && due <= now()) {
-        ask(i, paths[next_random(&random) % (uint64_t)count], due);
+        ask(i, paths[in_order ? (uint64_t)sent : next_random(&random) % (uint64_t)count], due);
         due = began + ++sent * 1000000000 / rate;
       }
       busy += connections[i].due != 0;

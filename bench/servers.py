@@ -135,7 +135,24 @@ class StandIn(Nginx):
         self.plain = plain
 
     def settings(self) -> dict[str, str]:
-        return {"PLAIN": str(self.plain)}
+        return {"PLAIN": str(self.plain), "MISSING": "", "HANG": ""}
+
+
+class SearchingOrigin(StandIn):
+    """The same, but that it looks for what it does not have for as long as anybody waits."""
+
+    name = "searching origin"
+
+    def __init__(self, folder: Path, core: int, plain: Path, silent: int):
+        super().__init__(folder, core, plain)
+        self.silent = silent  # the port of something that takes requests and never answers
+
+    def settings(self) -> dict[str, str]:
+        hang = (
+            "location @search { proxy_read_timeout 60s; proxy_ignore_client_abort off; "
+            f"proxy_pass http://127.0.0.1:{self.silent}; }}"
+        )
+        return {**super().settings(), "MISSING": "error_page 404 = @search;", "HANG": hang}
 
 
 class SluiceOrigin(Server):

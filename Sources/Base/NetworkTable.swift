@@ -1,8 +1,8 @@
 /// Networks with a value each, by which an address finds the smallest of them that it lies in: any number of
 /// them, without allocation.
 ///
-/// Both families are cut into ranges that do not overlap, and their first addresses searched in a `LineTree`: of
-/// a million prefixes two or three of its lines lie in memory alone.
+/// Both families are cut into ranges that do not overlap, and kept in `RangeLines`: of what a look-up among a
+/// million prefixes reads, one or two lines lie in memory alone.
 public struct NetworkTable: Sendable {
   /// What a network leads to; `none` is no value.
   public typealias Value = UInt16

@@ -23,6 +23,8 @@ public final class ServerWorker {
   private var whenEmpty: (() -> Void)?
   /// What HTTP/2 connections share; made for the first of them.
   private(set) lazy var http2 = HTTP2Supplies(self)
+  /// Who else serves these listeners' connections, and this worker's number there; none if it is alone.
+  var crew: (all: ServerCrew, number: Int)?
 
   public init(
     loop: Loop, options: ServerOptions, handler: any RequestHandler, counters: CounterPage
@@ -80,7 +82,28 @@ public final class ServerWorker {
     done?()
   }
 
+  /// Serves a connection that was accepted here, or hands it on to another worker.
   func accepted(_ socket: Int32, from peer: SocketAddress) {
+    if let crew, crew.all.handOver(socket, from: peer, by: crew.number) {
+      counters.add(.connectionHandedOver)
+    } else {
+      serve(socket, from: peer)
+    }
+  }
+
+  /// Takes a connection that another worker accepted.
+  ///
+  /// It may come when this one has stopped listening: then it gets one answer, as those that were open.
+  func adopt(_ socket: Int32, from peer: SocketAddress) {
+    if isDraining && whenEmpty == nil {
+      loop.close(socket, .none)
+      leaveCrew()
+    } else {
+      serve(socket, from: peer)
+    }
+  }
+
+  private func serve(_ socket: Int32, from peer: SocketAddress) {
     let connection = ClientConnection(self, socket: socket, peer: peer)
     do throws(Fault) {
       let handle = try connection.open()
@@ -89,6 +112,7 @@ public final class ServerWorker {
       counters.set(.clientConnections, connections.count)
     } catch {
       loop.close(socket, .none)
+      leaveCrew()
     }
   }
 
@@ -97,8 +121,13 @@ public final class ServerWorker {
     connections[handle] = connection
   }
 
+  private func leaveCrew() {
+    if let crew { crew.all.ended(at: crew.number) }
+  }
+
   func connectionClosed(_ handle: Handle) {
     connections[handle] = nil
+    leaveCrew()
     counters.set(.clientConnections, connections.count)
     for listener in listeners where listener.isFull { listener.resume() }
     if connections.isEmpty && isDraining { finishDraining() }

@@ -21,6 +21,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case responseBytes = "sluice_response_bytes_total"
 
   case connectionAccepted = "sluice_connections_accepted_total"
+  case connectionHandedOver = "sluice_connections_handed_over_total"
   case acceptPause = "sluice_accept_pauses_total"
   case http2Connection = "sluice_http2_connections_total"
   case http2Stream = "sluice_http2_requests_total"

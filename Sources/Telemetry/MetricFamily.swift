@@ -5,6 +5,10 @@ enum MetricFamily {
     ("sluice_responses_total", "Responses sent to clients, by class of status."),
     ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
     ("sluice_connections_accepted_total", "Client connections accepted."),
+    (
+      "sluice_connections_handed_over_total",
+      "Client connections that went on to a worker with fewer."
+    ),
     ("sluice_accept_pauses_total", "Times that accepting stopped because nothing was left for it."),
     ("sluice_http2_connections_total", "Client connections that spoke HTTP/2."),
     ("sluice_http2_requests_total", "Requests by HTTP/2."),

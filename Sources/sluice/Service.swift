@@ -195,10 +195,13 @@ final class Service {
       } catch {
         throw Program.fail("cannot make a worker: \(SystemError.text(error.errno))")
       }
+    }
+    ServerCrew(workers.map(\.server))
+    for worker in workers {
       for place in bound.indices {
         let address = bound[place]
         bound[place] = try listening(address) { () throws(Fault) in
-          try workers[number].server.listen(on: address)
+          try worker.server.listen(on: address)
         }
       }
     }

@@ -200,20 +200,27 @@ final class ServerWorld {
   let handler = TinyHandler()
   let counters = CounterPage()
   let worker: ServerWorker
+  /// All of them, the first being `worker`.
+  let crew: [ServerWorker]
   let clientLoop: Loop
   static let address = SocketAddress(simulated: 1, port: 80)
 
   init(
     seed: UInt64, options: ServerOptions = ServerOptions(),
-    weather: SimulatedNetwork.Weather = .init()
+    weather: SimulatedNetwork.Weather = .init(), workers: Int = 1
   ) throws {
     network = SimulatedNetwork(seed: seed)
     network.weather = weather
-    let loop = Loop(in: network)
-    worker = ServerWorker(loop: loop, options: options, handler: handler, counters: counters)
+    crew = (0..<workers).map { [network, handler, counters] number in
+      ServerWorker(
+        loop: Loop(in: network), options: options, handler: handler,
+        counters: number == 0 ? counters : CounterPage())
+    }
+    worker = crew[0]
     clientLoop = Loop(in: network)
     handler.world = self
-    try worker.listen(on: Self.address)
+    if workers > 1 { ServerCrew(crew) }
+    for worker in crew { try worker.listen(on: Self.address) }
   }
 
   /// Runs until something holds; false where nothing more happens before.

@@ -80,10 +80,11 @@ final class Machine {
       let worker = try GatewayWorker(
         gateway, number: number, loop: loop, counters: counters, accessLog: nil)
       let server = ServerWorker(loop: loop, options: options, handler: worker, counters: counters)
-      try server.listen(on: World.address)
       workers.append(worker)
       servers.append(server)
     }
+    ServerCrew(servers)
+    for server in servers { try server.listen(on: World.address) }
   }
 
   /// Whether anything is still on its way into the cache.

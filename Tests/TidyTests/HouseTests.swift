@@ -16,6 +16,7 @@ import Testing
     "Sources/Gateway/GatewayWorker+Checks.swift",
     "Sources/Gateway/Removal.swift",
     "Sources/Origin/OriginServer.swift",
+    "Sources/Server/ServerCrew.swift",
     "Sources/System/Monitor.swift",
     "Sources/Telemetry/AccessLogWriter.swift",
     "Sources/Telemetry/CounterPage.swift",

@@ -89,4 +89,46 @@ import Testing
     }
     for (count, weight) in zip(counts, weights) { #expect(abs(count - weight) < 100) }
   }
+
+  /// Of servers with the same weight each gets the part that its speed allows, with nothing said of speed.
+  @Test(arguments: [2, 8, 64]) func partsBySpeed(clients: Int) {
+    var random = SeededRandom(seed: 5)
+    var balancer = Balancer()
+    // Each server works on so many requests at once, each of which takes it about so long.
+    let times = [100, 200, 400]
+    var queues: [[Int]] = [[], [], []]
+    var ends = [Int.max, .max, .max]
+    var counts = [0, 0, 0]
+    var now = 0
+    func work(_ server: Int) {
+      ends[server] =
+        queues[server].isEmpty
+        ? .max : now + random.number(in: times[server] / 2...times[server] * 3 / 2)
+    }
+    // A client asks anew as soon as it is answered.
+    func ask() {
+      guard let chosen = choose(&balancer, queues.map { Standing(active: $0.count) }) else {
+        return
+      }
+      queues[chosen].append(now)
+      if queues[chosen].count == 1 { work(chosen) }
+    }
+    for _ in 0..<clients { ask() }
+    for _ in 0..<7000 {
+      let server = ends.indices.min { ends[$0] < ends[$1] } ?? 0
+      now = ends[server]
+      counts[server] += 1
+      queues[server].removeFirst()
+      work(server)
+      ask()
+    }
+    // 4 : 2 : 1, unless so few ask that the slow ones are needed only now and then.
+    if clients > 2 {
+      for (count, part) in zip(counts, [4000, 2000, 1000]) {
+        #expect(abs(count - part) < part / 20)
+      }
+    } else {
+      #expect(counts[0] > counts[1] && counts[1] > counts[2], "\(counts)")
+    }
+  }
 }
