@@ -66,7 +66,7 @@ final class ClusterExchange: Responder {
   override func writable() {
     offer()
     guard piece.isEmpty, exchange != nil else { return }
-    if isComplete { end()?.finish() } else { call?.resume() }
+    if isComplete { finish() } else { call?.resume() }
   }
 
   override func aborted() {
@@ -99,9 +99,14 @@ final class ClusterExchange: Responder {
       switch field.token {
       // This gateway's own, made anew.
       case .date, .contentLength: continue
+      case .xStreamError: continue
       case .location: writeLocation(value, on: stream)
       default: stream.field(bytes: text.bytes(field.name), value)
       }
+    }
+    // Connections' own, and said anew: of what may come behind a body, only this is given on.
+    if head.fields.contains(where: { Self.announcesError($0, text) }) {
+      stream.field(.trailer, "X-Stream-Error")
     }
     // Even where a server forgets to say so, nobody on the way keeps it.
     if head.value(.cacheControl) == nil { stream.field(.cacheControl, "no-store") }
@@ -140,7 +145,24 @@ final class ClusterExchange: Responder {
 
   fileprivate func finished() {
     isComplete = true
-    if piece.isEmpty { end()?.finish() }
+    if piece.isEmpty { finish() }
+  }
+
+  private static func announcesError(_ field: Field, _ text: RawSpan) -> Bool {
+    field.token == .trailer && text.bytes(field.value).equalsIgnoringCase("x-stream-error")
+  }
+
+  /// Ends the answer, with the server's word that it has failed after all if there is one.
+  ///
+  /// Where the client cannot be given that word, the answer must not look complete.
+  private func finish() {
+    let error = call?.streamError ?? []
+    guard let exchange = end() else { return }
+    if error.isEmpty || exchange.stream?.setTrailer(.xStreamError, error.rawBytes) ?? true {
+      exchange.finish()
+    } else {
+      exchange.breakOff()
+    }
   }
 
   fileprivate func failed(_ fault: Fault) {

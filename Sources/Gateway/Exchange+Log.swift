@@ -40,7 +40,8 @@ extension Exchange {
     if outcome == .hit {
       counters.observe(.requestHit, now - stream.started)
       counters.observe(.firstByteHit, stream.firstByte - stream.started)
-    } else if outcome != .none {
+    } else if outcome != .none && stream.requestBody == .absent {
+      // How long a body takes is its client's to say.
       counters.observe(.requestMiss, now - stream.started)
       counters.observe(.firstByteMiss, stream.firstByte - stream.started)
     }

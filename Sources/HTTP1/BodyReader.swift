@@ -84,6 +84,9 @@ public struct BodyReader: Sendable {
     }
   }
 
+  /// The value of a field behind the body (RFC 9112, 7.1.2); nil where it is not there.
+  public func trailer(_ token: FieldToken) -> [UInt8]? { decoder.trailer(token) }
+
   /// What it means that the connection ends here.
   public var endOfInput: EndOfInput {
     isComplete || framing == .untilClose ? .complete : .truncated

@@ -1,4 +1,5 @@
 import Base
+public import HTTP
 
 /// What the next bytes of a body are.
 ///
@@ -18,7 +19,7 @@ public typealias ChunkedEvent = BodyEvent
 
 /// The decoder of the chunked transfer coding (RFC 9112, 7.1).
 ///
-/// Extensions and trailers are bounded and dropped. Lines end in CRLF and nothing else.
+/// Extensions and trailers are bounded; the former are dropped. Lines end in CRLF and nothing else.
 public struct ChunkedDecoder: Sendable {
   /// The longest extension of one chunk.
   ///
@@ -37,8 +38,26 @@ public struct ChunkedDecoder: Sendable {
   private var remaining: Int64 = 0
   /// Bytes of the extension or the trailers so far.
   private var dropped = 0
+  /// The lines of the trailer section so far, each with a line feed at its end.
+  private var trailers: [UInt8] = []
 
   public init() {}
+
+  /// The value of a field behind the body; nil where it is not there, or the end has not been read.
+  public func trailer(_ token: FieldToken) -> [UInt8]? {
+    guard isFinished, token != .other else { return nil }
+    let text = trailers.rawBytes
+    var start = 0
+    while start < text.byteCount {
+      let end = text.first(0x0a, from: start, to: text.byteCount)
+      let colon = text.first(UInt8(ascii: ":"), from: start, to: end)
+      if colon < end, FieldToken.of(text.extracting(start..<colon)) == token {
+        return text.bytes(text.trimmed(from: colon + 1, to: end)).array
+      }
+      start = end + 1
+    }
+    return nil
+  }
 
   /// Whether the last chunk and the trailers have been read.
   public var isFinished: Bool { state == .finished }
@@ -85,12 +104,15 @@ public struct ChunkedDecoder: Sendable {
         return nil
       }
       state = .trailer
+      trailers.append(byte)
       return drop(byte, "The trailers are malformed.", limit: Self.trailerBytes)
     case .trailer:
       if byte == 0x0d {
         state = .trailerLF
+        trailers.append(0x0a)
         return nil
       }
+      trailers.append(byte)
       return drop(byte, "The trailers are malformed.", limit: Self.trailerBytes)
     case .trailerLF: return lineFeed(byte, then: .trailerStart)
     case .endLF: return lineFeed(byte, then: .finished)

@@ -69,7 +69,10 @@ extension ClientConnection {
     // Then who pulls has been told by `aborted`.
     guard state == .answering else { return .broken(Fault(.closed, .client)) }
     if body.hasEnded { bodyEnded() }
-    if written > 0 { return .bytes(written) }
+    if written > 0 {
+      worker.counters.add(.requestBodyBytes, written)
+      return .bytes(written)
+    }
     if body.hasEnded { return .end }
     if let fault = body.fault { return .broken(fault) }
     // From the first time on: who asks again meanwhile does not give the client more time.

@@ -354,7 +354,7 @@ final class ClientConnection: ServerConnection {
   // MARK: The end of an answer
 
   func streamFinished() {
-    if stream.isChunked && !stream.isHead { stream.output.append("0\r\n\r\n") }
+    if stream.isChunked && !stream.isHead { stream.endChunks() }
     worker.counters.add(.response(status: stream.status))
     body.isTaken = false
     if isProcessing { return }

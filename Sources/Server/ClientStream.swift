@@ -51,6 +51,8 @@ public final class ClientStream {
   /// What waits to be sent: heads and small bodies, in order; with HTTP/2 a small body alone.
   var output = ByteBuffer(capacity: ServerOptions.outputBytes)
   private var remaining: Int64 = 0
+  /// Lines that follow behind the chunks.
+  var trailer: [UInt8] = []
   /// Both hold each other until the connection closes, which lets go here; nil with HTTP/2.
   var connection: ClientConnection?
   /// The connection that this is a stream of; nil with HTTP/1.1.
@@ -326,6 +328,25 @@ public final class ClientStream {
       if remaining != .max { remaining -= Int64(count) }
     }
     return offer
+  }
+
+  /// Gives a field that follows behind the body (RFC 9110, 6.5); false where there is no place for it.
+  public func setTrailer(_ token: FieldToken, _ value: RawSpan) -> Bool {
+    guard isChunked, !isHead, phase == .body else { return false }
+    var line = ByteBuffer(capacity: 256)
+    HeadWriter.field(token, value, to: &line)
+    trailer = line.readable.array
+    return true
+  }
+
+  /// Writes what ends a body of chunks (RFC 9112, 7.1).
+  func endChunks() {
+    output.append("0\r\n")
+    if !trailer.isEmpty {
+      output.append(trailer)
+      trailer = []
+    }
+    output.append("\r\n")
   }
 
   /// Ends the answer.

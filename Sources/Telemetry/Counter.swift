@@ -19,6 +19,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case response4xx = #"sluice_responses_total{class="4xx"}"#
   case response5xx = #"sluice_responses_total{class="5xx"}"#
   case responseBytes = "sluice_response_bytes_total"
+  case requestBodyBytes = "sluice_request_body_bytes_total"
 
   case connectionAccepted = "sluice_connections_accepted_total"
   case connectionHandedOver = "sluice_connections_handed_over_total"

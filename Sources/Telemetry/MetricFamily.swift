@@ -4,6 +4,7 @@ enum MetricFamily {
     ("sluice_requests_total", "Requests answered, by what the cache had."),
     ("sluice_responses_total", "Responses sent to clients, by class of status."),
     ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
+    ("sluice_request_body_bytes_total", "Bytes of requests' bodies that were read for a server."),
     ("sluice_connections_accepted_total", "Client connections accepted."),
     (
       "sluice_connections_handed_over_total",

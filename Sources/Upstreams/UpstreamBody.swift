@@ -39,7 +39,7 @@ final class BodySender {
   /// Whether the server is to say first that it wants the body (RFC 9110, 10.1.1).
   var awaitsContinue: Bool
   /// Whether all of it has been pulled.
-  private(set) var hasEnded = false
+  private(set) var hasEnded: Bool
 
   init(_ source: UpstreamBody, _ framing: BodyFraming, awaitsContinue: Bool) {
     self.source = source
@@ -48,6 +48,7 @@ final class BodySender {
     case .length(let length): (isChunked, remaining) = (false, length)
     case .chunked, .none, .untilClose: (isChunked, remaining) = (true, 0)
     }
+    hasEnded = !isChunked && remaining == 0
   }
 
   /// Puts the next piece into the output, which must be empty.

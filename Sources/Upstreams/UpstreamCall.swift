@@ -31,6 +31,10 @@ public final class UpstreamCall: EventHandler {
   /// before it did, or said so.
   public private(set) var endedInSilence = false
 
+  /// What an answer that is complete says behind its body of why it is not what was asked for
+  /// (`X-Stream-Error`); nil for most.
+  public private(set) var streamError: [UInt8]?
+
   /// Present during a try.
   private var connection: UpstreamConnection?
   /// Whether a place at the server is held.
@@ -180,10 +184,12 @@ public final class UpstreamCall: EventHandler {
     tried.append(server.number)
     if !askedRegions.contains(region) { askedRegions.append(region) }
     if region != request.region { pool.counters.add(.upstreamElsewhere) }
-    // A kept connection may turn out to be dead, and what cannot be sent again would be lost with it.
-    let kept = isRepeatable && body == nil ? pool.takeIdle(server) : nil
+    let kept = needsOwnConnection ? nil : pool.takeIdle(server)
     connect(kept ?? UpstreamConnection(pool, server))
   }
+
+  /// A kept connection may turn out to be dead, and what cannot be sent again would be lost with it.
+  var needsOwnConnection: Bool { body != nil || !RetryPolicy.isRepeatable(request.method) }
 
   /// Whether a server that may have acted on the request can be followed by another.
   private var isRepeatable: Bool { RetryPolicy.isRepeatable(request.method) && !hasReadBody }
@@ -378,8 +384,9 @@ public final class UpstreamCall: EventHandler {
   }
 
   /// The answer is complete, and the connection no longer this call's.
-  func finished(lengthKnown: Bool) {
+  func finished(lengthKnown: Bool, streamError: [UInt8]?) {
     convinced()
+    self.streamError = streamError
     let consumer = consumer
     end()
     consumer?.finished(lengthKnown: lengthKnown)

@@ -127,12 +127,14 @@ final class UpstreamConnection: EventHandler {
     pool.counters.adjust(.upstreamConnectionsBusy, by: -1)
     state = .idle
     isReused = true
-    if isReusable && pool.keep(self) {
+    // Of those that were made for one request each, more than one would be kept for nobody.
+    let isSpare = (call?.needsOwnConnection ?? false) && pool.idleCount(server) > 0
+    if isReusable && !isSpare && pool.keep(self) {
       setDeadline(loop.now + pool.options.idleTimeout)
     } else {
       close()
     }
-    call?.finished(lengthKnown: lengthKnown)
+    call?.finished(lengthKnown: lengthKnown, streamError: reader.trailer(.xStreamError))
   }
 
   func fail(_ fault: Fault) {

@@ -151,3 +151,63 @@ import Testing
     }
   }
 }
+
+/// The settings of the cluster's API.
+@Suite struct ClusterSettingsTests {
+  @Test func asInTheExample() throws {
+    let settings = try Settings.read(
+      """
+      cluster_api:
+        prefix: /api/cluster_1/
+        servers: [{ address: 10.1.0.11:9094, weight: 2 }, { address: cluster.internal:9094 }]
+        allow: [10.0.0.0/8, "fd00::/8"]
+      timeouts: { client_body: 5s }
+      """, file: "a")
+    #expect(settings.clusterAPI.prefix == "/api/cluster_1/")
+    #expect(
+      settings.clusterAPI.servers.map(\.address.description) == [
+        "10.1.0.11:9094", "cluster.internal:9094",
+      ])
+    #expect(settings.clusterAPI.servers.map(\.weight) == [2, 1])
+    #expect(settings.clusterAPI.allow.map(\.description) == ["10.0.0.0/8", "fd00::/8"])
+    #expect(settings.timeouts.clientBody == .seconds(5))
+    #expect(try Settings.read(settings.printed, file: "b") == settings)
+    #expect(try Settings.read(Settings().printed, file: "c") == Settings())
+  }
+
+  @Test(arguments: [
+    ("servers: [{ address: a:1 }]", "1:16: cluster_api.allow: nobody may use the cluster's API"),
+    (
+      "servers: [{ address: a:1 }, { address: a:1 }], allow: [10.0.0.0/8]",
+      "1:44: cluster_api.servers[1] repeats an earlier entry"
+    ),
+    (
+      "servers: [{ address: a:1 }, { address: a:1, weight: 2 }], allow: [10.0.0.0/8]",
+      "1:46: cluster_api.servers[1].address: a:1 is there already"
+    ),
+    ("prefix: cluster", "1:24: cluster_api.prefix: 'cluster' does not fit; expected a path with"),
+    ("prefix: /", "1:24: cluster_api.prefix: '/' does not fit"),
+    ("prefix: //", "1:24: cluster_api.prefix: '//' does not fit"),
+    ("prefix: /a/../", "1:24: cluster_api.prefix: '/a/../' does not fit"),
+    ("prefix: /ipfs/", "1:24: cluster_api.prefix: '/ipfs/' does not fit"),
+    ("prefix: /ipns/a/", "1:24: cluster_api.prefix: '/ipns/a/' does not fit"),
+    ("prefix: /a%20/", "1:24: cluster_api.prefix: '/a%20/' does not fit"),
+    ("allow: [10.0.0.1/8]", "1:24: cluster_api.allow[0]: '10.0.0.1/8' does not fit"),
+  ])
+  func complaints(section: String, complaint: String) {
+    let found = SettingsFileTests.complaints("cluster_api: { \(section) }")
+    #expect(found.contains { $0.hasPrefix(complaint) }, "\(found)")
+  }
+
+  @Test func noRegionHasItsName() {
+    let found = SettingsFileTests.complaints(
+      """
+      cluster_api: { servers: [{ address: a:1 }], allow: [10.0.0.0/8] }
+      regions: { cluster_api: { servers: [{ address: b:1 }] } }
+      """)
+    #expect(
+      found == [
+        "2:1: regions.cluster_api: the cluster's servers have this name in metrics; expected another one"
+      ])
+  }
+}

@@ -89,7 +89,7 @@ extension EndToEnd {
         #expect(server.requests.last?.target == "/" && server.requests.last?.method == method)
       }
       #expect(try sluice.request("/cluster/", method: "TRACE").status == 501)
-      #expect(sluice.accessLog.contains(#""method":"PATCH""#))
+      #expect(eventually { sluice.accessLog.contains(#""method":"PATCH""#) })
       #expect(
         try sluice.metric(
           "sluice_upstream_server_requests_total{region=\"cluster_api\",server=\"127.0.0.1:\(server.port)\"}"
@@ -242,7 +242,6 @@ extension EndToEnd {
       }
       let sluice = try Self.gateway([breaking.port, server.port])
       let answer = try sluice.request("/cluster/x", method: method)
-      if breaking.requests.isEmpty { return #expect(answer.status == 200) }
       #expect(answer.status == (goesOn ? 200 : 502))
       #expect(breaking.requests.count == 1 && server.requests.count == (goesOn ? 1 : 0))
       if !goesOn { #expect(answer.text.contains("it may have done what was asked")) }

@@ -142,4 +142,28 @@ import Testing
     request.isChunked = true
     #expect(BodyFraming.ofRequest(request) == .chunked)
   }
+
+  /// What stands behind the chunks can be asked for once the end has been read, however it arrived.
+  @Test func trailers() {
+    let bytes = Array("1\r\na\r\n0\r\nX: y\r\nx-stream-ERROR:  it broke \r\nbad\r\n\r\n".utf8)
+    for split in bytes.indices {
+      var reader = BodyReader(.chunked)
+      var pending: [UInt8] = []
+      for part in [bytes[..<split], bytes[split...]] {
+        pending += part
+        reading: while true {
+          switch reader.read(pending.rawBytes) {
+          case .needMore(let consumed), .end(let consumed):
+            pending.removeFirst(consumed)
+            break reading
+          case .data(let skip, let count): pending.removeFirst(skip + count)
+          case .malformed(let sentence): return #expect("\(sentence)" == "")
+          }
+        }
+        #expect(reader.isComplete || reader.trailer(.xStreamError) == nil)
+      }
+      #expect(reader.trailer(.xStreamError) == Array("it broke".utf8))
+      #expect(reader.trailer(.etag) == nil && reader.trailer(.other) == nil)
+    }
+  }
 }

@@ -27,6 +27,7 @@ import Testing
       #expect(source.largest <= BodySender.pieceBytes)
     }
     #expect(world.counters.value(.upstreamRetry) == 0)
+    #expect(world.pool.idleCount(world.server) == 1, "more would wait for nobody")
     #expect(world.settle() && world.server.active == 0)
   }
 
