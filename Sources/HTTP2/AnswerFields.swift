@@ -51,20 +51,22 @@ struct AnswerFields {
     // `HTTP/1.1 200 …`
     guard head.byteCount >= 12 else { return NGHTTP2_ERR_INVALID_ARGUMENT.rawValue }
     return unsafe head.withUnsafeBytes { raw in
+      guard let bytes = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self) else {
+        return NGHTTP2_ERR_INVALID_ARGUMENT.rawValue
+      }
       // nghttp2 only reads names and values, though its struct does not say so.
-      let base = unsafe UnsafeMutablePointer(
-        mutating: raw.baseAddress!.assumingMemoryBound(to: UInt8.self))
+      let base = unsafe UnsafeMutablePointer(mutating: bytes)
       let status: StaticString = ":status"
       unsafe fields.append(
         nghttp2_nv(
           name: UnsafeMutablePointer(mutating: status.utf8Start), value: base + 9,
           namelen: status.utf8CodeUnitCount, valuelen: 3, flags: 0))
-      var start = head.first(0x0a, from: 0, to: head.byteCount) + 1
+      var start = Self.lineEnd(head, from: 0) + 2
       while start < head.byteCount {
-        let end = head.first(0x0a, from: start, to: head.byteCount)
+        let end = Self.lineEnd(head, from: start)
         let colon = head.first(UInt8(ascii: ":"), from: start, to: end)
         if colon < end, colon > start {
-          let value = head.trimmed(from: colon + 1, to: end > start ? end - 1 : end)
+          let value = head.trimmed(from: colon + 1, to: end)
           let rule = AnswerFieldRule.of(head.extracting(start..<colon))
           if rule != .dropped {
             unsafe fields.append(
@@ -74,9 +76,15 @@ struct AnswerFields {
                 flags: rule == .literal ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0))
           }
         }
-        start = end + 1
+        start = end + 2
       }
       return unsafe fields.withUnsafeBufferPointer { unsafe body($0.baseAddress, $0.count) }
     }
+  }
+  /// Where a line's CR stands; other control bytes are no end.
+  private static func lineEnd(_ head: RawSpan, from start: Int) -> Int {
+    var end = head.firstControl(from: start)
+    while end < head.byteCount, head.byte(end) != 0x0d { end = head.firstControl(from: end + 1) }
+    return end
   }
 }

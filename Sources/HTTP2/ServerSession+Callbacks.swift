@@ -43,9 +43,10 @@ extension ServerSession {
     }
     unsafe nghttp2_session_callbacks_set_on_header_callback(made) {
       _, _, name, nameCount, value, valueCount, _, owner in
+      guard let name = unsafe name, let value = unsafe value else { return 0 }
       unsafe ServerSession.of(owner).field(
-        RawSpan(_unsafeStart: name!, byteCount: nameCount),
-        RawSpan(_unsafeStart: value!, byteCount: valueCount))
+        RawSpan(_unsafeStart: name, byteCount: nameCount),
+        RawSpan(_unsafeStart: value, byteCount: valueCount))
       return 0
     }
     // A head with a malformed field is malformed (RFC 9113, section 8.2.1): the stream is reset.
@@ -71,11 +72,11 @@ extension ServerSession {
     }
     unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made) {
       session, _, stream, bytes, count, owner in
-      guard let place = unsafe ServerSession.place(session, stream) else {
+      guard let place = unsafe ServerSession.place(session, stream), let bytes = unsafe bytes else {
         _ = unsafe nghttp2_session_consume_connection(session, count)
         return 0
       }
-      let span = unsafe RawSpan(_unsafeStart: bytes!, byteCount: count)
+      let span = unsafe RawSpan(_unsafeStart: bytes, byteCount: count)
       unsafe ServerSession.of(owner).delegate?.bodyArrived(place, span)
       return 0
     }
@@ -89,6 +90,18 @@ extension ServerSession {
     unsafe nghttp2_session_callbacks_set_on_frame_send_callback(made) { _, frame, owner in
       guard let frame = unsafe frame else { return 0 }
       unsafe ServerSession.of(owner).frameSent(frame)
+      return 0
+    }
+    // A head beyond nghttp2's own bound (64 KiB) would leave its stream without a word.
+    unsafe nghttp2_session_callbacks_set_on_frame_not_send_callback(made) {
+      session, frame, _, owner in
+      guard let frame = unsafe frame else { return 0 }
+      let head = unsafe frame.pointee.hd
+      if UInt32(head.type) == NGHTTP2_HEADERS.rawValue,
+        unsafe ServerSession.place(session, head.stream_id) != nil
+      {
+        unsafe ServerSession.of(owner).reset(head.stream_id, .internalError)
+      }
       return 0
     }
     unsafe nghttp2_session_callbacks_set_send_data_callback(made) {

@@ -317,7 +317,9 @@ public final class ClientStream {
       output.append(value)
       return
     }
-    for offset in 0..<value.byteCount where value.byte(offset) >= 0x20 {
+    // DEL ends no line, but clients of HTTP/2 take a field that has it for malformed.
+    for offset in 0..<value.byteCount
+    where value.byte(offset) >= 0x20 && value.byte(offset) != 0x7f {
       output.append(value.byte(offset))
     }
   }

@@ -99,13 +99,16 @@ extension HTTP2Connection {
     }
   }
 
-  /// Ends the wait for bodies that do not come; when to look again.
+  /// Ends the wait for bodies that do not come, or are of no use; when to look again.
   func checkBodies(_ now: Instant) -> Instant {
     var next = Instant.never
-    for place in places.indices {
-      guard let body = places[place].body, body.isMissed, places[place].stream != nil else {
-        continue
+    for place in places.indices where places[place].stream != nil {
+      if now >= places[place].lingerDue {
+        session.reset(places[place].id, .noError)
+        places[place].lingerDue = .never
       }
+      next = min(next, places[place].lingerDue)
+      guard let body = places[place].body, body.isMissed else { continue }
       if now >= body.due {
         worker.counters.add(.timeoutClientBody)
         body.fault = Fault(.timeout, .client)

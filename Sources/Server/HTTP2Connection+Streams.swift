@@ -86,8 +86,11 @@ extension HTTP2Connection: ServerSessionDelegate {
   }
 
   func answerSent(_ place: Int) {
-    // What the client still sends of its request is of no use (RFC 9113, section 8.1).
-    if !places[place].isRequestEnded { session.reset(places[place].id, .noError) }
+    guard !places[place].isRequestEnded else { return }
+    // What the client still sends of its request is of no use (RFC 9113, section 8.1). Some clients see no
+    // answer where their sending is stopped at once: what a window holds is let through, for a while.
+    places[place].lingerDue = loop.now + ServerOptions.lingerTimeout
+    noteDeadline(places[place].lingerDue)
   }
 
   func streamClosed(_ place: Int, isComplete: Bool) {

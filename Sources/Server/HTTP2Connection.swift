@@ -34,6 +34,8 @@ final class HTTP2Connection: ServerConnection {
     var isRequestEnded = true
     /// The request's body; nil where it has none.
     var body: HTTP2Body?
+    /// When a request that has been answered is no longer waited for.
+    var lingerDue = Instant.never
     /// The answer broke off while it was asked for bytes.
     var isBroken = false
     /// Among those that are asked for their bytes again.

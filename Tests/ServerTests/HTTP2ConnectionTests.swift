@@ -275,6 +275,16 @@ import Testing
     }
   }
 
+  @Test func aShortBodyThatNobodyTakesMayEnd() throws {
+    let world = try world()
+    let visitor = try HTTP2Visitor(world)
+    let stream = visitor.client.ask("/now/9", method: "POST", body: pattern(200_000))
+    let start = world.network.now
+    world.run { visitor.client.answers[stream]?.closed != nil }
+    #expect(visitor.client.isComplete(stream))
+    #expect((world.network.now - start).seconds < 2)
+  }
+
   @Test func aBodyThatNobodyTakesIsCutOffBehindTheAnswer() throws {
     let world = try world()
     let visitor = try HTTP2Visitor(world)

@@ -39,7 +39,8 @@ public final class HTTP2Client {
       let name = String(decoding: UnsafeBufferPointer(start: name, count: nameCount), as: UTF8.self)
       let value = String(
         decoding: UnsafeBufferPointer(start: value, count: valueCount), as: UTF8.self)
-      HTTP2Client.of(owner).field(frame!.pointee.hd.stream_id, name, value)
+      guard let frame else { return 0 }
+      HTTP2Client.of(owner).field(frame.pointee.hd.stream_id, name, value)
       return 0
     }
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks) {
@@ -48,7 +49,7 @@ public final class HTTP2Client {
       return 0
     }
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks) { _, frame, owner in
-      HTTP2Client.of(owner).arrived(frame!.pointee)
+      if let frame { HTTP2Client.of(owner).arrived(frame.pointee) }
       return 0
     }
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks) { _, stream, code, owner in
@@ -74,7 +75,8 @@ public final class HTTP2Client {
   deinit { nghttp2_session_del(session) }
 
   private static func of(_ owner: UnsafeMutableRawPointer?) -> HTTP2Client {
-    Unmanaged<HTTP2Client>.fromOpaque(owner!).takeUnretainedValue()
+    guard let owner else { preconditionFailure("nghttp2 lost its client") }
+    return Unmanaged<HTTP2Client>.fromOpaque(owner).takeUnretainedValue()
   }
 
   // MARK: Asking
@@ -94,12 +96,12 @@ public final class HTTP2Client {
   /// The same with fields that are all given.
   public func ask(_ fields: [(String, String)], body: [UInt8]? = nil) -> Int32 {
     let texts = fields.map { (Array($0.0.utf8), Array($0.1.utf8)) }
-    var storage: [UnsafeMutableBufferPointer<UInt8>] = []
+    var storage: [UnsafeMutablePointer<UInt8>] = []
     func keep(_ bytes: [UInt8]) -> UnsafeMutablePointer<UInt8> {
-      let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: max(bytes.count, 1))
-      _ = copy.update(fromContentsOf: bytes)
+      let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: bytes.count + 1)
+      for (offset, byte) in bytes.enumerated() { copy[offset] = byte }
       storage.append(copy)
-      return copy.baseAddress!
+      return copy
     }
     defer { for copy in storage { copy.deallocate() } }
     let pairs = texts.map {
@@ -112,16 +114,12 @@ public final class HTTP2Client {
     var provider = nghttp2_data_provider(source: nghttp2_data_source(ptr: nil)) {
       _, stream, room, count, flags, _, owner in
       let client = HTTP2Client.of(owner)
-      guard var body = client.bodies[stream] else { return 0 }
+      guard var body = client.bodies[stream], let room, let flags else { return 0 }
       let part = min(count, body.bytes.count - body.offset)
-      body.bytes.withUnsafeBytes {
-        if part > 0 {
-          room!.update(from: $0.bindMemory(to: UInt8.self).baseAddress! + body.offset, count: part)
-        }
-      }
+      for offset in 0..<part { room[offset] = body.bytes[body.offset + offset] }
       body.offset += part
       client.bodies[stream] = body
-      if body.offset == body.bytes.count { flags!.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
+      if body.offset == body.bytes.count { flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue }
       return part
     }
     let stream = nghttp2_submit_request(session, nil, pairs, pairs.count, &provider, nil)
