@@ -54,7 +54,7 @@ deps: ## install the libraries that the build needs, where they are missing
 	@bash deploy/deps.sh libssl-dev liblmdb-dev libxxhash-dev libmaxminddb-dev libnghttp2-dev pkg-config
 
 deps-test: deps
-	@bash deploy/deps.sh curl nghttp2-client
+	@bash deploy/deps.sh curl nghttp2-client openssl
 
 deps-bench: deps
-	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx wrk nghttp2-client python3
+	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx nghttp2-client openssl wrk python3

@@ -68,12 +68,16 @@ let package = Package(
     tests(
       "TelemetryTests",
       ["Base", "System", "Telemetry", .product(name: "Logging", package: "swift-log")]),
+    room("TLS", ["Base", "System", "COpenSSL"]),
+    tests("TLSTests", ["Base", "System", "TLS", "COpenSSL", "TestKit"]),
     room("HTTP1", ["Base", "HTTP"]),
     tests("HTTP1Tests", ["Base", "HTTP", "HTTP1"]),
     room("HTTP2", ["Base", "HTTP", "CNghttp2"]),
     tests("HTTP2Tests", ["Base", "HTTP", "HTTP2", "CNghttp2", "TestKit"]),
     // Floor 4
-    room("Server", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "HTTP2"]),
+    room(
+      "Server",
+      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "TLS", "HTTP1", "HTTP2"]),
     tests(
       "ServerTests",
       [
@@ -85,7 +89,7 @@ let package = Package(
     tests("CacheTests", ["Base", "System", "EventLoop", "Cache"]),
     room(
       "Upstreams",
-      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "CMaxMindDB"]),
+      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "TLS", "HTTP1", "CMaxMindDB"]),
     tests(
       "UpstreamsTests",
       ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Upstreams", "TestKit"]),
@@ -115,12 +119,16 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Base", "Router", "Yams"]),
     room(
       "Admin",
-      ["Base", "System", "HTTP", "HTTP1", "Telemetry", "Server", "Cache", "Upstreams", "Gateway"]),
+      [
+        "Base", "System", "HTTP", "HTTP1", "Telemetry", "TLS", "Server", "Cache", "Upstreams",
+        "Gateway",
+      ]),
     // Floor 7
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "HTTP1", "HTTP2", "Server", "Router", "Cache",
+        "Base", "System", "EventLoop", "Telemetry", "TLS", "HTTP1", "HTTP2", "Server", "Router",
+        "Cache",
         "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -33,6 +33,9 @@ TITLES = {
     "hit-16k": "hit 16 KiB",
     "hit-64k": "hit 64 KiB",
     "hit-1m": "hit 1 MiB",
+    "tls-1k": "hit 1 KiB by TLS",
+    "tls-16k": "hit 16 KiB by TLS",
+    "tls-1m": "hit 1 MiB by TLS",
     "range-64k": "range of 64 KiB in 64 MiB",
     "miss-16k": "miss 16 KiB",
     "miss-16k-raw": "miss 16 KiB, checked",
@@ -44,8 +47,8 @@ TITLES = {
 
 
 def group_of(name: str) -> str:
-    """The group of objects that a line asks for: HTTP/2's hits are those of HTTP/1.1."""
-    return name.replace("h2c-", "hit-")
+    """The group of objects that a line asks for: by TLS or HTTP/2 they are the same."""
+    return name.replace("h2c-", "hit-").replace("tls-", "hit-")
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,9 @@ class Line:
     def __init__(self, name: str, group: Group, data: Path, scratch: Path):
         self.name = name
         self.title = TITLES[name]
-        self.is_miss = name.startswith("miss-")
+        self.is_secure = name.startswith("tls-")
         self.is_http2 = name.startswith("h2c-")
+        self.is_miss = name.startswith("miss-")
         self.group = group
         self.plain = data / "plain"
         self.urls = (data / "lists" / f"{group.name}.txt").read_text().split()
@@ -107,7 +111,10 @@ class Line:
     def load(self, server: Server, seed: int, seconds: int) -> dict[str, int]:
         """Loads a server with hits: by wrk, or by h2load."""
         if not self.is_http2:
-            return walk(server.port, self.list, seed, seconds)
+            place = f"http://127.0.0.1:{server.port}"
+            if self.is_secure:
+                place = f"https://127.0.0.1:{server.tls_port}"
+            return walk(place, self.list, seed, seconds)
         order = [f"http://127.0.0.1:{server.http2_port}{url}" for url in self.urls]
         random.Random(seed).shuffle(order)
         uris = self.list.with_suffix(".uris")
@@ -194,10 +201,10 @@ def expect_clean(server: Server, outcome: client.Outcome) -> None:
         raise Failure(f"{server.name}: {'; '.join(outcome.errors[:3])}")
 
 
-def walk(port: int, requests: Path, seed: int, seconds: int) -> dict[str, int]:
+def walk(place: str, requests: Path, seed: int, seconds: int) -> dict[str, int]:
     """Runs wrk over the requests in an order of its own for each seed."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
-    command += ["-s", str(WALK), f"http://127.0.0.1:{port}", "--"]
+    command += ["-s", str(WALK), place, "--"]
     command += [str(requests), str(seed), str(REQUEST_LIMIT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
     found = re.search(r"^walked (.*)$", done.stdout, re.MULTILINE)

@@ -16,7 +16,7 @@ import data
 import report
 from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample, group_of
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
-from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn
+from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn, make_certificate
 
 WORK = REPOSITORY / ".build-bench"
 LOADER_DONE = 70  # s; nginx reads its cache through a minute after its start
@@ -53,7 +53,7 @@ def cores() -> tuple[int, int]:
 
 
 def check_tools(given: argparse.Namespace) -> None:
-    needed = ["cc", "nginx", "wrk", "h2load", *(["valgrind"] if given.callgrind else [])]
+    needed = ["cc", "nginx", "openssl", "wrk", "h2load", *(["valgrind"] if given.callgrind else [])]
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps nginx
     os.environ["PATH"] = path
     missing = [name for name in needed if shutil.which(name) is None]
@@ -91,6 +91,7 @@ class Bench:
         data.prepare(self.data, list(groups.values()), say)
         names = [name for name in TITLES if name in given.only]
         self.lines = [Line(name, groups[group_of(name)], self.data, self.run) for name in names]
+        Server.certificate = make_certificate(self.run / "tls")
         self.origin = self.make_origin()
 
     def make_origin(self) -> Server:
@@ -111,9 +112,8 @@ class Bench:
         ]
         if SLUICE.exists():
             servers.append(Sluice(self.caches / "sluice", core, SLUICE, origin, size))
-        return [
-            server for server in servers if server.is_cache or not (line.is_miss or line.is_http2)
-        ]
+        only_caches = line.is_miss or line.is_secure or line.is_http2
+        return [server for server in servers if server.is_cache or not only_caches]
 
     def round(self, line: Line, servers: list[Server], number: int) -> dict[str, Sample]:
         if line.is_miss:

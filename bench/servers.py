@@ -25,12 +25,14 @@ class Server:
     name = ""
     is_cache = True  # has an origin, so it can be measured on misses
     patience = 20.0  # seconds to wait for it to listen
+    certificate = Path()  # of those that speak TLS: PEM, with the key beside it as .key
 
     def __init__(self, folder: Path, core: int):
         self.folder = folder
         self.core = core
         self.port = processes.free_port()
         self.http2_port = self.port
+        self.tls_port = processes.free_port()
         self.child: subprocess.Popen | None = None
 
     @property
@@ -120,6 +122,9 @@ class NginxCache(Nginx):
             "ORIGIN": str(self.origin),
             "HTTP2": str(self.http2_port),
             "NOPUSH": self.nopush,
+            "TLS_PORT": str(self.tls_port),
+            "CERTIFICATE": str(self.certificate),
+            "KEY": str(self.certificate.with_suffix(".key")),
             "MEGABYTES": str(self.max_size >> 20),
         }
 
@@ -174,6 +179,9 @@ class Sluice(Server):
 workers: 1
 listen:
   - address: 127.0.0.1:{port}
+  - {{ address: 127.0.0.1:{tls_port}, tls: true }}
+tls:
+  certificates: [{{ certificate: {certificate}, key: {key} }}]
 cache:
   path: {folder}/cache
   max_size: {megabytes}MB
@@ -197,6 +205,9 @@ logs:
         path.write_text(
             self.configuration.format(
                 port=self.port,
+                tls_port=self.tls_port,
+                certificate=self.certificate,
+                key=self.certificate.with_suffix(".key"),
                 folder=self.folder,
                 origin=self.origin,
                 megabytes=self.max_size >> 20,
@@ -204,3 +215,14 @@ logs:
             )
         )
         return [self.binary, "serve", "--config", path]
+
+
+def make_certificate(folder: Path) -> Path:
+    """A certificate with an ECDSA key, for all servers of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "bench.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-days", "30", "-newkey", "ec"]
+    command += ["-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=127.0.0.1"]
+    command += ["-out", path, "-keyout", path.with_suffix(".key")]
+    subprocess.run(command, check=True, capture_output=True)
+    return path

@@ -3,6 +3,7 @@ public import Gateway
 public import HTTP
 public import HTTP1
 public import Server
+public import TLS
 public import Telemetry
 
 /// What the admin pages tell of, read when they are asked for.
@@ -10,14 +11,18 @@ public struct AdminSubject: Sendable {
   public var gateway: Gateway
   /// The workers' pages.
   public var pages: [CounterPage]
+  /// Nil where no listener has TLS.
+  public var certificates: CertificateStore?
   public var accessLog: AccessLogWriter?
   public var version: String
 
   public init(
-    gateway: Gateway, pages: [CounterPage], accessLog: AccessLogWriter?, version: String
+    gateway: Gateway, pages: [CounterPage], certificates: CertificateStore?,
+    accessLog: AccessLogWriter?, version: String
   ) {
     self.gateway = gateway
     self.pages = pages
+    self.certificates = certificates
     self.accessLog = accessLog
     self.version = version
   }

@@ -1,6 +1,7 @@
 internal import Cache
 internal import Gateway
 internal import System
+internal import TLS
 internal import Telemetry
 internal import Upstreams
 
@@ -19,6 +20,7 @@ enum Metrics {
         help: "Times that a worker waited for the disk at a page of the index or of the program.",
         .integer(ThreadFaults.major(ofThreads: "worker-"))))
     values += upstreams(subject.gateway.upstreams)
+    values += subject.certificates.map(certificates) ?? []
     values += subject.accessLog?.metrics ?? []
     values.append(
       MetricValue(
@@ -88,6 +90,15 @@ enum Metrics {
         "sluice_slice_memory_bytes", .gauge,
         help: "Memory of slices: on their way to the disk, passed on, or ready for the next ones.",
         labels: [MetricValue.Label("use", use)], .integer(bytes))
+    }
+  }
+
+  private static func certificates(_ store: CertificateStore) -> [MetricValue] {
+    [("used", store.swaps), ("unusable", store.failures)].map { outcome, count in
+      MetricValue(
+        "sluice_tls_certificate_changes_total", .counter,
+        help: "Changes of certificate files, by whether they could be used.",
+        labels: [MetricValue.Label("outcome", outcome)], .integer(count))
     }
   }
 

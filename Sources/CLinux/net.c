@@ -153,6 +153,10 @@ long linux_receive(int fd, void *into, size_t room) {
   return result(syscall(SYS_recvfrom, fd, into, room, 0, NULL, NULL));
 }
 
+long linux_peek(int fd, void *into, size_t room) {
+  return result(syscall(SYS_recvfrom, fd, into, room, MSG_PEEK, NULL, NULL));
+}
+
 long linux_send(int fd, const void *from, size_t count, bool more) {
   return result(
       syscall(SYS_sendto, fd, from, count, MSG_NOSIGNAL | (more ? MSG_MORE : 0), NULL, 0));
@@ -191,6 +195,10 @@ int linux_epoll_add(int epoll, int fd, uint64_t data) {
 }
 
 int linux_epoll_add_level(int epoll, int fd, uint64_t data) { return add(epoll, fd, data, EPOLLIN); }
+
+int linux_epoll_remove(int epoll, int fd) {
+  return (int)result(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL));
+}
 
 int linux_epoll_pause(int epoll, int fd, uint64_t data, bool pause) {
   struct epoll_event event = {.events = pause ? 0 : EPOLLIN, .data.u64 = data};

@@ -81,22 +81,3 @@ extension Kind<Interval> {
       show: { $0 == .zero ? "off" : duration.show($0) })
   }
 }
-
-extension Kind<HostPort?> {
-  /// A server by its URL.
-  static let lastResort = Kind(
-    expected: "off or a server's URL, such as http://gateway.example:8080",
-    read: { text in
-      if text == "off" { return .some(nil) }
-      guard text.lowercased().hasPrefix("http://") else { return nil }
-      var rest = text.dropFirst("http://".count)
-      if rest.last == "/" { rest = rest.dropLast() }
-      let place = HostPort(String(rest)) ?? HostPort("\(rest):80")
-      return place.flatMap { $0.port > 0 ? .some($0) : nil }
-    },
-    show: { $0.map { "http://\($0)" } ?? "off" },
-    why: { text in
-      text.lowercased().hasPrefix("https://")
-        ? "https is not supported yet, since Sluice speaks no TLS to servers" : nil
-    })
-}

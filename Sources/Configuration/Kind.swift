@@ -74,13 +74,6 @@ extension Kind<HostPort> {
     expected: "an address with a port, such as 127.0.0.1:8080 or \"[::1]:8080\" in quotes",
     read: { text in HostPort(text).flatMap { $0.isAddress ? $0 : nil } },
     show: { $0.description })
-
-  /// An address or name of another server.
-  static let peer = Kind(
-    expected:
-      "a host with a port, such as 10.1.0.11:8080, kubo.example:8080 or \"[::1]:8080\" in quotes",
-    read: { text in HostPort(text).flatMap { $0.port > 0 ? $0 : nil } },
-    show: { $0.description })
 }
 
 extension Kind<Network> {

@@ -86,8 +86,7 @@ extension Setting {
     atMost: Int = 1_000, _ help: String
   ) {
     let keys = table.map { "\($0.name): …" }.joined(separator: ", ")
-    let expected =
-      mayBeEmpty ? "[] or a list of { \(keys) }" : "a list of at least one { \(keys) }"
+    let expected = "a list of \(mayBeEmpty ? "" : "at least one "){ \(keys) }"
     self.name = name
     self.help = help
     self.expected = expected
@@ -115,12 +114,14 @@ extension Setting {
       root[keyPath: path] = elements
     }
     self.show = { root in
-      let lines = root[keyPath: path].flatMap { element in
-        SettingsPrinter.lines(of: element, by: table).enumerated().map { index, line in
-          (index == 0 ? "- " : "  ") + line
-        }
-      }
-      return lines.isEmpty ? .plain("[]") : .block(lines)
+      let elements = root[keyPath: path]
+      guard !elements.isEmpty else { return .plain("[]") }
+      return .block(
+        elements.flatMap { element in
+          SettingsPrinter.lines(of: element, by: table).enumerated().map { index, line in
+            (index == 0 ? "- " : "  ") + line
+          }
+        })
     }
   }
 }

@@ -40,7 +40,7 @@ extension Settings {
   private func checkAddresses(
     _ servers: [Server], at place: String, _ reader: inout SettingsReader
   ) {
-    var addresses: Set<HostPort> = []
+    var addresses: Set<ServerAddress> = []
     for (index, server) in servers.enumerated()
     where !addresses.insert(server.address).inserted {
       let here = "\(place)[\(index)].address"

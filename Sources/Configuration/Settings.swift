@@ -14,10 +14,13 @@ public struct Settings: Equatable, Sendable {
   public var hosts = [HostTable.Entry(.all)]
   /// No name twice, whatever its case.
   public var headers: [Header] = []
+  public var tls = TLS()
   public var cache = Cache()
-  public var regions = [Region(name: "local", servers: [Server(address: HostPort(loopback: 8081))])]
+  public var regions = [
+    Region(name: "local", servers: [Server(address: ServerAddress(HostPort(loopback: 8081)))])
+  ]
   /// Who is asked when no region can answer.
-  public var lastResort: HostPort?
+  public var lastResort: ServerAddress?
   public var health = Health()
   public var geo = Geo()
   public var timeouts = Timeouts()
@@ -39,6 +42,10 @@ public struct Settings: Equatable, Sendable {
   public struct Listen: Hashable, Sendable {
     /// An address, never a name; port 0 leaves the choice to the system.
     public var address: HostPort
+    /// Whether clients speak TLS there.
+    public var isSecure = false
+    /// Whether connections begin with a proxy's word on the client.
+    public var hasProxyHeader = false
   }
 
   public struct Cache: Equatable, Sendable {
@@ -87,7 +94,7 @@ public struct Settings: Equatable, Sendable {
 
   /// One upstream server.
   public struct Server: Hashable, Sendable {
-    public var address: HostPort
+    public var address: ServerAddress
     /// Its part of the requests beside the others', from 1.
     public var weight = 1
     /// Whether it is asked only where no other of its region is well.

@@ -46,12 +46,12 @@ extension Settings {
         "admin.address: \(admin.address) is an address for clients too; expected another one",
         atSetting: "admin.address", "listen")
     }
-    for server in regions.flatMap(\.servers) where own.contains(server.address) {
+    for server in regions.flatMap(\.servers) where own.contains(server.address.place) {
       reader.complain(
         "regions: \(server.address) is Sluice's own address; expected another server's",
         atSetting: "regions", "listen")
     }
-    if let lastResort, own.contains(lastResort) {
+    if let lastResort, own.contains(lastResort.place) {
       reader.complain(
         "last_resort: \(lastResort) is Sluice's own address; expected another server's",
         atSetting: "last_resort")
@@ -59,6 +59,7 @@ extension Settings {
     checkRegions(&reader)
     checkGeo(&reader)
     checkClusterAPI(&reader)
+    checkListeners(&reader)
   }
 
   private func checkHosts(_ reader: inout SettingsReader) {
@@ -86,6 +87,12 @@ extension Settings {
     func placed(_ path: String) -> String { path.hasPrefix("/") ? path : folder + path }
     cache.path = placed(cache.path)
     geo.database = geo.database.map(placed)
+    for index in tls.certificates.indices {
+      tls.certificates[index].certificate = placed(tls.certificates[index].certificate)
+      tls.certificates[index].key = placed(tls.certificates[index].key)
+      tls.certificates[index].staple = tls.certificates[index].staple.map(placed)
+    }
+    tls.authorities = tls.authorities.map(placed)
     if case .file(let path) = logs.access.target { logs.access.target = .file(placed(path)) }
   }
 }

@@ -7,7 +7,7 @@ import Router
 /// of the program can do with it; the reason stands beside those that are not plain common sense.
 enum SettingsTable {
   static let all: [Setting<Settings>] =
-    general + answers + cache + servers + geo + cluster + timeouts + limits + outputs
+    general + answers + tls + cache + servers + geo + cluster + timeouts + limits + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -118,7 +118,7 @@ enum SettingsTable {
       "The path that stands for the root of the cluster's API."),
     Setting(
       "cluster_api.servers", listOf: \.clusterAPI.servers, server,
-      blank: Settings.Server(address: HostPort(loopback: 0)), mayBeEmpty: true,
+      blank: Settings.Server(address: ServerAddress(HostPort(loopback: 0))), mayBeEmpty: true,
       "The REST APIs of IPFS Cluster's peers; none for no such path."),
     Setting(
       "cluster_api.allow", valuesOf: \.clusterAPI.allow, .network,
@@ -186,7 +186,11 @@ enum SettingsTable {
   static let listen: [Setting<Settings.Listen>] = [
     Setting(
       "address", \.address, .ownAddress, required: true,
-      "An IPv4 address, or an IPv6 address in brackets, and a port.")
+      "An IPv4 address, or an IPv6 address in brackets, and a port."),
+    Setting("tls", \.isSecure, .flag, "Whether clients speak TLS there."),
+    Setting(
+      "proxy_protocol", \.hasProxyHeader, .flag,
+      "Whether trusted proxies say there by PROXY protocol whom they bring."),
   ]
 
   static let host: [Setting<HostTable.Entry>] = [
@@ -204,7 +208,7 @@ enum SettingsTable {
   static let region: [Setting<Settings.Region>] = [
     Setting(
       "servers", listOf: \.servers, server,
-      blank: Settings.Server(address: HostPort(loopback: 0)), required: true,
+      blank: Settings.Server(address: ServerAddress(HostPort(loopback: 0))), required: true,
       "The region's servers."),
     Setting("next", next: \.next),
   ]
@@ -212,7 +216,7 @@ enum SettingsTable {
   static let server: [Setting<Settings.Server>] = [
     Setting(
       "address", \.address, .peer, required: true,
-      "The server's address or name, and its port."),
+      "The server's address or name with its port, or its https URL."),
     Setting(
       "weight", \.weight, .count(1...1000),
       "Its part of the requests beside the others'."),

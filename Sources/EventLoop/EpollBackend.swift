@@ -32,6 +32,8 @@ final class EpollBackend {
     try poller.watchLevel(socket, handle: handle)
   }
 
+  func unwatch(_ socket: Int32) { poller.unwatch(socket) }
+
   func pause(_ socket: Int32, _ handle: Handle, _ paused: Bool) {
     poller.pause(socket, handle: handle, paused)
   }

@@ -173,6 +173,15 @@ public final class Loop {
     return handle
   }
 
+  /// Watches a socket no more, and leaves it open: for whoever watches it next.
+  public func unwatch(_ socket: Int32, _ handle: Handle) {
+    handlers.remove(handle)
+    switch backend {
+    case .epoll(let epoll): epoll.unwatch(socket)
+    case .simulated(let simulated): simulated.network.unwatch(socket)
+    }
+  }
+
   /// Listens; the handler is told `.readable` for as long as connections wait.
   public func listen(
     on address: SocketAddress, _ handler: EventHandler
@@ -244,6 +253,14 @@ public final class Loop {
     switch backend {
     case .epoll: unsafe SocketCalls.receive(socket, into: room)
     case .simulated(let simulated): unsafe simulated.network.receive(socket, into: room)
+    }
+  }
+
+  /// What `receive` would give; the bytes stay where they are.
+  public func peek(_ socket: Int32, into room: UnsafeMutableRawBufferPointer) -> IOResult {
+    switch backend {
+    case .epoll: unsafe SocketCalls.peek(socket, into: room)
+    case .simulated(let simulated): unsafe simulated.network.peek(socket, into: room)
     }
   }
 

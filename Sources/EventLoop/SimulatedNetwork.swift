@@ -175,6 +175,26 @@ public final class SimulatedNetwork {
     if end.isConnected { tell(end, .writable) }
   }
 
+  func unwatch(_ socket: Int32) {
+    ends[socket]?.backend = nil
+    ends[socket]?.handle = .none
+  }
+
+  /// What has come, as a whole.
+  func peek(_ socket: Int32, into room: UnsafeMutableRawBufferPointer) -> IOResult {
+    guard let end = ends[socket] else { return .broken(9) }
+    if end.held == 0 {
+      if end.broken != 0 { return .broken(end.broken) }
+      return end.peerEnded ? .end : .wouldBlock
+    }
+    let count = min(room.count, end.held)
+    unsafe end.inbox.withUnsafeBytes { inbox in
+      unsafe room.copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: inbox[end.taken..<end.taken + count]))
+    }
+    return .bytes(count)
+  }
+
   func receive(_ socket: Int32, into room: UnsafeMutableRawBufferPointer) -> IOResult {
     guard let end = ends[socket] else { return .broken(9) }
     if end.held == 0 {

@@ -26,11 +26,7 @@ extension Exchange {
       guard worker.searches.isFull, worker.gateway.fills.find(key, canonicalKey: canonical) == nil,
         worker.gateway.absences.hasFailed(canonical, at: worker.loop.now)
       else { return false }
-      outcome = .error
-      worker.searches.noteRefusal()
-      refuse(
-        status: 503, "too much is being looked for that nobody has; try again later",
-        retryAfter: Self.searchPause)
+      refuseSearch()
     case .absent:
       outcome = .hit
       reason = Self.absent
@@ -44,6 +40,15 @@ extension Exchange {
       fail(status: status, wait: wait)
     }
     return true
+  }
+
+  /// Says that what was looked for in vain is not looked for while so much else is.
+  func refuseSearch() {
+    outcome = .error
+    worker.searches.noteRefusal()
+    refuse(
+      status: 503, "too much is being looked for that nobody has; try again later",
+      retryAfter: Self.searchPause)
   }
 
   /// Says in its own words that the content could not be had a moment ago.

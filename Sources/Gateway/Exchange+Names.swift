@@ -30,6 +30,10 @@ extension Exchange {
         of: NameTable.absenceKey(name), at: worker.loop.now)
       {
         nameLookedUp(isElsewhere: false, failing: (status, wait))
+      } else if worker.searches.isFull,
+        worker.gateway.absences.hasFailed(NameTable.absenceKey(name), at: worker.loop.now)
+      {
+        refuseSearch()
       } else {
         worker.nameLookUps.ask(
           worker, name, key: requestedCID, nameQuestion, nameRequest, for: self)

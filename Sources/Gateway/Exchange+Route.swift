@@ -50,12 +50,13 @@ extension Exchange {
   /// The host that was asked: the client's own, or what a trusted proxy says it was.
   private func askedSite(_ request: RequestHead, _ text: RawSpan) -> AskedSite {
     host = request.authority
+    isSecure = stream?.isSecure ?? false
     if worker.hasTrustedProxies, let peer = stream?.peer.networkAddress {
       let trusted = worker.gateway.options.trustedProxies
       let told = Forwarded.read(request.fields, text: text, peer: peer) { trusted.contains($0) }
       if told.peerIsTrusted {
         client = told.client
-        isSecure = told.scheme == .https
+        if let scheme = told.scheme { isSecure = scheme == .https }
         if !told.host.isEmpty { host = told.host }
         noteRegionMark(request, text)
       }

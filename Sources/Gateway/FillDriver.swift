@@ -12,7 +12,7 @@ internal import Upstreams
 /// answer, checks its bytes, and hands slices to the cache writer.
 ///
 /// Everything here runs on one thread; only the fill itself is shared.
-final class FillDriver: FillSource {
+final class FillDriver: FillSource, Search {
   private enum Tag { static let jobs: UInt32 = 0 }
 
   let worker: GatewayWorker
@@ -105,9 +105,6 @@ final class FillDriver: FillSource {
     if let search = search.take() { worker.searches.end(search) }
   }
 
-  /// Too many wait for what nobody may have: this one is given up.
-  ///
-  /// That is no failure of the content.
   func giveUpSearch() {
     search = nil
     for fetch in fetches where !fetch.isRun { fetch.stop(Fault(.exhausted, .upstream)) }

@@ -46,7 +46,7 @@ struct NameQuestion {
 /// X-Ipfs-Roots and the time it counts in Cache-Control (gateway digest A2).
 ///
 /// The answers to paths that do not exist tell neither, nor do redirects: then the root's own block is asked for.
-final class NameLookUp: UpstreamConsumer {
+final class NameLookUp: UpstreamConsumer, Search {
   private let worker: GatewayWorker
   private let name: [UInt8]
   private var request: UpstreamRequest
@@ -57,6 +57,8 @@ final class NameLookUp: UpstreamConsumer {
   /// Exchanges that wait, each with the life that does.
   private var waiting: [(exchange: Exchange, life: UInt64)] = []
   private var call: UpstreamCall?
+  /// The ticket of the search, until there is an answer.
+  private var search: Int?
   private var answer: NameAnswer?
   /// Why nobody has answered.
   private var fault: Fault?
@@ -75,6 +77,9 @@ final class NameLookUp: UpstreamConsumer {
   func wait(_ exchange: Exchange) { waiting.append((exchange, exchange.life)) }
 
   func start() {
+    let hasFailed = worker.gateway.absences.hasFailed(
+      NameTable.absenceKey(name), at: worker.loop.now)
+    search = worker.searches.begin(self, isDoubtful: hasFailed)
     let call = UpstreamCall(worker.pool, request, self)
     self.call = call
     call.start()
@@ -93,8 +98,15 @@ final class NameLookUp: UpstreamConsumer {
     over()
   }
 
+  func giveUpSearch() {
+    search = nil
+    call?.cancel()
+    failed(Fault(.exhausted, .upstream))
+  }
+
   private func over() {
     call = nil
+    if let search = search.take() { worker.searches.end(search) }
     note()
     if answer == .elsewhere, question.segments > 0, !hasAskedForRoot {
       hasAskedForRoot = true

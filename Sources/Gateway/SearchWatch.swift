@@ -2,12 +2,20 @@ internal import Base
 internal import EventLoop
 internal import Telemetry
 
-/// Ends searches of a worker's fills where too many are slow.
+/// What asks upstreams for something of which nobody knows yet whether anybody has it.
+protocol Search: AnyObject {
+  /// Too many wait for what nobody may have: this one is given up.
+  ///
+  /// That is no failure of what was asked for.
+  func giveUpSearch()
+}
+
+/// Ends searches of a worker, for content and for what names lead to, where too many are slow.
 final class SearchWatch: EventHandler {
   private let loop: Loop
   private let counters: CounterPage
   private var searches: Searches
-  private var drivers: [Int: FillDriver] = [:]
+  private var underWay: [Int: any Search] = [:]
   private var handle = Handle.none
   private var timerDue = Instant.never
 
@@ -17,17 +25,17 @@ final class SearchWatch: EventHandler {
     searches = Searches(patience: options.searchPatience, limit: options.slowSearches)
   }
 
-  /// Notes that a fill asks for content of which nothing is known yet; the ticket that ends it.
-  func begin(_ driver: FillDriver, isDoubtful: Bool) -> Int {
+  /// Notes that somebody asks for what nothing is known of yet; the ticket that ends it.
+  func begin(_ search: any Search, isDoubtful: Bool) -> Int {
     let ticket = searches.begin(isDoubtful: isDoubtful, at: loop.now)
-    drivers[ticket] = driver
+    underWay[ticket] = search
     setTimer()
     return ticket
   }
 
   func end(_ ticket: Int) {
     searches.end(ticket)
-    drivers[ticket] = nil
+    underWay[ticket] = nil
   }
 
   /// Whether what has failed before may not be looked for now.
@@ -46,9 +54,9 @@ final class SearchWatch: EventHandler {
   override func deadline(_ tag: UInt32) {
     timerDue = .never
     for ticket in searches.takeSurplus(at: loop.now) {
-      guard let driver = drivers.removeValue(forKey: ticket) else { continue }
+      guard let search = underWay.removeValue(forKey: ticket) else { continue }
       counters.add(.searchEnded)
-      driver.giveUpSearch()
+      search.giveUpSearch()
     }
     setTimer()
     if timerDue == .never { close() }

@@ -8,7 +8,11 @@ extension ClientConnection {
   func timedOut() {
     switch state {
     case .head:
-      if input.isEmpty || isBlocked {
+      if !isGreeted {
+        worker.counters.add(.timeoutClientHeader)
+        worker.counters.add(.tlsHandshakeFailed)
+        close()
+      } else if input.isEmpty || isBlocked {
         worker.counters.add(input.isEmpty ? .timeoutClientIdle : .timeoutClientSend)
         close()
       } else {

@@ -3,6 +3,7 @@ internal import EventLoop
 internal import HTTP
 internal import HTTP1
 internal import System
+internal import TLS
 internal import Telemetry
 
 /// A client's connection, speaking HTTP/1.1: requests in, one answer at a time out.
@@ -46,17 +47,20 @@ final class ClientConnection: ServerConnection {
   var isHandling = false
   var body = RequestBody()
   private var bodyPromised = false
+  /// Whether the handshake's outcome has been counted; from the start without TLS.
+  private(set) var isGreeted: Bool
   private var resumePromised = false
   private var writablePromised = false
   private var deadline = Instant.never
   private var timerDue = Instant.never
   private var lingered = 0
 
-  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress) {
+  init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress, tls: TLSStream?) {
     loop = worker.loop
-    transport = ClientTransport(worker.loop, socket: socket)
-    stream = ClientStream(loop: worker.loop, peer: peer)
+    transport = ClientTransport(worker.loop, socket: socket, tls: tls)
+    stream = ClientStream(loop: worker.loop, peer: peer, isSecure: tls != nil)
     parser = RequestParser(limits: worker.options.limits)
+    isGreeted = tls == nil
     super.init(worker)
     stream.connection = self
   }
@@ -160,6 +164,7 @@ final class ClientConnection: ServerConnection {
         if case .bytes(let count) = result { return count }
         return 0
       }
+      if !isGreeted { noteHandshake() }
       // What a transport answers by itself may wait for the socket; the deadline stays.
       if transport.holdsOutput { isBlocked = true }
       switch result {
@@ -175,6 +180,18 @@ final class ClientConnection: ServerConnection {
         close()
         return
       }
+    }
+  }
+
+  /// Counts a handshake that has come to its end.
+  private func noteHandshake() {
+    guard let session = transport.session else { return }
+    if session.isEstablished {
+      isGreeted = true
+      worker.counters.add(session.isResumed ? .tlsHandshakeResumed : .tlsHandshakeFull)
+    } else if session.state == .failed {
+      isGreeted = true
+      worker.counters.add(.tlsHandshakeFailed)
     }
   }
 
@@ -413,6 +430,8 @@ final class ClientConnection: ServerConnection {
 
   override func close() {
     guard state != .closed else { return }
+    // An answer that is cut off must not look like one that is complete.
+    if state == .head && isFlushed { transport.sayEnd() }
     state = .closed
     transport.close(handle)
     worker.connectionClosed(handle)

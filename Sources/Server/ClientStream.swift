@@ -32,6 +32,8 @@ public final class ClientStream {
   public var responder: Responder?
   public let loop: Loop
   public internal(set) var peer: SocketAddress
+  /// Whether the client speaks TLS with us.
+  public internal(set) var isSecure: Bool
   /// When the first byte of the request was seen.
   public internal(set) var started: Instant = .zero
   /// Bytes of bodies offered and taken in this answer.
@@ -62,7 +64,8 @@ public final class ClientStream {
 
   enum Phase { case idle, waiting, head, body, finished }
 
-  init(loop: Loop, peer: SocketAddress) {
+  init(loop: Loop, peer: SocketAddress, isSecure: Bool) {
+    self.isSecure = isSecure
     self.loop = loop
     self.peer = peer
   }
@@ -127,6 +130,7 @@ public final class ClientStream {
     HeadWriter.statusLine(status, to: &output)
     fieldsStart = output.count
     worker?.appendDate(to: &output)
+    if isSecure { worker?.appendStrictTransport(to: &output) }
   }
 
   @inline(__always)

@@ -1,27 +1,54 @@
 internal import Base
 internal import EventLoop
 internal import System
+internal import TLS
 
-/// The way of a connection's bytes: today the plain socket.
+/// The way of a connection's bytes: the plain socket, or TLS upon it.
 ///
 /// All that a connection sends and receives goes through here, so that what speaks HTTP knows nothing of
 /// what lies below. Readiness is told once for each change: whoever leaves bytes unread, after a
 /// `receive` that filled all its room, has to ask again by itself.
 struct ClientTransport {
+  /// The loop's socket, as TLS sees it.
+  private struct Ciphertext: CiphertextSocket {
+    let loop: Loop
+    let socket: Int32
+
+    func receive(into room: UnsafeMutableRawBufferPointer) -> IOResult {
+      unsafe loop.receive(socket, into: room)
+    }
+
+    func send(_ bytes: RawSpan) -> IOResult { loop.send(socket, bytes) }
+
+    func send(_ first: RawSpan, _ second: RawSpan) -> IOResult { loop.send(socket, first, second) }
+  }
+
   private let loop: Loop
   let socket: Int32
+  /// Nil where the socket is all there is.
+  private let tls: TLSStream?
 
-  init(_ loop: Loop, socket: Int32) {
+  init(_ loop: Loop, socket: Int32, tls: TLSStream?) {
     self.loop = loop
     self.socket = socket
+    self.tls = tls
   }
+
+  private var ciphertext: Ciphertext { Ciphertext(loop: loop, socket: socket) }
+
+  /// Whether the client's way here is encrypted.
+  var isSecure: Bool { tls != nil }
+
+  /// What the handshake came to; nil without TLS.
+  var session: TLSSession? { tls?.session }
 
   // MARK: Receiving
 
   /// Receives into the room; fewer bytes than it holds mean that nothing more is there now.
   @inline(__always)
   mutating func receive(into room: UnsafeMutableRawBufferPointer) -> IOResult {
-    unsafe loop.receive(socket, into: room)
+    if let tls { return unsafe tls.receive(into: room, from: ciphertext) }
+    return unsafe loop.receive(socket, into: room)
   }
 
   // MARK: Sending
@@ -29,33 +56,57 @@ struct ClientTransport {
   /// Whether bytes that count as sent still wait for the socket: `push` when it takes more, and neither
   /// end nor rest before.
   @inline(__always)
-  var holdsOutput: Bool { false }
+  var holdsOutput: Bool { tls?.holdsOutput ?? false }
 
   /// Sends what is held; nil once nothing is held any more.
-  mutating func push() -> IOResult? { nil }
+  mutating func push() -> IOResult? {
+    guard let tls else { return nil }
+    let result = tls.push(to: ciphertext)
+    if result == nil, isEnding { loop.shutdownWrite(socket) }
+    return result
+  }
 
   /// Sends as much as is taken now; `more` says that other bytes follow at once.
   @inline(__always)
   mutating func send(_ bytes: RawSpan, more: Bool = false) -> IOResult {
-    loop.send(socket, bytes, more: more)
+    if let tls { return tls.send(bytes, more: more, to: ciphertext) }
+    return loop.send(socket, bytes, more: more)
   }
 
   /// Sends two runs of bytes as one.
   @inline(__always)
   mutating func send(_ first: RawSpan, _ second: RawSpan) -> IOResult {
-    loop.send(socket, first, second)
+    if let tls { return tls.send(first, second, to: ciphertext) }
+    return loop.send(socket, first, second)
   }
 
   /// Sends a file's range, which is in memory; `.end` where the file ends before the offset.
   @inline(__always)
   mutating func sendFile(from file: Int32, offset: Int64, count: Int) -> IOResult {
-    loop.sendFile(socket, from: file, offset: offset, count: count)
+    if let tls {
+      return tls.sendFile(
+        FileReference(descriptor: file), offset: Int(offset), count: count, to: ciphertext)
+    }
+    return loop.sendFile(socket, from: file, offset: offset, count: count)
   }
 
   // MARK: The end
 
+  /// The end has been said, and waits behind what is held.
+  private var isEnding = false
+
   /// Says that nothing more will be sent; the peer may still be read.
-  mutating func shutdownWrite() { loop.shutdownWrite(socket) }
+  mutating func shutdownWrite() {
+    if let tls {
+      tls.close(to: ciphertext)
+      isEnding = true
+      if tls.holdsOutput { return }
+    }
+    loop.shutdownWrite(socket)
+  }
+
+  /// Says that the connection ends in order, where that takes words.
+  mutating func sayEnd() { tls?.close(to: ciphertext) }
 
   /// Makes the coming `close` a reset, which no peer can take for an orderly end.
   mutating func abort() { loop.abort(socket) }

@@ -12,7 +12,7 @@ extension HTTP2Connection: ServerSessionDelegate {
   func requestArrived(_ id: Int32, _ text: RawSpan, hasBody: Bool) -> Int? {
     guard state == .open else { return nil }
     let place = takePlace()
-    let stream = supplies.takeStream(peer: peer)
+    let stream = supplies.takeStream(peer: peer, isSecure: transport.isSecure)
     stream.http2 = self
     stream.place = place
     places[place] = Place(

@@ -185,6 +185,8 @@ final class HTTP2Connection: ServerConnection {
       if case .bytes(let count) = result { return count }
       return 0
     }
+    // What a transport answers by itself may wait for the socket.
+    if transport.holdsOutput && !isBlocked { block() }
     return result
   }
 
@@ -421,6 +423,8 @@ final class HTTP2Connection: ServerConnection {
 
   override func close() {
     guard state != .closed else { return }
+    // An answer that is cut off must not look like one that is complete.
+    if openStreams == 0 && isFlushed { transport.sayEnd() }
     state = .closed
     transport.close(handle)
     worker.connectionClosed(handle)

@@ -32,9 +32,12 @@ final class HTTP2Supplies {
     if buffers.count < Self.keptBuffers { buffers.append(buffer) }
   }
 
-  func takeStream(peer: SocketAddress) -> ClientStream {
-    guard let stream = streams.popLast() else { return ClientStream(loop: loop, peer: peer) }
+  func takeStream(peer: SocketAddress, isSecure: Bool) -> ClientStream {
+    guard let stream = streams.popLast() else {
+      return ClientStream(loop: loop, peer: peer, isSecure: isSecure)
+    }
     stream.peer = peer
+    stream.isSecure = isSecure
     return stream
   }
 

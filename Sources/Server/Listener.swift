@@ -3,19 +3,34 @@ internal import EventLoop
 internal import System
 internal import Telemetry
 
+/// What connections to an address begin with.
+public struct ListenerTraits: Sendable {
+  /// TLS, with the worker's certificates.
+  public var isSecure: Bool
+  /// Before that a proxy's word on the client (`ProxyHeader`), from trusted proxies only.
+  public var hasProxyHeader: Bool
+
+  public init(isSecure: Bool = false, hasProxyHeader: Bool = false) {
+    self.isSecure = isSecure
+    self.hasProxyHeader = hasProxyHeader
+  }
+}
+
 /// A listening socket.
 ///
 /// Rests for a while when descriptors run out or the worker is full.
 final class Listener: EventHandler {
   private unowned let worker: ServerWorker
+  let traits: ListenerTraits
   private var socket: Int32 = -1
   private var handle = Handle.none
   private(set) var address = SocketAddress.none
   /// Resting because the worker has all the connections it may have.
   private(set) var isFull = false
 
-  init(_ worker: ServerWorker) {
+  init(_ worker: ServerWorker, _ traits: ListenerTraits) {
     self.worker = worker
+    self.traits = traits
   }
 
   func open(_ wanted: SocketAddress) throws(Fault) {
@@ -33,7 +48,7 @@ final class Listener: EventHandler {
         return
       }
       switch worker.loop.accept(socket) {
-      case .success(let (connection, peer)): worker.accepted(connection, from: peer)
+      case .success(let (connection, peer)): worker.admit(connection, from: peer, traits)
       case .failure(let fault):
         if fault.kind == .exhausted { rest() }
         if fault.errno == SystemError.again || fault.kind == .exhausted { return }

@@ -28,9 +28,9 @@ public final class ServerCrew: Sendable {
     init(_ worker: ServerWorker) { self.worker = worker }
 
     /// Gives it a connection; one that comes after its end is closed.
-    func take(_ socket: Int32, from peer: SocketAddress) {
+    func take(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
       if let worker {
-        worker.adopt(socket, from: peer)
+        worker.adopt(socket, from: peer, traits)
       } else {
         SocketCalls.close(socket)
       }
@@ -68,9 +68,11 @@ public final class ServerCrew: Sendable {
   private func load(of number: Int) -> Int { members[number].load.load(ordering: .relaxed) }
 
   /// Hands a connection on where another worker has fewer; false where it stays.
-  func handOver(_ socket: Int32, from peer: SocketAddress, by number: Int) -> Bool {
+  func handOver(
+    _ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits, by number: Int
+  ) -> Bool {
     guard let member = target(from: number) else { return false }
-    member.mailbox.post { member.worker.take(socket, from: peer) }
+    member.mailbox.post { member.worker.take(socket, from: peer, traits) }
     return true
   }
 

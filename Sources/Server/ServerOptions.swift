@@ -1,6 +1,7 @@
 public import Base
 public import HTTP1
 public import HTTP2
+public import TLS
 
 /// What an operator may set about client connections.
 public struct ServerOptions: Sendable {
@@ -16,6 +17,15 @@ public struct ServerOptions: Sendable {
   public var sendTimeout = Interval.seconds(60)
   /// Connections of one worker; more wait in the listener's backlog.
   public var connections = 10_000
+
+  /// Whose word on a client counts where connections begin with it.
+  public var trustedProxies = NetworkSet()
+  /// What listeners that ask for TLS have; without it they take no connections.
+  public var certificates: CertificateStore?
+  /// For how long browsers use nothing but TLS with this host (`Strict-Transport-Security`, RFC 6797).
+  ///
+  /// Nil says nothing of it. Only answers over TLS say it.
+  public var strictTransport: Interval?
 
   /// What is set on every answer, or taken off it.
   public var headEdits = HeadEdits()

@@ -3,6 +3,7 @@ public import EventLoop
 internal import HTTP
 internal import HTTP1
 public import System
+internal import TLS
 public import Telemetry
 
 /// One worker's part of the server: its listening sockets and its clients' connections.
@@ -20,6 +21,12 @@ public final class ServerWorker {
   private var editedHead = ByteBuffer(capacity: 1024)
   private var date = ByteBuffer(capacity: 64)
   private var dateSecond: Int64 = -1
+  /// The room that sessions share; nil before the first.
+  private var tlsBuffers: TLSBuffers?
+  /// Proxies that have yet to say whom they bring.
+  private var greeters: [Handle: ProxyGreeter] = [:]
+  /// Where they look at what has come.
+  var proxyBytes = ByteBuffer(capacity: 64)
   private var whenEmpty: (() -> Void)?
   /// What HTTP/2 connections share; made for the first of them.
   private(set) lazy var http2 = HTTP2Supplies(self)
@@ -39,8 +46,10 @@ public final class ServerWorker {
   ///
   /// Throws `Fault` with the error number.
   @discardableResult
-  public func listen(on address: SocketAddress) throws(Fault) -> SocketAddress {
-    let listener = Listener(self)
+  public func listen(
+    on address: SocketAddress, _ traits: ListenerTraits = ListenerTraits()
+  ) throws(Fault) -> SocketAddress {
+    let listener = Listener(self, traits)
     try listener.open(address)
     listeners.append(listener)
     return listener.address
@@ -54,13 +63,14 @@ public final class ServerWorker {
   }
 
   public var connectionCount: Int { connections.count }
-  var hasRoom: Bool { connections.count < options.connections }
+  var hasRoom: Bool { connections.count + greeters.count < options.connections }
 
   /// Stops listening, lets answers under way end, and then calls `done`.
   public func drain(_ done: @escaping () -> Void) {
     isDraining = true
     for listener in listeners { listener.close() }
     listeners = []
+    for greeter in greeters.values { greeter.close() }
     whenEmpty = done
     for connection in inOrder { connection.drain() }
     if connections.isEmpty { finishDraining() }
@@ -68,6 +78,7 @@ public final class ServerWorker {
 
   /// Closes all connections, answered or not.
   public func closeAll() {
+    for greeter in greeters.values { greeter.close() }
     for connection in inOrder { connection.close() }
   }
 
@@ -82,30 +93,49 @@ public final class ServerWorker {
     done?()
   }
 
+  /// Takes a new connection as its listener has it.
+  func admit(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
+    guard traits.hasProxyHeader else { return accepted(socket, from: peer, traits) }
+    guard let address = peer.networkAddress, options.trustedProxies.contains(address) else {
+      counters.add(.proxyUntrusted)
+      loop.close(socket, .none)
+      return
+    }
+    let greeter = ProxyGreeter(self, socket, peer, traits)
+    do throws(Fault) {
+      greeters[try greeter.open()] = greeter
+    } catch {
+      loop.close(socket, .none)
+    }
+  }
+
+  func greeted(_ handle: Handle) { greeters[handle] = nil }
+
   /// Serves a connection that was accepted here, or hands it on to another worker.
-  func accepted(_ socket: Int32, from peer: SocketAddress) {
-    if let crew, crew.all.handOver(socket, from: peer, by: crew.number) {
+  func accepted(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
+    if let crew, crew.all.handOver(socket, from: peer, traits, by: crew.number) {
       counters.add(.connectionHandedOver)
     } else {
-      serve(socket, from: peer)
+      serve(socket, from: peer, traits)
     }
   }
 
   /// Takes a connection that another worker accepted.
   ///
   /// It may come when this one has stopped listening: then it gets one answer, as those that were open.
-  func adopt(_ socket: Int32, from peer: SocketAddress) {
+  func adopt(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
     if isDraining && whenEmpty == nil {
       loop.close(socket, .none)
       leaveCrew()
     } else {
-      serve(socket, from: peer)
+      serve(socket, from: peer, traits)
     }
   }
 
-  private func serve(_ socket: Int32, from peer: SocketAddress) {
-    let connection = ClientConnection(self, socket: socket, peer: peer)
+  private func serve(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
     do throws(Fault) {
+      let tls = traits.isSecure ? try tlsStream() : nil
+      let connection = ClientConnection(self, socket: socket, peer: peer, tls: tls)
       let handle = try connection.open()
       connections[handle] = connection
       counters.add(.connectionAccepted)
@@ -121,6 +151,18 @@ public final class ServerWorker {
     connections[handle] = connection
   }
 
+  /// A session with the certificates of now.
+  private func tlsStream() throws(Fault) -> TLSStream {
+    guard let store = options.certificates else { throw Fault(.unavailable, .own) }
+    let buffers = tlsBuffers ?? TLSBuffers()
+    tlsBuffers = buffers
+    do throws(TLSError) {
+      return TLSStream(try TLSSession(server: store.current, buffers), buffers)
+    } catch {
+      throw Fault(.exhausted, .own)
+    }
+  }
+
   private func leaveCrew() {
     if let crew { crew.all.ended(at: crew.number) }
   }
@@ -131,6 +173,14 @@ public final class ServerWorker {
     counters.set(.clientConnections, connections.count)
     for listener in listeners where listener.isFull { listener.resume() }
     if connections.isEmpty && isDraining { finishDraining() }
+  }
+
+  /// The line that keeps browsers with TLS, for answers over it.
+  func appendStrictTransport(to output: inout ByteBuffer) {
+    guard let term = options.strictTransport else { return }
+    output.append("Strict-Transport-Security: max-age=")
+    output.append(decimal: term.nanoseconds / 1_000_000_000)
+    output.append("\r\n")
   }
 
   /// The `Date` line of this second, made once for it.

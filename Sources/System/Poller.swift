@@ -47,6 +47,9 @@ public struct Poller: ~Copyable {
     guard outcome >= 0 else { throw Fault(.exhausted, .own, errno: -outcome) }
   }
 
+  /// Watches a socket no more.
+  public func unwatch(_ socket: Int32) { _ = linux_epoll_remove(descriptor, socket) }
+
   /// Stops or resumes a level watch.
   public func pause(_ socket: Int32, handle: Handle, _ paused: Bool) {
     _ = linux_epoll_pause(descriptor, socket, handle.bits, paused)

@@ -36,6 +36,7 @@ public enum SystemError {
   public static let noBuffers: Int32 = 105
   public static let noMemory: Int32 = 12
   public static let connectionReset: Int32 = 104
+  public static let protocolError: Int32 = 71
 
   /// The system's word for an error number, for messages.
   public static func text(_ number: Int32) -> String {
@@ -50,6 +51,7 @@ public enum SystemError {
     case 20: "not a directory"
     case 111: "connection refused"
     case 104: "connection reset"
+    case 71: "protocol error"
     case 110: "timed out"
     case 113: "no route to host"
     default: "error \(number)"
@@ -115,6 +117,13 @@ public enum SocketCalls {
     _ descriptor: Int32, into room: UnsafeMutableRawBufferPointer
   ) -> IOResult {
     IOResult(unsafe linux_receive(descriptor, room.baseAddress, room.count))
+  }
+
+  /// What `receive` would give; the bytes stay where they are.
+  public static func peek(
+    _ descriptor: Int32, into room: UnsafeMutableRawBufferPointer
+  ) -> IOResult {
+    IOResult(unsafe linux_peek(descriptor, room.baseAddress, room.count))
   }
 
   @inline(__always)

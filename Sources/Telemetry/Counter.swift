@@ -35,6 +35,11 @@ public enum Counter: String, CaseIterable, Sendable {
   case http2FloodWindowUpdate = #"sluice_http2_floods_total{frame="window_update"}"#
   case http2FloodFields = #"sluice_http2_floods_total{frame="headers"}"#
   case http2FloodOther = #"sluice_http2_floods_total{frame="other"}"#
+  case proxyUntrusted = #"sluice_proxy_header_refusals_total{reason="untrusted"}"#
+  case proxyHeaderMalformed = #"sluice_proxy_header_refusals_total{reason="malformed"}"#
+  case tlsHandshakeFull = #"sluice_tls_handshakes_total{outcome="full"}"#
+  case tlsHandshakeResumed = #"sluice_tls_handshakes_total{outcome="resumed"}"#
+  case tlsHandshakeFailed = #"sluice_tls_handshakes_total{outcome="failed"}"#
 
   case refusal400 = #"sluice_request_refusals_total{reason="400"}"#
   case refusal403 = #"sluice_request_refusals_total{reason="403"}"#
@@ -74,6 +79,7 @@ public enum Counter: String, CaseIterable, Sendable {
   case upstreamCorrupt = #"sluice_upstream_errors_total{kind="corrupt"}"#
   case upstreamCancelled = #"sluice_upstream_errors_total{kind="cancelled"}"#
   case upstreamUnavailable = #"sluice_upstream_errors_total{kind="unavailable"}"#
+  case upstreamUntrusted = "sluice_upstream_tls_failures_total"
   case upstreamRetry = "sluice_upstream_retries_total"
   case upstreamBudgetSpent = "sluice_upstream_retries_refused_total"
   case upstreamElsewhere = "sluice_upstream_other_region_total"

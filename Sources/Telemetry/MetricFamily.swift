@@ -17,10 +17,19 @@ enum MetricFamily {
       "sluice_http2_floods_total",
       "HTTP/2 connections ended since their client sent too many frames of a kind."
     ),
+    (
+      "sluice_proxy_header_refusals_total",
+      "Connections closed at an address with proxy_protocol, by what was wrong."
+    ),
+    ("sluice_tls_handshakes_total", "TLS handshakes with clients, by what became of them."),
     ("sluice_request_refusals_total", "Requests refused before they were looked up, by status."),
     ("sluice_timeouts_total", "Deadlines that a peer let pass, by what was awaited."),
     ("sluice_upstream_requests_total", "Requests sent to upstream servers."),
     ("sluice_upstream_errors_total", "Upstream requests that failed, by kind of fault."),
+    (
+      "sluice_upstream_tls_failures_total",
+      "TLS handshakes with servers that failed, most often by their certificate."
+    ),
     ("sluice_upstream_retries_total", "Upstream requests that were a further try."),
     (
       "sluice_upstream_retries_refused_total",

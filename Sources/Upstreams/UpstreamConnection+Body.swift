@@ -46,11 +46,16 @@ extension UpstreamConnection {
 
   /// Sends what is gathered; whether nothing of it is left.
   private func flush() -> Bool {
+    // What TLS has made of the piece before goes first: no more than that is held.
+    guard push(), !transport.holdsOutput else {
+      if state != .closed { blocked() }
+      return false
+    }
     if output.isEmpty { return true }
-    switch loop.send(socket, output.readable) {
+    switch transport.send(output.readable) {
     case .bytes(let count):
       output.consume(count)
-      if output.isEmpty { return true }
+      if output.isEmpty && !transport.holdsOutput { return true }
       blocked()
     case .wouldBlock: blocked()
     case .end: sendFailed(Fault(.closed, .upstream, retry: .ifReused))
@@ -94,6 +99,12 @@ extension UpstreamConnection {
     }
   }
 
+  private func sendSoon() {
+    if isSendPromised { return }
+    isSendPromised = true
+    loop.soon(self, tag: Tag.body)
+  }
+
   /// The source has bytes again, or its end; it is asked at the end of the turn.
   func bodyReadable() {
     if sender != nil { sendSoon() }
@@ -109,7 +120,7 @@ extension UpstreamConnection {
 
   /// Sets the deadline of an answer's next bytes; while the request's body is due, the server may wait for it.
   func awaitBytes() {
-    if isSendingBody && output.isEmpty {
+    if isSendingBody && output.isEmpty && !transport.holdsOutput {
       setDeadline(.never)
     } else {
       setDeadline(loop.now + pool.options.betweenBytesTimeout)

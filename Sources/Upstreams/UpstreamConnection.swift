@@ -3,6 +3,7 @@ internal import EventLoop
 internal import HTTP
 internal import HTTP1
 internal import System
+internal import TLS
 internal import Telemetry
 
 /// A connection to an upstream server: one request at a time, kept between them.
@@ -13,6 +14,8 @@ internal import Telemetry
 final class UpstreamConnection: EventHandler {
   enum State {
     case connecting
+    /// Connected; who is there is being found out.
+    case handshaking
     case idle
     /// The request is being sent, or an answer's head is awaited.
     case waiting
@@ -20,7 +23,7 @@ final class UpstreamConnection: EventHandler {
     case closed
   }
 
-  private enum Tag {
+  enum Tag {
     static let timer: UInt32 = 0
     static let resume: UInt32 = 1
     static let body: UInt32 = 2
@@ -31,14 +34,15 @@ final class UpstreamConnection: EventHandler {
   let loop: Loop
   private(set) var call: UpstreamCall?
   private(set) var state = State.connecting
-  private(set) var socket: Int32 = -1
+  private var socket: Int32 = -1
+  var transport: UpstreamTransport
   private var handle = Handle.none
   var output = ByteBuffer(capacity: 1024)
   /// Present until all of the request's body has been sent, or no more of it is.
   var sender: BodySender?
   /// Whether the server may wait for the rest of a request that will not come.
   var isSpoilt = false
-  private var input = ByteBuffer(capacity: UpstreamOptions.inputBytes)
+  private(set) var input = ByteBuffer(capacity: UpstreamOptions.inputBytes)
   private var parser = ResponseParser()
   private var head = ResponseHead()
   private var reader = BodyReader(.none)
@@ -53,7 +57,7 @@ final class UpstreamConnection: EventHandler {
   /// The socket may hold bytes, or its end: nothing has said otherwise since the last event.
   ///
   /// A short read does not: the end may stand right behind it, told in the same event.
-  private var isReadable = false
+  var isReadable = false
   private var peerEnded = false
   /// What ended the answer, to be told once the bytes before it have been given.
   private var bodyFault: Fault?
@@ -61,7 +65,7 @@ final class UpstreamConnection: EventHandler {
   private var available = 0
   private(set) var isPaused = false
   private var isResumePromised = false
-  private var isSendPromised = false
+  var isSendPromised = false
   /// Bytes received in this turn.
   private var turnBytes = 0
   /// Bytes of the present answer's body that have come, until they convince.
@@ -71,6 +75,7 @@ final class UpstreamConnection: EventHandler {
     self.pool = pool
     self.server = server
     loop = pool.loop
+    transport = UpstreamTransport(pool.loop, socket: -1, tls: nil)
   }
 
   // MARK: A request's begin and end
@@ -100,7 +105,9 @@ final class UpstreamConnection: EventHandler {
 
   private func connect() {
     do throws(Fault) {
+      let tls = try pool.tlsStream(to: server)
       (socket, handle) = try loop.connect(to: server.address, self)
+      transport = UpstreamTransport(loop, socket: socket, tls: tls)
       pool.counters.add(.upstreamConnectionOpened)
       setTryDeadline(pool.options.connectTimeout)
     } catch {
@@ -110,7 +117,7 @@ final class UpstreamConnection: EventHandler {
     }
   }
 
-  private func send() {
+  func send() {
     state = .waiting
     setTryDeadline(pool.options.firstByteTimeout)
     sendMore()
@@ -123,7 +130,7 @@ final class UpstreamConnection: EventHandler {
     self.call = nil
     let isReusable =
       head.keepAlive && lengthKnown && !peerEnded && input.isEmpty && output.isEmpty
-      && sender == nil && !isSpoilt
+      && sender == nil && !isSpoilt && !transport.hasUnread && !transport.holdsOutput
     pool.counters.adjust(.upstreamConnectionsBusy, by: -1)
     state = .idle
     isReused = true
@@ -140,7 +147,7 @@ final class UpstreamConnection: EventHandler {
   func fail(_ fault: Fault) {
     let stage: RetryPolicy.Stage =
       switch state {
-      case .connecting: .connecting
+      case .connecting, .handshaking: .connecting
       case .body: .handedOver
       case .idle, .waiting, .closed: hasFirstByte ? .answering : .waiting(reused: isReused)
       }
@@ -156,6 +163,7 @@ final class UpstreamConnection: EventHandler {
   func close() {
     guard state != .closed else { return }
     if call != nil { pool.counters.adjust(.upstreamConnectionsBusy, by: -1) }
+    if state == .idle { transport.sayEnd() }
     state = .closed
     call = nil
     if handle != .none { loop.close(socket, handle) }
@@ -181,6 +189,9 @@ final class UpstreamConnection: EventHandler {
     case .closed: return
     case .connecting:
       if readiness.contains(.writable) { connected() }
+    case .handshaking:
+      if readiness.contains(.writable) { _ = push() }
+      if isReadable && state == .handshaking { shakeHands() }
     case .idle:
       if isReadable && !isStillIdle() {
         pool.drop(self)
@@ -198,6 +209,9 @@ final class UpstreamConnection: EventHandler {
     let error = loop.pendingError(socket)
     if error != 0 {
       fail(Fault(.connect, .upstream, retry: .yes, errno: error))
+    } else if server.peer != nil {
+      state = .handshaking
+      beginHandshake()
     } else {
       send()
     }
@@ -252,18 +266,12 @@ final class UpstreamConnection: EventHandler {
       pool.drop(self)
       close()
       return
-    case .connecting: pool.counters.add(.timeoutUpstreamConnect)
+    case .connecting, .handshaking: pool.counters.add(.timeoutUpstreamConnect)
     case .waiting where !hasFirstByte && !isSendingBody:
       pool.counters.add(.timeoutUpstreamFirstByte)
     case .waiting, .body: pool.counters.add(.timeoutUpstreamBetweenBytes)
     }
     fail(Fault(.timeout, .upstream))
-  }
-
-  func sendSoon() {
-    if isSendPromised { return }
-    isSendPromised = true
-    loop.soon(self, tag: Tag.body)
   }
 
   /// The consumer has room again; it is asked at the end of the turn.
@@ -286,10 +294,10 @@ final class UpstreamConnection: EventHandler {
     if state == .body { readBody() }
   }
 
-  private func receive() -> IOResult {
+  func receive() -> IOResult {
     var result = IOResult.wouldBlock
     _ = unsafe input.fill(atLeast: UpstreamOptions.inputBytes / 2) { tail in
-      result = unsafe loop.receive(socket, into: tail)
+      result = unsafe transport.receive(into: tail)
       if case .bytes(let count) = result { return count }
       return 0
     }
@@ -442,7 +450,7 @@ final class UpstreamConnection: EventHandler {
   private func receiveDirectly(_ room: UnsafeMutableRawBufferPointer) -> Int {
     let most = min(Int64(room.count), reader.remainingBytes ?? .max)
     let place = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<Int(most)])
-    switch unsafe loop.receive(socket, into: place) {
+    switch unsafe transport.receive(into: place) {
     case .bytes(let count):
       turnBytes += count
       // No more than the framing leaves were asked for: all of them are body.

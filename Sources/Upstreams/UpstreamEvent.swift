@@ -12,6 +12,9 @@ public enum UpstreamEvent: Equatable, Sendable {
   case up(server: String)
   /// A region's servers are others than before, since a name has other addresses.
   case changed(region: String, servers: [String])
+  /// A server's certificate is not what it should be, or it does not speak TLS as it should; nothing was sent
+  /// to it.
+  case untrusted(server: String, why: String)
   /// A name has no address now: what it had stays.
   case unresolved(name: String, why: String)
 }

@@ -1,5 +1,6 @@
 internal import Base
 public import System
+public import TLS
 
 /// The servers that a region has by its settings: each an address, or a name that stands for any number.
 public struct UpstreamEntry: Sendable {
@@ -10,15 +11,27 @@ public struct UpstreamEntry: Sendable {
   public var traits: UpstreamServer.Traits
   /// Whether the host is a name, whose addresses may change.
   public var isName: Bool
+  /// Who must answer there, by TLS; nil for cleartext.
+  public var peer: TLSPeer?
 
   public init(
-    host: String, port: UInt16, text: String, traits: UpstreamServer.Traits, isName: Bool
+    host: String, port: UInt16, text: String, traits: UpstreamServer.Traits, isName: Bool,
+    peer: TLSPeer? = nil
   ) {
     self.host = host
     self.port = port
     self.text = text
     self.traits = traits
     self.isName = isName
+    self.peer = peer
+  }
+}
+
+extension UpstreamEntry {
+  /// What Host says to a server that is known by its certificate's name; public gateways go by it.
+  fileprivate var authority: String? {
+    guard peer != nil, isName else { return nil }
+    return port == 443 ? host : "\(host):\(port)"
   }
 }
 
@@ -139,7 +152,8 @@ public final class UpstreamNames {
       if let server = present.first(where: { $0.address == address }) { return server }
       let label = entry.isName ? "\(entry.text)@\(address.host)" : entry.text
       return UpstreamServer(
-        address: address, name: "\(region)/\(label)", label: label, traits: entry.traits)
+        address: address, name: "\(region)/\(label)", label: label, traits: entry.traits,
+        peer: entry.peer, authority: entry.authority)
     }
   }
 }

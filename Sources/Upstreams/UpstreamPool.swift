@@ -1,5 +1,6 @@
 internal import Base
 public import EventLoop
+internal import TLS
 public import Telemetry
 
 /// One worker's connections to the servers of all regions, those in use and those kept for the next.
@@ -9,6 +10,8 @@ public final class UpstreamPool {
   let options: UpstreamOptions
   let counters: CounterPage
   private var balancer = Balancer()
+  /// The room that sessions share; nil before the first.
+  private var tlsBuffers: TLSBuffers?
   /// For each server, by its number, latest last: the one used last is the least likely to have been closed.
   private var idle: [Int: [UpstreamConnection]] = [:]
 
@@ -79,6 +82,26 @@ public final class UpstreamPool {
   /// Tells the log of a change in how a server does.
   func tell(_ change: ServerHealth.Change?, of server: UpstreamServer) {
     if change != nil { map.journal.tell(change, of: server) }
+  }
+
+  /// A session with a server that is spoken to by TLS; nil for cleartext.
+  func tlsStream(to server: UpstreamServer) throws(Fault) -> TLSStream? {
+    guard let peer = server.peer else { return nil }
+    let buffers = tlsBuffers ?? TLSBuffers()
+    tlsBuffers = buffers
+    do throws(TLSError) {
+      return TLSStream(try TLSSession(client: peer, buffers), buffers)
+    } catch {
+      throw Fault(.exhausted, .own)
+    }
+  }
+
+  /// Counts a handshake that failed, and tells of it, once for each reason.
+  func noteHandshake(with server: UpstreamServer, failure: String?) {
+    if failure != nil { counters.add(.upstreamUntrusted) }
+    if server.shookHands(failure), let failure {
+      map.journal.tell(.untrusted(server: server.name, why: failure))
+    }
   }
 
   // MARK: Idle connections

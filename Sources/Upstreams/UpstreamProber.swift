@@ -66,7 +66,9 @@ private final class ProbeCheck: UpstreamConsumer {
     _ loop: Loop, _ server: UpstreamServer, _ probe: UpstreamProbe, _ counters: CounterPage,
     _ done: @escaping (Bool) -> Void
   ) {
-    let shadow = UpstreamServer(address: server.address, name: server.name)
+    let shadow = UpstreamServer(
+      address: server.address, name: server.name, peer: server.peer,
+      authority: String(decoding: server.authority, as: UTF8.self))
     pool = UpstreamPool(
       loop: loop, map: UpstreamMap(UpstreamRegion(name: "", servers: [shadow])),
       options: UpstreamOptions(

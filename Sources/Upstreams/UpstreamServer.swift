@@ -1,6 +1,7 @@
 public import Base
 internal import Synchronization
 public import System
+public import TLS
 
 /// An upstream server as all workers see it: where it is, how it does, and who waits for it.
 public final class UpstreamServer: Sendable {
@@ -33,7 +34,9 @@ public final class UpstreamServer: Sendable {
   /// Within its region: as configured, and for one of a name's addresses that too.
   public let label: String
   public let traits: Traits
-  /// The server's `ip:port`: what Host says where a request names no other.
+  /// Whom to find there by TLS; nil for cleartext.
+  public let peer: TLSPeer?
+  /// What Host says where a request names no other: the server's `ip:port`, and by TLS its name.
   let authority: [UInt8]
 
   private static let count = Atomic<Int>(0)
@@ -45,18 +48,22 @@ public final class UpstreamServer: Sendable {
   /// Whether `health` has anything to say; without it no lock is taken.
   private let isMarked = Atomic<Bool>(false)
   private let health = Mutex(ServerHealth())
+  /// Why the last handshake with it failed; nil where it did not.
+  private let distrust = Mutex<String?>(nil)
   /// Who waits, in order; only where there is a most.
   private let waiting = Mutex<[UpstreamWaiter]>([])
 
   public init(
-    address: SocketAddress, name: String, label: String? = nil, traits: Traits = Traits()
+    address: SocketAddress, name: String, label: String? = nil, traits: Traits = Traits(),
+    peer: TLSPeer? = nil, authority: String? = nil
   ) {
     number = Self.count.add(1, ordering: .relaxed).newValue
     self.address = address
     self.name = name
     self.label = label ?? name
     self.traits = traits
-    authority = [UInt8](address.description.utf8)
+    self.peer = peer
+    self.authority = [UInt8]((authority ?? address.description).utf8)
   }
 
   /// Requests under way, of all workers.
@@ -188,6 +195,14 @@ public final class UpstreamServer: Sendable {
   func probed(_ isWell: Bool, at now: Instant, _ probe: UpstreamProbe) -> ServerHealth.Change? {
     if isWell { heard(at: now) }
     return change { $0.probed(isWell, at: now, rise: probe.rise, fall: probe.fall) }
+  }
+
+  /// Notes how a handshake with it ended; whether that is another end than the last one's.
+  func shookHands(_ failure: String?) -> Bool {
+    distrust.withLock { last in
+      defer { last = failure }
+      return last != failure
+    }
   }
 
   /// Counts an answer that was not what it should have been.

@@ -18,13 +18,16 @@ struct Demo: ParsableCommand {
     guard let upstream = settings.regions.first?.servers.first else {
       throw Program.fail("regions: there is no server to stand in for")
     }
+    guard !upstream.address.isSecure else {
+      throw Program.fail("regions: the demo stands in for the first server, and speaks no TLS")
+    }
     let site: SampleSite
     do throws(UnixFSBuilder.BuildError) {
       site = try SampleSite()
     } catch {
       throw Program.fail("the sample site cannot be made")
     }
-    let origin = try Self.start(site, at: upstream.address)
+    let origin = try Self.start(site, at: upstream.address.place)
     let service = try Service.start(settings)
     Program.say(Self.welcome(site, service, origin))
     service.runUntilStopped(signals)

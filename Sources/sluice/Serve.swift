@@ -4,6 +4,7 @@ import Cache
 import Configuration
 import Origin
 import System
+import TLS
 import Upstreams
 
 /// `sluice serve`: the gateway itself, until it is told to stop.
@@ -42,6 +43,7 @@ struct Check: ParsableCommand {
     let settings = try SettingsLoader.load(config)
     let warnings = [
       Self.warning(settings.cache, memory: MemoryLimit.bytes), Self.warning(settings.geo),
+      Self.warning(settings.tls),
     ].compactMap { $0 }
     for warning in warnings { Program.tell("\(config): warning: \(warning)") }
     if print {
@@ -59,6 +61,17 @@ struct Check: ParsableCommand {
       return nil
     } catch {
       return "geo.maxmind.database: \(path) cannot be used: \(error.sentence)"
+    }
+  }
+
+  /// Certificates without which `serve` does not start.
+  private static func warning(_ tls: Settings.TLS) -> String? {
+    guard !tls.certificates.isEmpty else { return nil }
+    do throws(TLSError) {
+      _ = try CertificateStore(Service.certificateOptions(tls), now: 0)
+      return nil
+    } catch {
+      return "tls.certificates: they cannot be used: \(error.sentence)"
     }
   }
 

@@ -3,6 +3,7 @@ import Configuration
 import Gateway
 import Logging
 import System
+import TLS
 import Upstreams
 
 /// The servers and the clients' places, made from settings.
@@ -13,20 +14,21 @@ extension Service {
   static func upstreams(_ settings: Settings, _ log: Logger) throws -> (UpstreamMap, UpstreamNames)
   {
     let names = settings.regions.map(\.name)
+    let trust = try trust(settings)
     let next = settings.regions.map { region -> [Int]? in
       guard case .regions(let others) = region.next else { return nil }
       return others.compactMap { names.firstIndex(of: $0) }
     }
-    var entries = settings.regions.map { $0.servers.map(entry) }
+    var entries = settings.regions.map { $0.servers.map { entry($0, trust) } }
     var lastResort: UpstreamRegion?
     if let address = settings.lastResort {
       lastResort = UpstreamRegion(name: "last_resort", servers: [])
-      entries.append([entry(address, UpstreamServer.Traits())])
+      entries.append([entry(address, UpstreamServer.Traits(), trust)])
     }
     var cluster: UpstreamRegion?
     if !settings.clusterAPI.servers.isEmpty {
       cluster = UpstreamRegion(name: "cluster_api", servers: [])
-      entries.append(settings.clusterAPI.servers.map(entry))
+      entries.append(settings.clusterAPI.servers.map { entry($0, trust) })
     }
     let map = UpstreamMap(
       regions: names.map { UpstreamRegion(name: $0, servers: []) }, next: next,
@@ -41,12 +43,12 @@ extension Service {
     return (map, upstreamNames)
   }
 
-  private static func entry(_ server: Settings.Server) -> UpstreamEntry {
+  private static func entry(_ server: Settings.Server, _ trust: TLSTrust?) -> UpstreamEntry {
     entry(
       server.address,
       UpstreamServer.Traits(
         weight: server.weight, isBackup: server.isBackup,
-        maxConnections: server.maxConnections, maxWaiting: server.maxWaiting))
+        maxConnections: server.maxConnections, maxWaiting: server.maxWaiting), trust)
   }
 
   /// Who may use the cluster's API; nil where it is not given on.
@@ -58,12 +60,32 @@ extension Service {
     }
   }
 
+  /// Whom https servers' certificates are believed by; nil where there is no such server.
+  private static func trust(_ settings: Settings) throws -> TLSTrust? {
+    let addresses = (settings.regions.flatMap(\.servers) + settings.clusterAPI.servers).map(
+      \.address)
+    guard (addresses + [settings.lastResort].compactMap { $0 }).contains(where: \.isSecure) else {
+      return nil
+    }
+    do throws(TLSError) {
+      return try TLSTrust(authorities: settings.tls.authorities)
+    } catch {
+      throw Program.fail("tls.ca_file: \(error.sentence)")
+    }
+  }
+
   private static func entry(
-    _ address: HostPort, _ traits: UpstreamServer.Traits
+    _ address: ServerAddress, _ traits: UpstreamServer.Traits, _ trust: TLSTrust?
   ) -> UpstreamEntry {
-    UpstreamEntry(
-      host: address.host, port: address.port, text: address.description, traits: traits,
-      isName: !address.isAddress)
+    let place = address.place
+    let peer =
+      address.isSecure
+      ? trust.map {
+        TLSPeer(place.host, isAddress: place.isAddress, trust: $0, protocols: ["http/1.1"])
+      } : nil
+    return UpstreamEntry(
+      host: place.host, port: place.port, text: address.description, traits: traits,
+      isName: !place.isAddress, peer: peer)
   }
 
   private static func tell(_ event: UpstreamEvent, _ log: Logger) {
@@ -80,6 +102,10 @@ extension Service {
         metadata: [
           "region": .string(region), "servers": .string(servers.joined(separator: " ")),
         ])
+    case .untrusted(let server, let why):
+      log.error(
+        "a server cannot be trusted: nothing is sent to it",
+        metadata: ["server": .string(server), "why": .string(why)])
     case .unresolved(let name, let why):
       log.warning(
         "a server's name cannot be resolved: what it had stays",
@@ -140,28 +166,35 @@ extension Service {
   }
 }
 
-/// The thread that looks, all along, whether names have other addresses and the database of places is
-/// another file: both may wait for long.
+/// The thread that looks, all along, at what may change outside: names' addresses and files.
+///
+/// Names of servers, the database of places, certificates: all of it may wait for long. It also makes new keys
+/// for session tickets.
 final class Lookout: Sendable {
   /// How often names are looked up: the resolver does not say for how long its answers count.
   private static let namePause = Interval.seconds(10)
   /// How often the database's file is looked at.
   private static let filePause = Interval.seconds(5)
 
+  /// How often the certificates' files are: who renews one looks whether it has come.
+  private static let certificatePause = Interval.seconds(1)
+
   private let isStopping = Monitor(false)
 
   /// Begins; nothing is looked at where neither is given.
   func start(
     names: sending UpstreamNames, database: sending (path: String, watch: PlaceWatch)?,
-    _ log: Logger
+    certificates: CertificateStore?, _ log: Logger
   ) throws(Fault) -> System.Thread? {
-    guard names.hasNames || database != nil else { return nil }
-    let tasks = Tasks(names: names, database: database, log: log)
+    guard names.hasNames || database != nil || certificates != nil else { return nil }
+    let tasks = Tasks(names: names, database: database, certificates: certificates, log: log)
     return try Thread(name: "lookout") { [isStopping] in
       var nextNames = Clock.now + Self.namePause
       var nextFile = Clock.now + Self.filePause
+      var nextCertificate =
+        tasks.certificates == nil ? Instant.never : Clock.now + Self.certificatePause
       while true {
-        let due = min(nextNames, nextFile)
+        let due = min(nextNames, nextFile, nextCertificate)
         let isOver: Bool? = isStopping.wait(until: due) { $0 ? true : nil }
         if isOver != nil { return }
         if nextNames <= Clock.now {
@@ -171,6 +204,10 @@ final class Lookout: Sendable {
         if nextFile <= Clock.now {
           tasks.lookAtFile()
           nextFile = Clock.now + Self.filePause
+        }
+        if nextCertificate <= Clock.now {
+          tasks.lookAtCertificates()
+          nextCertificate = Clock.now + Self.certificatePause
         }
       }
     }
@@ -187,16 +224,27 @@ final class Lookout: Sendable {
   private final class Tasks: @unchecked Sendable {
     let names: UpstreamNames
     private let database: (path: String, watch: PlaceWatch)?
+    let certificates: CertificateStore?
     private let log: Logger
 
-    init(names: UpstreamNames, database: (path: String, watch: PlaceWatch)?, log: Logger) {
+    init(
+      names: UpstreamNames, database: (path: String, watch: PlaceWatch)?,
+      certificates: CertificateStore?, log: Logger
+    ) {
       self.names = names
       self.database = database
+      self.certificates = certificates
       self.log = log
     }
 
     func lookAtFile() {
       if let database { Service.tell(database.watch.look(), of: database.path, log) }
+    }
+
+    func lookAtCertificates() {
+      guard let certificates else { return }
+      Service.tell(certificates.look(), log)
+      certificates.rotateTickets(at: Clock.now.nanoseconds / 1_000_000_000)
     }
   }
 }

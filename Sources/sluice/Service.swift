@@ -10,6 +10,7 @@ import Logging
 import Server
 import Synchronization
 import System
+import TLS
 import Telemetry
 import Upstreams
 
@@ -148,12 +149,15 @@ final class Service {
     server.idleTimeout = settings.timeouts.clientIdle
     server.sendTimeout = settings.timeouts.send
     server.headEdits = Self.headEdits(settings)
+    server.trustedProxies = options.trustedProxies
+    server.certificates = try Self.certificates(settings)
+    server.strictTransport = settings.tls.hsts > .zero ? settings.tls.hsts : nil
     server.connections = max(1, Self.connections(settings, descriptors, log) / count)
     (workers, addresses) = try Self.makeWorkers(
-      count, gateway, server, listen: settings.listen.map(\.address),
+      count, gateway, server, listen: settings.listen,
       accessLog: settings.logs.access.target == .off ? nil : accessLog)
     let subject = AdminSubject(
-      gateway: gateway, pages: workers.map(\.server.counters),
+      gateway: gateway, pages: workers.map(\.server.counters), certificates: server.certificates,
       accessLog: settings.logs.access.target == .off ? nil : accessLog, version: Sluice.version)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
     prober = Self.probe(settings).map { [admin] in
@@ -165,7 +169,9 @@ final class Service {
       try storage.start()
       for (number, worker) in workers.enumerated() { try worker.start(name: "worker-\(number)") }
       try admin.start(name: "admin")
-      if let thread = try lookout.start(names: names, database: database, log) {
+      if let thread = try lookout.start(
+        names: names, database: database, certificates: server.certificates, log)
+      {
         lookoutThread = Running(thread)
       }
     } catch {
@@ -177,10 +183,10 @@ final class Service {
   }
 
   private static func makeWorkers(
-    _ count: Int, _ gateway: Gateway, _ options: ServerOptions, listen: [HostPort],
+    _ count: Int, _ gateway: Gateway, _ options: ServerOptions, listen: [Settings.Listen],
     accessLog: AccessLogWriter?
   ) throws -> ([Runner], [SocketAddress]) {
-    var bound = try listen.map(socketAddress)
+    var bound = try listen.map { try socketAddress($0.address) }
     for address in bound { try checkFree(address) }
     var workers: [Runner] = []
     for number in 0..<count {
@@ -201,7 +207,7 @@ final class Service {
       for place in bound.indices {
         let address = bound[place]
         bound[place] = try listening(address) { () throws(Fault) in
-          try worker.server.listen(on: address)
+          try worker.server.listen(on: address, traits(listen[place]))
         }
       }
     }

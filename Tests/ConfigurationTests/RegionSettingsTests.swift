@@ -90,8 +90,8 @@ import Testing
     ),
     ("geo: { header: \"a b\" }", "1:16: geo.header: 'a b' does not fit; expected off or the name"),
     (
-      "last_resort: https://ipfs.io",
-      "1:14: last_resort: 'https://ipfs.io' does not fit: https is not supported yet"
+      "last_resort: https://ipfs.io/ipfs",
+      "1:14: last_resort: 'https://ipfs.io/ipfs' does not fit; expected off or a server's URL"
     ),
     ("last_resort: ipfs.io", "1:14: last_resort: 'ipfs.io' does not fit; expected off or a server"),
     (
@@ -123,7 +123,9 @@ import Testing
       settings.regions = try names.map { name in
         var region = Settings.Region(name: name, servers: [])
         for index in 0...random.number(in: 0...2) {
-          var server = Settings.Server(address: try #require(HostPort("kubo-\(index).\(name):80")))
+          var server = Settings.Server(
+            address: ServerAddress(
+              try #require(HostPort("kubo-\(index).\(name):80")), isSecure: random.chance(0.3)))
           server.weight = random.number(in: 1...9)
           server.isBackup = random.chance(0.3)
           server.maxConnections = random.number(in: 0...9)
@@ -134,7 +136,10 @@ import Testing
         if random.chance(0.7) { region.next = .regions(others) }
         return region
       }
-      if random.chance(0.5) { settings.lastResort = HostPort("[::1]:8090") }
+      if random.chance(0.5) {
+        settings.lastResort = ServerAddress(
+          try #require(HostPort("[::1]:8090")), isSecure: random.chance(0.5))
+      }
       settings.health.maxFails = random.number(in: 0...9)
       settings.health.probe.interval = .seconds(random.number(in: 0...9))
       settings.trustedProxies = [try Network("10.0.0.0/8")]

@@ -146,7 +146,7 @@ import Testing
         "6:24: limits.connections: '5' does not fit; expected a whole number from 16 to 1000000",
         "8:10: logs.level: 'verbose' does not fit; expected debug, info, warning or error",
         "9:1: unknown setting 'colour'; expected one of: "
-          + "workers, listen, trusted_proxies, hosts, headers, cache, regions, last_resort, "
+          + "workers, listen, trusted_proxies, hosts, headers, tls, cache, regions, last_resort, "
           + "health, geo, cluster_api, timeouts, limits, admin, logs",
       ])
   }
@@ -169,7 +169,8 @@ import Testing
     ("? [a]\n: b", "1:3: a key is a list or a mapping; expected a name"),
     ("listen: 127.0.0.1:80", "1:9: listen is not such a list; expected a list of at least one"),
     (
-      "listen: []", "1:9: listen is not such a list; expected a list of at least one { address: … }"
+      "listen: []",
+      "1:9: listen is not such a list; expected a list of at least one { address: …, tls: …, proxy_protocol: … }"
     ),
     ("listen: [127.0.0.1:80]", "1:10: listen[0] is not a mapping; expected settings: address"),
     ("listen: [{}]", "1:10: listen[0].address is missing; expected an address with a port"),

@@ -25,11 +25,22 @@ import Yams
         random.chance(0.5) ? .off : .file(paths[(round / 7) % paths.count])
       settings.logs.level = Settings.Level.allCases.randomElement(using: &random) ?? .info
       settings.listen = (1...random.number(in: 1...4)).compactMap { index in
-        HostPort("[::\(index)]:80").map { Settings.Listen(address: $0) }
+        HostPort("[::\(index)]:80").map {
+          Settings.Listen(address: $0, isSecure: index == 3, hasProxyHeader: false)
+        }
       }
       settings.regions[0].servers = (1...random.number(in: 1...4)).compactMap { index in
-        HostPort("kubo-\(index).example:8080").map { Settings.Server(address: $0) }
+        HostPort("kubo-\(index).example:8080").map {
+          Settings.Server(address: ServerAddress($0))
+        }
       }
+      settings.tls.certificates = (0...random.number(in: 0...2)).map {
+        Settings.Certificate(
+          certificate: "/\($0).pem", key: "/\($0).key", staple: $0 == 1 ? "/a b" : nil)
+      }
+      settings.tls.minVersion = random.chance(0.5) ? .tls12 : .tls13
+      settings.tls.hsts = .seconds(random.number(in: 0...9))
+      settings.tls.authorities = random.chance(0.5) ? "/ca.pem" : nil
       settings.trustedProxies = try (0..<random.number(in: 0...3)).map { index in
         try Network(index % 2 == 0 ? "10.\(index).0.0/16" : "2001:db8:\(index)::/48")
       }

@@ -76,6 +76,43 @@ extension EndToEnd {
       #expect(try client.request("/cluster/id").status == 200)
     }
 
+    /// By TLS on both sides: the client's bytes come out of one session and go into another.
+    @Test func byTLS() throws {
+      let server = try Cluster.reader()
+      defer { server.stop() }
+      let authority = try TestAuthority()
+      var inner = SluiceProcess.Settings(upstreams: [try freePort()])
+      inner.sections = [
+        "cluster_api: { servers: [{ address: 127.0.0.1:\(server.port) }], allow: [127.0.0.0/8] }"
+      ]
+      inner.tls = ["certificates: [\(try authority.issue(["localhost"], as: "inner").setting)]"]
+      let api = try SluiceProcess(inner)
+      var outer = SluiceProcess.Settings(upstreams: [try freePort()])
+      outer.sections = [
+        "cluster_api:", "  servers: [{ address: \"https://localhost:\(api.securePort)\" }]",
+        "  allow: [127.0.0.0/8]",
+      ]
+      outer.tls = [
+        "certificates: [\(try authority.issue(["gw.test"], as: "outer").setting)]",
+        "ca_file: \(authority.file)",
+      ]
+      let sluice = try SluiceProcess(outer)
+      let body = noise(24 << 20, seed: 304)
+      try authority.folder.write(body, to: "body")
+      // The inner one stands where a server's API has its root.
+      let url = "https://gw.test:\(sluice.securePort)/cluster/cluster/add"
+      let trust = [
+        "--cacert", authority.file, "--http1.1", "--resolve", "*:\(sluice.securePort):127.0.0.1",
+      ]
+      let expected = Cluster.text(of: ReceivedBody(of: body))
+      for fields in [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]] {
+        let outcome = try Outcome.curl(trust + fields + ["-T", "body", url], in: authority.folder)
+        #expect(outcome.text == expected, "\(outcome.errors)")
+      }
+      #expect(server.requests.last?["X-Forwarded-Proto"] == "https")
+      #expect(try sluice.peakMemory() < 200 << 20)
+    }
+
     /// A server that reads no further stops its client, and nothing piles up between them.
     @Test func aSlowServerSlowsItsClient() throws {
       let gate = Gate()

@@ -37,6 +37,25 @@ extension EndToEnd {
       #expect(try sluice.metric("sluice_http2_requests_total") == 6)
     }
 
+    /// Over TLS both sides agree on it (ALPN, RFC 7301).
+    @Test func curlAgreesOnItOverTLS() throws {
+      var site = TestSite()
+      let file = try site.add(noise(3 << 20, seed: 305))
+      let origin = try OriginProcess(car: site.car)
+      let authority = try TestAuthority()
+      var settings = SluiceProcess.Settings(upstreams: [origin.port])
+      settings.tls = ["certificates: [\(try authority.issue(["gw.test"], as: "gw").setting)]"]
+      let sluice = try SluiceProcess(settings)
+      let url = "https://gw.test:\(sluice.securePort)\(file.path)"
+      let trust = ["--cacert", authority.file, "--resolve", "*:\(sluice.securePort):127.0.0.1"]
+      for (asked, got) in [("--http2", "2"), ("--http2", "2"), ("--http1.1", "1.1")] {
+        let outcome = try Outcome.curl(
+          trust + [asked, "--fail", "--write-out", "%{stderr}%{http_version}", url])
+        #expect(outcome.ending == .exited(0) && isSame(outcome.output, file.body))
+        #expect(outcome.errors.hasSuffix(got), "\(outcome.errors)")
+      }
+    }
+
     /// Many objects of many sizes at once, compared by nghttp's own count and by their bytes.
     @Test func nghttpAndH2load() throws {
       var site = TestSite()

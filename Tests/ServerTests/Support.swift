@@ -136,6 +136,11 @@ final class TinyHandler: RequestHandler {
         if stream.isOpen { answerNow(count, on: stream) }
       }
     case "fields": answerFields(on: stream)
+    case "peer":
+      stream.begin(status: 200)
+      stream.endHead(.known(Int64(stream.peer.host.utf8.count)))
+      stream.fill(Array(stream.peer.host.utf8).rawBytes)
+      stream.finish()
     default: held.append(stream)
     }
   }
@@ -207,7 +212,8 @@ final class ServerWorld {
 
   init(
     seed: UInt64, options: ServerOptions = ServerOptions(),
-    weather: SimulatedNetwork.Weather = .init(), workers: Int = 1
+    weather: SimulatedNetwork.Weather = .init(), workers: Int = 1,
+    traits: ListenerTraits = ListenerTraits()
   ) throws {
     network = SimulatedNetwork(seed: seed)
     network.weather = weather
@@ -220,7 +226,7 @@ final class ServerWorld {
     clientLoop = Loop(in: network)
     handler.world = self
     if workers > 1 { ServerCrew(crew) }
-    for worker in crew { try worker.listen(on: Self.address) }
+    for worker in crew { try worker.listen(on: Self.address, traits) }
   }
 
   /// Runs until something holds; false where nothing more happens before.

@@ -19,6 +19,8 @@ public final class SluiceProcess {
     public var limits: [String] = []
     /// Entries of the `hosts` section, `{ name: dweb.test, subdomains: true }` for example.
     public var hosts: [String] = []
+    /// Lines of the `tls` section; with any there is a listener with TLS too.
+    public var tls: [String] = []
     /// 0 lets the system choose.
     public var port: UInt16 = 0
     /// The cache's folder; in the process's own one unless it is absolute.
@@ -29,8 +31,13 @@ public final class SluiceProcess {
     public init(upstreams: [UInt16] = []) { self.upstreams = upstreams }
 
     public var text: String {
-      var lines = ["workers: \(workers)", "listen:", "  - address: 127.0.0.1:\(port)", "cache:"]
-      lines += ["  path: \(cachePath)", "  max_size: \(maxSize)", "  slice_size: \(sliceSize)"]
+      var lines = ["workers: \(workers)", "listen:", "  - address: 127.0.0.1:\(port)"]
+      if !tls.isEmpty {
+        lines += ["  - { address: 127.0.0.1:0, tls: true }", "tls:"] + tls.map { "  " + $0 }
+      }
+      lines += [
+        "cache:", "  path: \(cachePath)", "  max_size: \(maxSize)", "  slice_size: \(sliceSize)",
+      ]
       if let negativeTTL { lines += ["  negative_ttl: \(negativeTTL)"] }
       if regions.isEmpty {
         lines += ["regions:", "  test:", "    servers:"]
@@ -50,6 +57,8 @@ public final class SluiceProcess {
   public let folder: TemporaryFolder
   public let settings: Settings
   public private(set) var port: UInt16 = 0
+  /// The port of the listener with TLS; 0 where there is none.
+  public private(set) var securePort: UInt16 = 0
   public private(set) var adminPort: UInt16 = 0
   private var child: ChildProcess
   private var run = 0
@@ -86,6 +95,10 @@ public final class SluiceProcess {
       let adminPort = address(after: " serving metrics address=127.0.0.1:")
     else { throw TestFailure("the gateway does not start: \(errors)") }
     (self.port, self.adminPort) = (port, adminPort)
+    let words = " listening address=127.0.0.1:"
+    if !settings.tls.isEmpty, let last = errors.range(of: words, options: .backwards) {
+      securePort = UInt16(errors[last.upperBound...].prefix { $0.isNumber }) ?? 0
+    }
   }
 
   private func address(after words: String) -> UInt16? {

@@ -18,6 +18,8 @@ import Testing
     "Sources/Origin/OriginServer.swift",
     "Sources/Server/ServerCrew.swift",
     "Sources/System/Monitor.swift",
+    "Sources/TLS/TLSContext.swift",
+    "Sources/TLS/TLSTrust.swift",
     "Sources/Telemetry/AccessLogWriter.swift",
     "Sources/Telemetry/CounterPage.swift",
     "Sources/Upstreams/UpstreamWaiter.swift",

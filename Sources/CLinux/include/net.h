@@ -28,6 +28,8 @@ int linux_connect(const struct linux_address *address);
 int linux_socket_error(int fd);
 
 long linux_receive(int fd, void *into, size_t room);
+// The same, and leaves the bytes where they are.
+long linux_peek(int fd, void *into, size_t room);
 long linux_send(int fd, const void *from, size_t count, bool more);
 long linux_send_two(int fd, const void *first, size_t first_count, const void *second,
                      size_t second_count, bool more);
@@ -42,6 +44,7 @@ int linux_epoll_create(void);
 int linux_epoll_add(int epoll, int fd, uint64_t data);
 // Level-triggered for reading: listeners and the wake-up.
 int linux_epoll_add_level(int epoll, int fd, uint64_t data);
+int linux_epoll_remove(int epoll, int fd);
 int linux_epoll_pause(int epoll, int fd, uint64_t data, bool pause);
 
 struct linux_event {

@@ -1,0 +1,46 @@
+import Base
+import Configuration
+import Logging
+import Server
+import System
+import TLS
+
+/// TLS towards clients, made from settings.
+extension Service {
+  /// The certificates of listeners; nil where there are none.
+  static func certificates(_ settings: Settings) throws -> CertificateStore? {
+    guard !settings.tls.certificates.isEmpty else { return nil }
+    do throws(TLSError) {
+      return try CertificateStore(
+        certificateOptions(settings.tls), now: Clock.now.nanoseconds / 1_000_000_000)
+    } catch {
+      throw Program.fail("tls.certificates: \(error.sentence)")
+    }
+  }
+
+  static func certificateOptions(_ tls: Settings.TLS) -> CertificateStore.Options {
+    CertificateStore.Options(
+      certificates: tls.certificates.map {
+        CertificateFiles(certificate: $0.certificate, key: $0.key, staple: $0.staple)
+      },
+      minVersion: tls.minVersion == .tls13 ? .tls13 : .tls12, protocols: ["h2", "http/1.1", "http/1.0"])
+  }
+
+  static func traits(_ listen: Settings.Listen) -> ListenerTraits {
+    ListenerTraits(isSecure: listen.isSecure, hasProxyHeader: listen.hasProxyHeader)
+  }
+
+  static func tell(_ finding: CertificateStore.Finding?, _ log: Logger) {
+    switch finding {
+    case .used(let count):
+      log.notice(
+        "other certificates are in use from now on",
+        metadata: ["certificates": .stringConvertible(count)])
+    case .unusable(let why):
+      log.error(
+        "certificates have changed and cannot be used: the old ones stay",
+        metadata: ["why": .string(why)])
+    case nil: return
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import Base
+import Foundation
+import System
+import TestKit
+import Testing
+
+@testable import TLS
+
+/// One direction of a network: it takes so much and no more until it is emptied.
+private final class MemorySocket: CiphertextSocket {
+  var window: Int
+  var sent: [UInt8] = []
+  var sends = 0
+  var inbox: [UInt8] = []
+  var hasEnded = false
+
+  init(window: Int = .max) { self.window = window }
+
+  func receive(into room: UnsafeMutableRawBufferPointer) -> IOResult {
+    if inbox.isEmpty { return hasEnded ? .end : .wouldBlock }
+    let count = min(room.count, inbox.count)
+    inbox.withUnsafeBytes { room.copyMemory(from: .init(rebasing: $0[..<count])) }
+    inbox.removeFirst(count)
+    return .bytes(count)
+  }
+
+  func send(_ bytes: RawSpan) -> IOResult {
+    let count = min(bytes.byteCount, window - sent.count)
+    if count <= 0 { return .wouldBlock }
+    sends += 1
+    sent += bytes.extracting(0..<count).array
+    return .bytes(count)
+  }
+
+  func send(_ first: RawSpan, _ second: RawSpan) -> IOResult {
+    var both = ByteBuffer(capacity: first.byteCount + second.byteCount)
+    both.append(first)
+    both.append(second)
+    return send(both.readable)
+  }
+}
+
+@Suite struct TLSStreams {
+  /// A server's stream, and a client that reads what it sends.
+  private final class Talk {
+    let socket = MemorySocket()
+    let stream: TLSStream
+    let pair: Pair
+
+    init() throws {
+      let all = try Certificates.all.get()
+      pair = try Pair(try Certificates.server([all.first]), try all.peer("first.test"))
+      stream = TLSStream(pair.server, pair.serverBuffers)
+      pair.settle()
+    }
+
+    func deliver() {
+      let sent = socket.sent
+      socket.sent = []
+      pair.give(sent, to: pair.client, &pair.atClient)
+    }
+
+    func send(_ bytes: [UInt8], more: Bool = false) -> IOResult {
+      var piece = ByteBuffer(capacity: bytes.count)
+      piece.append(bytes)
+      return piece.withReadable { stream.send($0, more: more, to: socket) }
+    }
+  }
+
+  @Test func manyRecordsGoInOneSend() throws {
+    let talk = try Talk()
+    let text = noise(250_000, seed: 1)
+    #expect(talk.send(text) == .bytes(text.count))
+    #expect(talk.socket.sends == 1)
+    talk.deliver()
+    #expect(talk.pair.atClient == text)
+  }
+
+  @Test func headAndBodyGoTogether() throws {
+    let talk = try Talk()
+    let head = noise(300, seed: 2)
+    let body = noise(50_000, seed: 3)
+    #expect(talk.send(head, more: true) == .bytes(300))
+    #expect(talk.socket.sends == 0 && talk.stream.holdsOutput)
+    #expect(talk.send(body) == .bytes(body.count))
+    #expect(talk.socket.sends == 1 && !talk.stream.holdsOutput)
+    var first = ByteBuffer(capacity: 300)
+    var second = ByteBuffer(capacity: 40_000)
+    first.append(head)
+    second.append(Array(body[..<40_000]))
+    #expect(
+      talk.stream.send(first.readable, second.readable, to: talk.socket) == .bytes(40_300))
+    #expect(talk.socket.sends == 2)
+    talk.deliver()
+    #expect(talk.pair.atClient == head + body + head + body[..<40_000])
+  }
+
+  @Test func whatTheSocketDoesNotTakeIsHeld() throws {
+    let talk = try Talk()
+    talk.socket.window = 100_000
+    let text = noise(1_000_000, seed: 4)
+    guard case .bytes(var taken) = talk.send(text) else {
+      Issue.record("nothing was taken")
+      return
+    }
+    // Not more than one portion beyond what went.
+    #expect(taken <= TLSSession.mostPlaintext && talk.stream.holdsOutput)
+    #expect(talk.send([1]) == .wouldBlock)
+    #expect(talk.stream.push(to: talk.socket) == .wouldBlock)
+    var rounds = 0
+    while taken < text.count || talk.stream.holdsOutput {
+      talk.deliver()
+      rounds += 1
+      try #require(rounds < 1_000)
+      if talk.stream.push(to: talk.socket) != nil { continue }
+      if taken == text.count { break }
+      guard case .bytes(let count) = talk.send(Array(text[taken...])) else { continue }
+      taken += count
+    }
+    talk.deliver()
+    #expect(talk.pair.atClient == text)
+  }
+
+  @Test func filesAreReadAndSent() throws {
+    let talk = try Talk()
+    let folder = try TemporaryFolder()
+    let text = noise(700_001, seed: 5)
+    try folder.write(text, to: "file")
+    let file = try File(path: folder.file("file"), .read)
+    #expect(talk.send([1, 2], more: true) == .bytes(2))
+    let result = talk.stream.sendFile(file.reference, offset: 1, count: 700_000, to: talk.socket)
+    #expect(result == .bytes(700_000))
+    // Beyond the file's end nothing is left; what waited goes all the same.
+    #expect(talk.send([3], more: true) == .bytes(1))
+    let beyond = talk.stream.sendFile(file.reference, offset: 800_000, count: 5, to: talk.socket)
+    #expect(beyond == .end && !talk.stream.holdsOutput)
+    talk.deliver()
+    #expect(talk.pair.atClient == [1, 2] + text[1...] + [3])
+  }
+
+  @Test func endsAreToldApart() throws {
+    for isOrderly in [true, false] {
+      let talk = try Talk()
+      #expect(talk.pair.send([7, 8], from: talk.pair.client))
+      if isOrderly { talk.pair.client.close() }
+      talk.socket.inbox = talk.pair.take(talk.pair.clientBuffers)
+      talk.socket.hasEnded = true
+      var room = [UInt8](repeating: 0, count: 100)
+      let results = (0..<2).map { _ in
+        room.withUnsafeMutableBytes { talk.stream.receive(into: $0, from: talk.socket) }
+      }
+      let end = isOrderly ? IOResult.end : .broken(SystemError.connectionReset)
+      #expect(results == [.bytes(2), end])
+      #expect(room[..<2] == [7, 8])
+    }
+  }
+
+  @Test func garbageIsAnsweredWithAnAlertAndTheEnd() throws {
+    let all = try Certificates.all.get()
+    let buffers = TLSBuffers()
+    let session = try TLSSession(server: try Certificates.server([all.first]), buffers)
+    let stream = TLSStream(session, buffers)
+    let socket = MemorySocket()
+    socket.inbox = Array("GET / HTTP/1.1\r\n\r\n".utf8)
+    var room = [UInt8](repeating: 0, count: 100)
+    let result = room.withUnsafeMutableBytes { stream.receive(into: $0, from: socket) }
+    #expect(result == .broken(SystemError.protocolError))
+    #expect(session.state == .failed && buffers.output.isEmpty)
+  }
+
+  @Test func certificatesAreSwappedWhole() throws {
+    let authority = try TestAuthority()
+    func issue(_ name: String) throws { _ = try authority.issue([name], as: "gw") }
+    try issue("one.test")
+    let files = CertificateFiles(
+      certificate: authority.folder.file("gw.pem"), key: authority.folder.file("gw.key"))
+    let store = try CertificateStore(CertificateStore.Options(certificates: [files]), now: 0)
+    let before = store.current
+    #expect(store.look() == nil)
+    try authority.folder.write("nothing", to: "gw.key")
+    // A file must have stood still for one look.
+    #expect(store.look() == nil)
+    guard case .unusable(let why) = store.look() else {
+      Issue.record("a bad key was taken")
+      return
+    }
+    #expect(why.contains("no private key"))
+    #expect(store.look() == nil && store.current === before && store.failures == 1)
+    try FileManager.default.removeItem(atPath: files.key)
+    #expect(store.look() == .unusable("\(files.key): no such file or directory"))
+    #expect(store.look() == nil && store.current === before)
+    try issue("two.test")
+    #expect(store.look() == nil)
+    #expect(store.look() == .used(1))
+    #expect(store.current !== before && store.swaps == 1)
+  }
+}

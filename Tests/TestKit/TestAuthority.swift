@@ -1,0 +1,86 @@
+import Foundation
+
+/// An authority for certificates, made for one test by the openssl command.
+public final class TestAuthority: Sendable {
+  public enum Kind: String, Sendable {
+    case ecdsa, rsa
+
+    var arguments: [String] {
+      switch self {
+      case .ecdsa: ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+      case .rsa: ["-newkey", "rsa:2048"]
+      }
+    }
+  }
+
+  /// A certificate's files.
+  public struct Issued: Sendable {
+    public var certificate: String
+    public var key: String
+
+    /// As an entry of `tls.certificates`.
+    public var setting: String { "{ certificate: \(certificate), key: \(key) }" }
+  }
+
+  public let folder: TemporaryFolder
+  /// The authority's own certificate, in PEM.
+  public var file: String { folder.file("ca.pem") }
+
+  public init() throws {
+    folder = try TemporaryFolder()
+    // Without this the machine's own configuration would add extensions.
+    try folder.write("[req]\ndistinguished_name = dn\n[dn]\n", to: "req.conf")
+    try request(
+      Kind.ecdsa.arguments + [
+        "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test authority", "-addext",
+        "basicConstraints=critical,CA:TRUE",
+      ])
+  }
+
+  /// Makes a certificate for names, the first of which is its common name too.
+  ///
+  /// - Parameter name: of its files, which it replaces.
+  public func issue(_ names: [String], _ kind: Kind = .ecdsa, as name: String) throws -> Issued {
+    let listed = names.map { (Self.isAddress($0) ? "IP:" : "DNS:") + $0 }.joined(separator: ",")
+    // Renamed into place, as tools that renew certificates do.
+    try request(
+      kind.arguments + [
+        "-keyout", "new.key", "-out", "new.pem", "-subj", "/CN=\(names[0])", "-addext",
+        "subjectAltName=\(listed)", "-CA", "ca.pem", "-CAkey", "ca.key",
+      ])
+    for end in ["key", "pem"] {
+      guard rename(folder.file("new.\(end)"), folder.file("\(name).\(end)")) == 0 else {
+        throw TestFailure.system("cannot rename \(name).\(end)")
+      }
+    }
+    return Issued(certificate: folder.file("\(name).pem"), key: folder.file("\(name).key"))
+  }
+
+  /// An OCSP answer about a certificate, in DER; the file's path.
+  public func staple(for issued: Issued) throws -> String {
+    try folder.write("", to: "index.txt")
+    try run("ocsp", ["-issuer", "ca.pem", "-cert", issued.certificate, "-reqout", "ocsp.req"])
+    try run(
+      "ocsp",
+      [
+        "-index", "index.txt", "-rsigner", "ca.pem", "-rkey", "ca.key", "-CA", "ca.pem", "-reqin",
+        "ocsp.req", "-respout", "ocsp.der", "-ndays", "7",
+      ])
+    return folder.file("ocsp.der")
+  }
+
+  private func request(_ arguments: [String]) throws {
+    try run("req", ["-x509", "-config", "req.conf", "-nodes", "-days", "30"] + arguments)
+  }
+
+  private func run(_ command: String, _ arguments: [String]) throws {
+    let outcome = try Outcome.of("openssl", [command] + arguments, in: folder)
+    guard outcome.ending == .exited(0) else {
+      throw TestFailure("openssl \(command): \(outcome.errors)")
+    }
+  }
+
+  private static func isAddress(_ name: String) -> Bool {
+    name.contains(":") || name.allSatisfy { $0.isNumber || $0 == "." }
+  }
+}
