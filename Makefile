@@ -51,10 +51,10 @@ lint: ## check that every Swift file has the house's form
 	$(SWIFT) format lint --strict -r $(TREE)
 
 deps: ## install the libraries that the build needs, where they are missing
-	@bash deploy/deps.sh libssl-dev liblmdb-dev libxxhash-dev libmaxminddb-dev pkg-config
+	@bash deploy/deps.sh libssl-dev liblmdb-dev libxxhash-dev libmaxminddb-dev libnghttp2-dev pkg-config
 
 deps-test: deps
-	@bash deploy/deps.sh curl openssl
+	@bash deploy/deps.sh curl nghttp2-client openssl
 
 deps-bench: deps
-	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx openssl wrk python3
+	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx nghttp2-client openssl wrk python3

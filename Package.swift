@@ -50,6 +50,7 @@ let package = Package(
     door("CLMDB", "lmdb", "liblmdb-dev"),
     door("CXXHash", "libxxhash", "libxxhash-dev"),
     door("CMaxMindDB", "libmaxminddb", "libmaxminddb-dev"),
+    door("CNghttp2", "libnghttp2", "libnghttp2-dev"),
     // Floor 1
     room("Base"),
     tests("BaseTests", ["Base"]),
@@ -71,10 +72,17 @@ let package = Package(
     tests("TLSTests", ["Base", "System", "TLS", "COpenSSL", "TestKit"]),
     room("HTTP1", ["Base", "HTTP"]),
     tests("HTTP1Tests", ["Base", "HTTP", "HTTP1"]),
+    room("HTTP2", ["Base", "HTTP", "CNghttp2"]),
+    tests("HTTP2Tests", ["Base", "HTTP", "HTTP2", "CNghttp2", "TestKit"]),
     // Floor 4
-    room("Server", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "TLS", "HTTP1"]),
+    room(
+      "Server",
+      ["Base", "System", "HTTP", "Telemetry", "EventLoop", "TLS", "HTTP1", "HTTP2"]),
     tests(
-      "ServerTests", ["Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "Server"]),
+      "ServerTests",
+      [
+        "Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "HTTP2", "Server", "TestKit",
+      ]),
     room("Router", ["Base", "HTTP", "IPFS"]),
     tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
     room("Cache", ["Base", "System", "EventLoop", "CLMDB", "CXXHash"]),
@@ -119,7 +127,8 @@ let package = Package(
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "TLS", "HTTP1", "Server", "Router", "Cache",
+        "Base", "System", "EventLoop", "Telemetry", "TLS", "HTTP1", "HTTP2", "Server", "Router",
+        "Cache",
         "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -133,7 +142,8 @@ let package = Package(
       ]),
     // Floor 8: the whole program from outside; its tests run the binary built beside them.
     .target(
-      name: "TestKit", dependencies: ["Base", "IPFS", "Origin", "CXXHash"], path: "Tests/TestKit",
+      name: "TestKit", dependencies: ["Base", "IPFS", "Origin", "CNghttp2", "CXXHash"],
+      path: "Tests/TestKit",
       swiftSettings: testSettings),
     tests("EndToEndTests", ["Base", "IPFS", "TestKit", "sluice"]),
     // Floor 8, for benches: builds large caches; no part of the product.

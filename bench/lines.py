@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 import re
 import subprocess
 import time
@@ -24,6 +25,9 @@ MANAGER_PERIOD = 10.5  # s; nginx' cache manager looks every ten
 REQUEST_LIMIT = 2_000_000  # a round's bound by count; its time is the bound that counts
 WALK = Path(__file__).resolve().parent / "walk.lua"
 
+HTTP2_CONNECTIONS = 8
+HTTP2_STREAMS = 10  # of each connection
+
 TITLES = {
     "hit-1k": "hit 1 KiB",
     "hit-16k": "hit 16 KiB",
@@ -36,7 +40,15 @@ TITLES = {
     "miss-16k": "miss 16 KiB",
     "miss-16k-raw": "miss 16 KiB, checked",
     "miss-8m": "miss 8 MiB",
+    "h2c-1k": "HTTP/2 hit 1 KiB",
+    "h2c-16k": "HTTP/2 hit 16 KiB",
+    "h2c-1m": "HTTP/2 hit 1 MiB",
 }
+
+
+def group_of(name: str) -> str:
+    """The group of objects that a line asks for: by TLS or HTTP/2 they are the same."""
+    return name.replace("h2c-", "hit-").replace("tls-", "hit-")
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,8 @@ class Line:
         self.name = name
         self.title = TITLES[name]
         self.is_secure = name.startswith("tls-")
-        self.is_miss = group.name.startswith("miss-")
+        self.is_http2 = name.startswith("h2c-")
+        self.is_miss = name.startswith("miss-")
         self.group = group
         self.plain = data / "plain"
         self.urls = (data / "lists" / f"{group.name}.txt").read_text().split()
@@ -95,21 +108,32 @@ class Line:
                 span = "" if ask.first is None else f"\t{ask.first}-{ask.first + ask.length - 1}"
                 out.write(f"{ask.path}{span}\n")
 
+    def load(self, server: Server, seed: int, seconds: int) -> dict[str, int]:
+        """Loads a server with hits: by wrk, or by h2load."""
+        if not self.is_http2:
+            place = f"http://127.0.0.1:{server.port}"
+            if self.is_secure:
+                place = f"https://127.0.0.1:{server.tls_port}"
+            return walk(place, self.list, seed, seconds)
+        order = [f"http://127.0.0.1:{server.http2_port}{url}" for url in self.urls]
+        random.Random(seed).shuffle(order)
+        uris = self.list.with_suffix(".uris")
+        uris.write_text("\n".join(order) + "\n")
+        return h2load(uris, seconds)
+
     def hits(self, server: Server, origin: Server, seed: int, seconds: int) -> Sample:
-        """One round of hits, by wrk."""
+        """One round of hits."""
         length = self.asks()[0].length
         before, behind = server.cpu(), origin.cpu()
-        place = f"http://127.0.0.1:{server.port}"
-        if self.is_secure:
-            place = f"https://127.0.0.1:{server.tls_port}"
-        walked = walk(place, self.list, seed, seconds)
+        walked = self.load(server, seed, seconds)
         used, fetched = server.cpu() - before, origin.cpu() - behind
         requests = walked["requests"]
         for kind in ("connect", "read", "write", "status", "timeout"):
             if walked[kind] != 0:
                 raise Failure(f"{server.name}: {walked[kind]} {kind} errors in {requests} requests")
         # Answers that the end cut short count in the bytes, at most one a connection.
-        most = (requests + CONNECTIONS) * (length + HEAD_LIMIT)
+        cut = HTTP2_CONNECTIONS * HTTP2_STREAMS if self.is_http2 else CONNECTIONS
+        most = (requests + cut) * (length + HEAD_LIMIT)
         if requests == 0 or not requests * length <= walked["bytes"] <= most:
             raise Failure(f"{server.name}: {walked['bytes']} bytes in {requests} requests")
         if requests >= REQUEST_LIMIT:
@@ -187,3 +211,42 @@ def walk(place: str, requests: Path, seed: int, seconds: int) -> dict[str, int]:
     if found is None:
         raise Failure(f"wrk ended with {done.returncode}: {done.stderr or done.stdout}")
     return json.loads(found[1])
+
+
+def h2load(uris: Path, seconds: int) -> dict[str, int]:
+    """Runs h2load over the addresses in a file; what it says as `walk` says it.
+
+    Requests that the end cuts short are no failures; how many bytes they had is counted, though.
+    """
+    command = ["h2load", "-t1", f"-c{HTTP2_CONNECTIONS}", f"-m{HTTP2_STREAMS}", f"-D{seconds}"]
+    command += ["--warm-up-time=0", "-w30", "-W30", "-i", str(uris)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30)
+    text = done.stdout
+    counts = re.search(r"requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored", text)
+    status = re.search(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", text)
+    traffic = re.search(r"\((\d+)\) total, .*\((\d+)\) headers .*\((\d+)\) data", text)
+    worst = re.search(r"time for request: +\S+ +(\S+)", text)
+    if not (counts and status and traffic and worst):
+        raise Failure(f"h2load ended with {done.returncode}: {done.stderr or text}")
+    succeeded, failed, errored = map(int, counts.groups())
+    bad = sum(int(number) for number in status.groups()[1:])
+    return {
+        "requests": succeeded,
+        "bytes": int(traffic[1]),
+        "microseconds": seconds * 1_000_000,
+        "p99": in_microseconds(worst[1]),  # the largest: h2load tells no percentiles
+        "connect": 0,
+        "read": 0,
+        "write": 0,
+        "status": bad,
+        "timeout": failed + errored,
+    }
+
+
+def in_microseconds(text: str) -> int:
+    """A time as h2load writes it: 12us, 1.5ms, 2.00s."""
+    number = re.match(r"[\d.]+", text)
+    if number is None:
+        raise Failure(f"no time: {text}")
+    units = {"us": 1, "ms": 1000, "s": 1_000_000}
+    return round(float(number[0]) * units[text[number.end() :]])

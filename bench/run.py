@@ -14,7 +14,7 @@ from pathlib import Path
 import callgrind
 import data
 import report
-from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample
+from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample, group_of
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
 from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn, make_certificate
 
@@ -53,7 +53,7 @@ def cores() -> tuple[int, int]:
 
 
 def check_tools(given: argparse.Namespace) -> None:
-    needed = ["cc", "nginx", "openssl", "wrk", *(["valgrind"] if given.callgrind else [])]
+    needed = ["cc", "nginx", "openssl", "wrk", "h2load", *(["valgrind"] if given.callgrind else [])]
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # where Debian keeps nginx
     os.environ["PATH"] = path
     missing = [name for name in needed if shutil.which(name) is None]
@@ -86,12 +86,11 @@ class Bench:
         self.caches = (given.caches or self.run).resolve()
         self.floor = build_floor()
         self.data = WORK / ("data-quick" if given.quick else "data")
-        by_name = {group.name: group for group in data.groups(given.quick)}
-        # Lines by TLS ask for the same objects.
-        wanted = {name: by_name[name.replace("tls-", "hit-")] for name in given.only}
-        groups = [group for group in by_name.values() if group in wanted.values()]
-        data.prepare(self.data, groups, say)
-        self.lines = [Line(name, group, self.data, self.run) for name, group in wanted.items()]
+        wanted = {group_of(name) for name in given.only}
+        groups = {group.name: group for group in data.groups(given.quick) if group.name in wanted}
+        data.prepare(self.data, list(groups.values()), say)
+        names = [name for name in TITLES if name in given.only]
+        self.lines = [Line(name, groups[group_of(name)], self.data, self.run) for name in names]
         Server.certificate = make_certificate(self.run / "tls")
         self.origin = self.make_origin()
 
@@ -113,7 +112,7 @@ class Bench:
         ]
         if SLUICE.exists():
             servers.append(Sluice(self.caches / "sluice", core, SLUICE, origin, size))
-        only_caches = line.is_miss or line.is_secure
+        only_caches = line.is_miss or line.is_secure or line.is_http2
         return [server for server in servers if server.is_cache or not only_caches]
 
     def round(self, line: Line, servers: list[Server], number: int) -> dict[str, Sample]:

@@ -31,6 +31,7 @@ class Server:
         self.folder = folder
         self.core = core
         self.port = processes.free_port()
+        self.http2_port = self.port
         self.tls_port = processes.free_port()
         self.child: subprocess.Popen | None = None
 
@@ -111,12 +112,15 @@ class NginxCache(Nginx):
         super().__init__(folder, core)
         self.origin = origin
         self.max_size = max_size
+        # This nginx speaks HTTP/1.1 or HTTP/2 at an address.
+        self.http2_port = processes.free_port()
         self.nopush = "on" if nopush else "off"
         self.name = f"nginx, tcp_nopush {self.nopush}"
 
     def settings(self) -> dict[str, str]:
         return {
             "ORIGIN": str(self.origin),
+            "HTTP2": str(self.http2_port),
             "NOPUSH": self.nopush,
             "TLS_PORT": str(self.tls_port),
             "CERTIFICATE": str(self.certificate),

@@ -52,6 +52,14 @@ public struct Slab<Element> {
     return places[index].element
   }
 
+  /// Puts another element in a handle's place; false where the handle's own has gone.
+  @discardableResult
+  public mutating func replace(_ handle: Handle, with element: Element) -> Bool {
+    guard self[handle] != nil else { return false }
+    places[Int(handle.index)].element = element
+    return true
+  }
+
   @discardableResult
   public mutating func remove(_ handle: Handle) -> Element? {
     let index = Int(handle.index)

@@ -175,6 +175,7 @@ public struct Settings: Equatable, Sendable {
   public struct Limits: Equatable, Sendable {
     public var connections = 20_000
     public var headerBytes = 32 << 10
+    public var http2Streams = 100
   }
 
   public struct Admin: Equatable, Sendable {

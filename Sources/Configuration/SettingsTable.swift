@@ -164,6 +164,9 @@ enum SettingsTable {
     Setting(
       "limits.header_bytes", \.limits.headerBytes, .size((1 << 10)...(1 << 20)),
       "The longest head that a request may have."),
+    Setting(
+      "limits.http2_streams", \.limits.http2Streams, .count(1...1000),
+      "Requests of one HTTP/2 connection at a time; what is above it is refused."),
   ]
 
   private static let outputs: [Setting<Settings>] = [

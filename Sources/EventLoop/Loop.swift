@@ -136,6 +136,11 @@ public final class Loop {
   /// Gives a handler a name that timers can use without a socket.
   public func enrol(_ handler: EventHandler) -> Handle { handlers.insert(handler) }
 
+  /// Gives a handle's events and timers to another handler from now on.
+  public func handOver(_ handle: Handle, to handler: EventHandler) {
+    handlers.replace(handle, with: handler)
+  }
+
   /// Forgets a handler: nothing more reaches it through this handle.
   public func dismiss(_ handle: Handle) { handlers.remove(handle) }
 

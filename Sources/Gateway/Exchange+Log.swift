@@ -80,7 +80,7 @@ extension Version {
     switch self {
     case .http10: "HTTP/1.0"
     case .http11: "HTTP/1.1"
-    case .http2: "HTTP/2"
+    case .http2: "HTTP/2.0"
     }
   }
 }

@@ -10,7 +10,7 @@ internal import Telemetry
 ///
 /// It reads a head, hands it to the handler, and reads no further until that request is answered.
 /// One deadline is kept at a time; the timer behind it is set again only when it fires.
-final class ClientConnection: EventHandler {
+final class ClientConnection: ServerConnection {
   enum State {
     /// Between requests, or within a head.
     case head
@@ -28,10 +28,7 @@ final class ClientConnection: EventHandler {
     static let body: UInt32 = 3
   }
 
-  let worker: ServerWorker
   let stream: ClientStream
-  /// Whether another request may follow on this connection.
-  var keepAlive = true
   let loop: Loop
   var transport: ClientTransport
   private var handle = Handle.none
@@ -59,13 +56,12 @@ final class ClientConnection: EventHandler {
   private var lingered = 0
 
   init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress, tls: TLSStream?) {
-    self.worker = worker
     loop = worker.loop
     transport = ClientTransport(worker.loop, socket: socket, tls: tls)
     stream = ClientStream(loop: worker.loop, peer: peer, isSecure: tls != nil)
     parser = RequestParser(limits: worker.options.limits)
     isGreeted = tls == nil
-    super.init()
+    super.init(worker)
     stream.connection = self
   }
 
@@ -267,7 +263,7 @@ final class ClientConnection: EventHandler {
       }
       return false
     case .refused(let refusal):
-      refuse(refusal)
+      if !handOver() { refuse(refusal) }
       return false
     case .complete(let count):
       parser.reset()
@@ -291,6 +287,25 @@ final class ClientConnection: EventHandler {
       if body.isTaken { bodySoon() }
       return false
     }
+  }
+
+  /// Gives the connection on where what begins it is HTTP/2's preface (RFC 9113, section 3.3).
+  ///
+  /// False where it is not: the first line has been refused as a request's.
+  private func handOver() -> Bool {
+    guard stream.started == .zero else { return false }
+    switch input.withReadable({ HTTP2Connection.preface($0) }) {
+    case .no: return false
+    case .partly:
+      // Looked at again with what comes, until the head's time is over.
+      parser.reset()
+    case .yes:
+      state = .closed
+      stream.connection = nil
+      let connection = HTTP2Connection(worker, transport, handle, peer: stream.peer)
+      input.withReadable { connection.takeOver($0, peerEnded: peerEnded || endIsNear) }
+    }
+    return true
   }
 
   func refuse(_ refusal: Refusal) {
@@ -387,8 +402,7 @@ final class ClientConnection: EventHandler {
     close()
   }
 
-  /// Stops taking requests: closes if idle, or after the answer under way.
-  func drain() {
+  override func drain() {
     keepAlive = false
     if isIdle { close() }
   }
@@ -422,8 +436,7 @@ final class ClientConnection: EventHandler {
     }
   }
 
-  /// Closes at once, whatever the state; an answer under way learns of it.
-  func close() {
+  override func close() {
     guard state != .closed else { return }
     // An answer that is cut off must not look like one that is complete.
     if state == .head && isFlushed { transport.sayEnd() }

@@ -31,9 +31,9 @@ public final class ClientStream {
   /// What happens to the response where the client is slow or gone.
   public var responder: Responder?
   public let loop: Loop
-  public let peer: SocketAddress
+  public internal(set) var peer: SocketAddress
   /// Whether the client speaks TLS with us.
-  public let isSecure: Bool
+  public internal(set) var isSecure: Bool
   /// The peer is a proxy that has named no client: requests may say of one what they like.
   public internal(set) var isPeerUnnamed = false
   /// When the first byte of the request was seen.
@@ -52,13 +52,17 @@ public final class ClientStream {
   var isChunked = false
   /// Where the answer's fields begin in `output`.
   private var fieldsStart = 0
-  /// What waits to be sent: heads and small bodies, in order.
+  /// What waits to be sent: heads and small bodies, in order; with HTTP/2 a small body alone.
   var output = ByteBuffer(capacity: ServerOptions.outputBytes)
   private var remaining: Int64 = 0
   /// Lines that follow behind the chunks.
   var trailer: [UInt8] = []
-  /// Both hold each other until the connection closes, which lets go here.
+  /// Both hold each other until the connection closes, which lets go here; nil with HTTP/2.
   var connection: ClientConnection?
+  /// The connection that this is a stream of; nil with HTTP/1.1.
+  var http2: HTTP2Connection?
+  /// The stream's place on it.
+  var place = 0
 
   enum Phase { case idle, waiting, head, body, finished }
 
@@ -84,9 +88,13 @@ public final class ClientStream {
   var endsWithConnection: Bool { phase == .finished && remaining == .max && !isChunked }
 
   /// Whether an answer is still due on this stream.
-  public var isOpen: Bool { phase != .idle && phase != .finished && connection != nil }
+  public var isOpen: Bool {
+    phase != .idle && phase != .finished && (connection != nil || http2 != nil)
+  }
   /// Whether no byte of the answer has been produced yet.
   public var isUntouched: Bool { phase == .waiting }
+
+  private var worker: ServerWorker? { connection?.worker ?? http2?.worker }
 
   // MARK: The request's body
 
@@ -94,9 +102,11 @@ public final class ClientStream {
   ///
   /// Called from within the handler, before an answer begins. A body that is not taken is not read: the
   /// connection ends after the answer, and so it does where an answer begins before the body has been read.
+  /// With HTTP/2 only the stream ends.
   public func takeBody() {
     guard requestBody != .absent, phase == .waiting else { return }
     connection?.body.isTaken = true
+    http2?.takeBody(self)
   }
 
   /// Gives bytes of the body that was taken, into room for at least one.
@@ -105,7 +115,9 @@ public final class ClientStream {
   /// `.pause` when to go on. The first pull has a client that expects it told to continue (100). After
   /// `.broken` of kind `.closed` the client has gone, and `aborted` has been called.
   public func pullBody(into room: UnsafeMutableRawBufferPointer) -> BodyPull {
-    guard let connection else { return .broken(Fault(.closed, .client)) }
+    guard let connection else {
+      return unsafe http2?.pullBody(self, into: room) ?? .broken(Fault(.closed, .client))
+    }
     return unsafe connection.pullBody(into: room)
   }
 
@@ -119,8 +131,8 @@ public final class ClientStream {
     firstByte = loop.now
     HeadWriter.statusLine(status, to: &output)
     fieldsStart = output.count
-    connection?.worker.appendDate(to: &output)
-    if isSecure { connection?.worker.appendStrictTransport(to: &output) }
+    worker?.appendDate(to: &output)
+    if isSecure { worker?.appendStrictTransport(to: &output) }
   }
 
   @inline(__always)
@@ -214,22 +226,28 @@ public final class ClientStream {
   /// For a HEAD request no body is due, whatever its length.
   public func endHead(_ body: BodyLength) {
     precondition(phase == .head)
-    connection?.worker.edit(&output, from: fieldsStart)
+    worker?.edit(&output, from: fieldsStart)
     switch body {
     case .absent: break
     case .known(let length):
       field(.contentLength, decimal: length)
       remaining = length
     case .unknown:
-      if version == .http10 {
-        connection?.keepAlive = false
-      } else {
+      switch version {
+      case .http10: connection?.keepAlive = false
+      case .http11:
         isChunked = true
         field(.transferEncoding, "chunked")
+      case .http2: break
       }
       remaining = .max
     }
     if isHead || body == .absent { remaining = 0 }
+    if version == .http2 {
+      phase = .body
+      http2?.headEnded(self, hasBody: remaining > 0)
+      return
+    }
     if connection?.keepAlive != true {
       output.append("Connection: close\r\n")
     } else if version == .http10 {
@@ -248,19 +266,21 @@ public final class ClientStream {
   /// Offers bytes of the body; at most `bodyDue`.
   public func offer(_ bytes: RawSpan) -> Offer {
     precondition(phase == .body && Int64(bytes.byteCount) <= remaining)
-    guard let connection else { return .gone }
+    guard let connection else { return took(http2?.offer(bytes, on: self) ?? .gone) }
     return took(isChunked ? connection.offerChunk(bytes) : connection.offer(bytes))
   }
 
-  /// Offers a range of a file; the bytes go by `sendfile`.
+  /// Offers a range of a file that is in memory; with HTTP/1.1 the bytes go by `sendfile`.
   public func offer(file: Int32, offset: Int64, count: Int) -> Offer {
     precondition(phase == .body && Int64(count) <= remaining && !isChunked)
-    guard let connection else { return .gone }
+    guard let connection else {
+      return took(http2?.offer(file: file, offset: offset, count: count, on: self) ?? .gone)
+    }
     return took(connection.offer(file: file, offset: offset, count: count))
   }
 
   /// Whether `fill` may be used now: not while the client takes nothing.
-  public var takesCopies: Bool { connection?.takesCopies ?? false }
+  public var takesCopies: Bool { connection?.takesCopies ?? http2?.takesCopies(on: self) ?? false }
 
   /// Lets `body` write up to `count` bytes right behind the head, for one send of both.
   ///
@@ -286,10 +306,16 @@ public final class ClientStream {
   }
 
   /// Sends what has been written, the head for example, where the body may be long in coming.
-  public func flush() { connection?.flush() }
+  public func flush() {
+    connection?.flush()
+    http2?.flushSoon()
+  }
 
   /// Asks for `writable` in the next turn: a fast client leaves room for the others.
-  public func yield() { connection?.yield() }
+  public func yield() {
+    connection?.yield()
+    http2?.yield(self)
+  }
 
   /// Appends a value less what could end its line.
   private func appendValue(_ value: RawSpan) {
@@ -297,7 +323,9 @@ public final class ClientStream {
       output.append(value)
       return
     }
-    for offset in 0..<value.byteCount where value.byte(offset) >= 0x20 {
+    // DEL ends no line, but clients of HTTP/2 take a field that has it for malformed.
+    for offset in 0..<value.byteCount
+    where value.byte(offset) >= 0x20 && value.byte(offset) != 0x7f {
       output.append(value.byte(offset))
     }
   }
@@ -331,7 +359,7 @@ public final class ClientStream {
 
   /// Ends the answer.
   ///
-  /// Where bytes of the body are missing, the connection breaks instead.
+  /// Where bytes of the body are missing, it is broken off instead.
   public func finish() {
     guard phase == .body else {
       abort()
@@ -343,14 +371,16 @@ public final class ClientStream {
     }
     phase = .finished
     responder = nil
-    connection?.streamFinished()
+    if let connection { connection.streamFinished() } else { http2?.streamFinished(self) }
   }
 
-  /// Breaks the connection, so that the client sees that the answer is not complete.
+  /// Breaks the answer off, so that the client sees that it is not complete.
+  ///
+  /// With HTTP/1.1 the connection ends, with HTTP/2 the stream is reset.
   public func abort() {
     guard phase != .idle else { return }
     phase = .finished
     responder = nil
-    connection?.breakOff()
+    if let connection { connection.breakOff() } else { http2?.breakOff(self) }
   }
 }

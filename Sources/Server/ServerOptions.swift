@@ -1,10 +1,12 @@
 public import Base
 public import HTTP1
+public import HTTP2
 public import TLS
 
 /// What an operator may set about client connections.
 public struct ServerOptions: Sendable {
   public var limits = HTTP1Limits()
+  public var http2Limits = HTTP2Limits()
   /// From a request's first byte (or the connection's start) to the end of its head.
   public var headerTimeout = Interval.seconds(10)
   /// Between two requests.
@@ -44,4 +46,18 @@ public struct ServerOptions: Sendable {
   static let gatheredBytes = 64 * 1024
   static let inputBytes = 4 * 1024
   static let outputBytes = 4 * 1024
+
+  // What an HTTP/2 connection takes and gives.
+
+  /// Read at once, all of which the session takes: heads of many requests, or two frames of a body.
+  static let http2InputBytes = 32 * 1024
+  /// Read, and sent, in one turn before others come.
+  static let http2BytesPerTurn = 256 * 1024
+  /// Streams whose small bodies (below 16 KiB) may lie in memory before their turn; others are asked for
+  /// theirs when it comes.
+  static let http2StagedBodies = 16
+  /// What a stream that waits for its next use may hold.
+  static let http2KeptOutputBytes = 32 * 1024
+  /// From the word that a connection will end to the last request that is taken: a round trip.
+  static let http2LastCall = Interval.seconds(1)
 }

@@ -17,7 +17,7 @@ public final class ServerWorker {
   /// Set once by `drain`: answers say `Connection: close`.
   public private(set) var isDraining = false
   private var listeners: [Listener] = []
-  private var connections: [Handle: ClientConnection] = [:]
+  private var connections: [Handle: ServerConnection] = [:]
   private var editedHead = ByteBuffer(capacity: 1024)
   private var date = ByteBuffer(capacity: 64)
   private var dateSecond: Int64 = -1
@@ -28,6 +28,8 @@ public final class ServerWorker {
   /// Where they look at what has come.
   var proxyBytes = ByteBuffer(capacity: 64)
   private var whenEmpty: (() -> Void)?
+  /// What HTTP/2 connections share; made for the first of them.
+  private(set) lazy var http2 = HTTP2Supplies(self)
   /// Who else serves these listeners' connections, and this worker's number there; none if it is alone.
   var crew: (all: ServerCrew, number: Int)?
 
@@ -81,7 +83,7 @@ public final class ServerWorker {
   }
 
   /// The connections, in an order that follows from what happened.
-  private var inOrder: [ClientConnection] {
+  private var inOrder: [ServerConnection] {
     connections.sorted { $0.key.index < $1.key.index }.map(\.value)
   }
 
@@ -151,6 +153,11 @@ public final class ServerWorker {
       loop.close(socket, .none)
       leaveCrew()
     }
+  }
+
+  /// A connection goes on in another protocol.
+  func connectionChanged(_ handle: Handle, to connection: ServerConnection) {
+    connections[handle] = connection
   }
 
   /// A session with the certificates of now.

@@ -24,6 +24,17 @@ public enum Counter: String, CaseIterable, Sendable {
   case connectionAccepted = "sluice_connections_accepted_total"
   case connectionHandedOver = "sluice_connections_handed_over_total"
   case acceptPause = "sluice_accept_pauses_total"
+  case http2Connection = "sluice_http2_connections_total"
+  case http2Stream = "sluice_http2_requests_total"
+  case http2FloodReset = #"sluice_http2_floods_total{frame="rst_stream"}"#
+  case http2FloodContinuation = #"sluice_http2_floods_total{frame="continuation"}"#
+  case http2FloodPing = #"sluice_http2_floods_total{frame="ping"}"#
+  case http2FloodSettings = #"sluice_http2_floods_total{frame="settings"}"#
+  case http2FloodEmptyData = #"sluice_http2_floods_total{frame="empty_data"}"#
+  case http2FloodPriority = #"sluice_http2_floods_total{frame="priority"}"#
+  case http2FloodWindowUpdate = #"sluice_http2_floods_total{frame="window_update"}"#
+  case http2FloodFields = #"sluice_http2_floods_total{frame="headers"}"#
+  case http2FloodOther = #"sluice_http2_floods_total{frame="other"}"#
   case proxyUntrusted = #"sluice_proxy_header_refusals_total{reason="untrusted"}"#
   case proxyHeaderMalformed = #"sluice_proxy_header_refusals_total{reason="malformed"}"#
   case tlsHandshakeFull = #"sluice_tls_handshakes_total{outcome="full"}"#

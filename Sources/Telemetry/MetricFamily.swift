@@ -11,6 +11,12 @@ enum MetricFamily {
       "Client connections that went on to a worker with fewer."
     ),
     ("sluice_accept_pauses_total", "Times that accepting stopped because nothing was left for it."),
+    ("sluice_http2_connections_total", "Client connections that spoke HTTP/2."),
+    ("sluice_http2_requests_total", "Requests by HTTP/2."),
+    (
+      "sluice_http2_floods_total",
+      "HTTP/2 connections ended since their client sent too many frames of a kind."
+    ),
     (
       "sluice_proxy_header_refusals_total",
       "Connections closed at an address with proxy_protocol, by what was wrong."

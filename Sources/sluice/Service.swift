@@ -5,6 +5,7 @@ import Configuration
 import EventLoop
 import Gateway
 import HTTP1
+import HTTP2
 import Logging
 import Server
 import Synchronization
@@ -143,6 +144,8 @@ final class Service {
     server.limits = HTTP1Limits(
       lineBytes: min(16 << 10, settings.limits.headerBytes),
       headBytes: settings.limits.headerBytes)
+    server.http2Limits.headBytes = settings.limits.headerBytes
+    server.http2Limits.streams = settings.limits.http2Streams
     server.headerTimeout = settings.timeouts.clientHeader
     server.bodyTimeout = settings.timeouts.clientBody
     server.idleTimeout = settings.timeouts.clientIdle

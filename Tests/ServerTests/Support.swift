@@ -178,7 +178,7 @@ final class TinyHandler: RequestHandler {
 
   private func answerFields(on stream: ClientStream) {
     stream.begin(status: 206)
-    stream.field(.etag, Array("\"a\r\nInjected: \0yes\"".utf8).rawBytes)
+    stream.field(.etag, Array("\"a\r\nInjected: \0y\u{7f}es\"".utf8).rawBytes)
     stream.contentRange(5..<10, total: 20)
     stream.field(.age, decimal: 12)
     stream.endHead(.known(0))
