@@ -27,15 +27,19 @@ public struct FloodGuard: Sendable {
   /// What a stream of data may cause of WINDOW_UPDATE: a frame's bytes are acknowledged for the stream and
   /// for the connection, perhaps in a few parts.
   static let updatesPerFrame = 8
-  /// CONTINUATION frames of one head: one frame holds half of the largest head already.
+  /// CONTINUATION frames of one head, at the least: of usual heads one frame holds half already.
   static let continuationsPerHead = 8
 
   private var start = Instant.zero
   private var counts = [Int](repeating: 0, count: CostlyFrame.allCases.count)
   private var updatesEarned = 0
   private var continuations = 0
+  private let mostContinuations: Int
 
-  public init() {}
+  /// - Parameter headBytes: The longest head that is taken; it may come in frames half as large as they can be.
+  public init(headBytes: Int = 0) {
+    mostContinuations = max(Self.continuationsPerHead, headBytes / (8 << 10))
+  }
 
   /// How many of a kind a client may send within ten seconds.
   public static func limit(_ frame: CostlyFrame) -> Int {
@@ -72,7 +76,7 @@ public struct FloodGuard: Sendable {
       return updatesEarned >= 0
     case .continuation:
       continuations += 1
-      if continuations > Self.continuationsPerHead { return false }
+      if continuations > mostContinuations { return false }
     default: break
     }
     return counts[frame.rawValue] <= Self.limit(frame)

@@ -44,7 +44,7 @@ public final class ServerSession {
   var session: OpaquePointer?
   var request: RequestText
   var requestText = ByteBuffer(capacity: 2048)
-  var guardian = FloodGuard()
+  var guardian: FloodGuard
   /// The time of the bytes that are being read.
   var now = Instant.zero
   /// Where frames go while they are gathered.
@@ -54,12 +54,15 @@ public final class ServerSession {
   /// Set once: nothing more is read.
   public internal(set) var end: SessionEnd?
   private var fields = AnswerFields()
+  /// Frames that may wait to be gathered: some for each stream, and as many as nghttp2 lets acknowledgements wait.
+  private var mostQueued: Int { 1000 + 4 * limits.streams }
 
   /// Begins with the server's SETTINGS, which wait to be gathered.
   public init(limits: HTTP2Limits, memory: SessionMemory) {
     self.limits = limits
     self.memory = memory
     request = RequestText(limit: limits.headBytes)
+    guardian = FloodGuard(headBytes: limits.headBytes)
     unsafe session = nil
     guard let callbacks = unsafe Self.callbacks, let option = unsafe Self.option else {
       end = .failed
@@ -109,6 +112,10 @@ public final class ServerSession {
     let result = unsafe bytes.withUnsafeBytes { raw in
       unsafe nghttp2_session_mem_recv(
         session, raw.baseAddress?.assumingMemoryBound(to: UInt8.self), raw.count)
+    }
+    // Who takes nothing of what is said leaves it waiting here, and resets that are not sent are not counted.
+    if unsafe nghttp2_session_get_outbound_queue_size(session) > mostQueued {
+      calmDown(.flood(.reset))
     }
     guard result < 0, end == nil else { return }
     // nghttp2's own bound on acknowledgements that wait.

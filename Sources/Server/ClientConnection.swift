@@ -302,7 +302,8 @@ final class ClientConnection: ServerConnection {
     case .yes:
       state = .closed
       stream.connection = nil
-      let connection = HTTP2Connection(worker, transport, handle, peer: stream.peer)
+      let connection = HTTP2Connection(
+        worker, transport, handle, peer: stream.peer, isPeerUnnamed: stream.isPeerUnnamed)
       input.withReadable { connection.takeOver($0, peerEnded: peerEnded || endIsNear) }
     }
     return true

@@ -52,9 +52,12 @@ extension HTTP2Connection {
       if stream.isUntouched { session.tellToContinue(id) }
       flushSoon()
     }
-    body.isMissed = true
-    body.due = loop.now + worker.options.bodyTimeout
-    noteDeadline(body.due)
+    // Who asks again gives the client no more time.
+    if !body.isMissed {
+      body.isMissed = true
+      body.due = loop.now + worker.options.bodyTimeout
+      noteDeadline(body.due)
+    }
     return .pause
   }
 

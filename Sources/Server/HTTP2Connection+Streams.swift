@@ -13,6 +13,7 @@ extension HTTP2Connection: ServerSessionDelegate {
     guard state == .open else { return nil }
     let place = takePlace()
     let stream = supplies.takeStream(peer: peer, isSecure: transport.isSecure)
+    stream.isPeerUnnamed = isPeerUnnamed
     stream.http2 = self
     stream.place = place
     places[place] = Place(
@@ -165,6 +166,7 @@ extension HTTP2Connection {
     }
     if staged < ServerOptions.http2StagedBodies { return true }
     noteResume(stream.place)
+    flushSoon()
     return false
   }
 
@@ -202,7 +204,8 @@ extension HTTP2Connection {
     }
     isCorked = true
     direct = offer
-    session.resume(places[place].id)
+    let id = places[place].id
+    session.resume(id)
     var before = -1
     while let offer = direct, offer.taken > before, !offer.isOver {
       before = offer.taken
@@ -213,8 +216,10 @@ extension HTTP2Connection {
     let outcome = direct ?? offer
     direct = nil
     isCorked = false
-    if state != .open { return .gone }
     flushSoon()
+    // The stream may have ended meanwhile, or all of them.
+    guard state == .open, session.end == nil, places[place].stream != nil, places[place].id == id
+    else { return .gone }
     if outcome.sourceEnded && outcome.taken == 0 { return .sourceEnded }
     if outcome.taken < outcome.count { noteResume(place) }
     return .taken(outcome.taken)
@@ -245,7 +250,7 @@ extension HTTP2Connection {
   }
 
   func noteResume(_ place: Int) {
-    guard !places[place].isResumed else { return }
+    guard !places[place].isResumed, places[place].stream != nil else { return }
     places[place].isResumed = true
     resumed.append(place)
   }

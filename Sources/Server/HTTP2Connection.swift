@@ -44,6 +44,7 @@ final class HTTP2Connection: ServerConnection {
 
   let loop: Loop
   let peer: SocketAddress
+  let isPeerUnnamed: Bool
   let handle: Handle
   let session: ServerSession
   let supplies: HTTP2Supplies
@@ -80,12 +81,14 @@ final class HTTP2Connection: ServerConnection {
 
   /// Goes on with a connection that has turned out to speak HTTP/2.
   init(
-    _ worker: ServerWorker, _ transport: ClientTransport, _ handle: Handle, peer: SocketAddress
+    _ worker: ServerWorker, _ transport: ClientTransport, _ handle: Handle, peer: SocketAddress,
+    isPeerUnnamed: Bool
   ) {
     loop = worker.loop
     self.transport = transport
     self.handle = handle
     self.peer = peer
+    self.isPeerUnnamed = isPeerUnnamed
     supplies = worker.http2
     session = ServerSession(limits: worker.options.http2Limits, memory: supplies.memory)
     super.init(worker)
@@ -227,6 +230,8 @@ final class HTTP2Connection: ServerConnection {
 
   /// Sends what is gathered and what streams have, as far as the socket takes it.
   func flush() {
+    // The transport's last words, and behind them the end.
+    if state == .lingering && transport.holdsOutput { _ = transport.push() }
     guard state == .open, !isCorked else { return }
     isCorked = true
     resumeStreams()

@@ -23,7 +23,8 @@ extension Service {
       certificates: tls.certificates.map {
         CertificateFiles(certificate: $0.certificate, key: $0.key, staple: $0.staple)
       },
-      minVersion: tls.minVersion == .tls13 ? .tls13 : .tls12, protocols: ["h2", "http/1.1", "http/1.0"])
+      minVersion: tls.minVersion == .tls13 ? .tls13 : .tls12,
+      protocols: ["h2", "http/1.1", "http/1.0"])
   }
 
   static func traits(_ listen: Settings.Listen) -> ListenerTraits {

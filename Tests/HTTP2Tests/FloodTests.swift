@@ -1,7 +1,8 @@
 import Base
-import HTTP2
 import TestKit
 import Testing
+
+@testable import HTTP2
 
 /// Each flood against a session: it ends with GOAWAY and ENHANCE_YOUR_CALM, and names the kind.
 @Suite struct FloodTests {
@@ -71,6 +72,29 @@ import Testing
     let refused = Frame.make(3, stream: 1001, Frame.number(7))
     let said = pair.gather()
     #expect(said.indices.contains { said[$0...].starts(with: refused) })
+  }
+
+  /// Nobody takes what is said, and the limit is never acknowledged: refusals only pile up.
+  @Test func refusalsThatNobodyTakes() {
+    let open = (0..<100).flatMap { Frame.headers(UInt32($0 * 2 + 1), Frame.get("/1000000")) }
+    let pair = SessionPair()
+    let beginning = Frame.preface + Frame.settings + open
+    pair.session.receive(beginning.rawBytes, at: .zero)
+    var sent = 0
+    while pair.session.end == nil, sent < 5000 {
+      let more = Frame.headers(UInt32(1001 + sent * 2), Frame.get("/1"))
+      pair.session.receive(more.rawBytes, at: .zero)
+      sent += 1
+    }
+    #expect(sent < 2000 && pair.session.end == .flood(.reset))
+  }
+
+  /// As many as a head needs that may be so long, in frames of half their length.
+  @Test func longHeadsMayBeInManyFrames() {
+    var flooded = FloodGuard(headBytes: 200 << 10)
+    flooded.headBegins()
+    let isFine = (0..<25).allSatisfy { _ in flooded.allows(.continuation, at: .zero) }
+    #expect(isFine && !flooded.allows(.continuation, at: .zero))
   }
 
   @Test func continuations() {
