@@ -4,7 +4,7 @@ import TestKit
 import Testing
 
 extension EndToEnd {
-  /// Regions of servers that are killed, halted and started again, under load.
+  /// Regions of servers that are killed, halted, throttled and started again, under load.
   @Suite struct Regions {
     /// Objects that an origin sends in one piece, and objects that it does not.
     private struct Shelf: Sendable {
@@ -159,7 +159,11 @@ extension EndToEnd {
         // Half of them live, more or less; those that are started again take a moment.
         let takesOne = running.count > 3 && (others.isEmpty || random.chance(0.55))
         if takesOne, let index = running.randomElement(using: &random) {
-          if random.chance(0.5) { farm.kill(index) } else { farm.halt(index) }
+          switch random.number(in: 0...2) {
+          case 0: farm.kill(index)
+          case 1: farm.halt(index)
+          default: farm.throttle(index)
+          }
         } else if let index = others.randomElement(using: &random) {
           try farm.revive(index)
           try farm.waitUntilUp(index)

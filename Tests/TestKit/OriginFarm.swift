@@ -1,18 +1,19 @@
 import Foundation
 
 /// `sluice origin` many times over, all with one content, each at a loopback address of its own: to be
-/// killed, halted and started again.
+/// killed, halted, throttled and started again.
 public final class OriginFarm: @unchecked Sendable {
   // Unchecked: the children are guarded by the lock; the rest is constant.
 
   public enum State: Equatable, Sendable {
-    case running, halted, gone
+    case running, halted, throttled, gone
   }
 
   private let folder: TemporaryFolder
   private let lock = NSLock()
   private var children: [ChildProcess] = []
   private var halted: Set<Int> = []
+  private var throttled: Set<Int> = []
   private var starts = 0
   public let addresses: [String]
 
@@ -40,7 +41,8 @@ public final class OriginFarm: @unchecked Sendable {
   public func state(_ index: Int) -> State {
     lock.withLock {
       if !children[index].isRunning { return .gone }
-      return halted.contains(index) ? .halted : .running
+      if halted.contains(index) { return .halted }
+      return throttled.contains(index) ? .throttled : .running
     }
   }
 
@@ -49,6 +51,7 @@ public final class OriginFarm: @unchecked Sendable {
     lock.withLock {
       children[index].kill()
       halted.remove(index)
+      throttled.remove(index)
     }
   }
 
@@ -57,6 +60,28 @@ public final class OriginFarm: @unchecked Sendable {
     lock.withLock {
       children[index].send(SIGSTOP)
       halted.insert(index)
+      throttled.remove(index)
+    }
+  }
+
+  /// Leaves one a tenth of the time to work in, until it is revived.
+  public func throttle(_ index: Int) {
+    _ = lock.withLock { throttled.insert(index) }
+    Foundation.Thread.detachNewThread { [self] in
+      while set(index, mayRun: false) {
+        usleep(90_000)
+        if !set(index, mayRun: true) { return }
+        usleep(10_000)
+      }
+    }
+  }
+
+  /// Stops or continues one that is throttled; false where it is not any more.
+  private func set(_ index: Int, mayRun: Bool) -> Bool {
+    lock.withLock {
+      guard throttled.contains(index), children[index].isRunning else { return false }
+      children[index].send(mayRun ? SIGCONT : SIGSTOP)
+      return true
     }
   }
 
@@ -69,6 +94,7 @@ public final class OriginFarm: @unchecked Sendable {
         children[index] = try start(index)
       }
       halted.remove(index)
+      throttled.remove(index)
     }
   }
 
