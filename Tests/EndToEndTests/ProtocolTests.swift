@@ -26,7 +26,8 @@ extension EndToEnd {
       ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400), ("GET  / HTTP/1.1\r\n\(host)\r\n", 400),
       ("GET http://b/ HTTP/1.1\r\n\(host)\r\n", 400), ("GET / HTTP/1.1 \r\n\(host)\r\n", 400),
       ("GET / HTTP/2.0\r\n\(host)\r\n", 505), ("GET / HTTP/0.9\r\n\(host)\r\n", 505),
-      ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505), ("\u{16}\u{3}\u{1}\u{2}\u{0}", 400),
+      // Not quite the preface of HTTP/2.
+      ("PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n", 505), ("\u{16}\u{3}\u{1}\u{2}\u{0}", 400),
       ("GET /\(String(repeating: "a", count: 20_000)) HTTP/1.1\r\n\(host)\r\n", 414),
       ("GET / HTTP/1.1\r\n\(host)X: \(String(repeating: "a", count: 40_000))\r\n\r\n", 431),
       (
