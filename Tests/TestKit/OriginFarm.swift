@@ -67,10 +67,11 @@ public final class OriginFarm: @unchecked Sendable {
   /// Leaves one a tenth of the time to work in, until it is revived.
   public func throttle(_ index: Int) {
     _ = lock.withLock { throttled.insert(index) }
-    Foundation.Thread.detachNewThread { [self] in
-      while set(index, mayRun: false) {
+    // It must not keep the farm, whose end is the children's.
+    Foundation.Thread.detachNewThread { [weak self] in
+      while self?.set(index, mayRun: false) ?? false {
         usleep(90_000)
-        if !set(index, mayRun: true) { return }
+        guard self?.set(index, mayRun: true) ?? false else { return }
         usleep(10_000)
       }
     }
