@@ -19,7 +19,7 @@ import processes
 import report
 from lines import Failure
 from pressure import build_client
-from servers import BENCH, MISS_CACHE, REPOSITORY, SearchingOrigin, Server, Sluice
+from servers import BENCH, MISS_CACHE, REPOSITORY, SearchingOrigin, Server, Sluice, make_certificate
 
 HITS, MISSES = "hit-1k", "miss-16k-raw"
 CONNECTIONS = 16
@@ -56,6 +56,7 @@ class Dead:
         self.given = given
         self.client = client
         run, plain = given.folder / "run-dead", given.folder / "data" / "plain"
+        Server.certificate = make_certificate(run / "tls")
         self.lists = given.folder / "data" / "lists"
         binary = Path(os.environ.get("SLUICE_BIN", REPOSITORY / ".build" / "release" / "sluice"))
 
