@@ -5,7 +5,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from statistics import median
 import data
 import processes
 import report
+import script
 from lines import Failure
 from pressure import build_client
 from servers import BENCH, MISS_CACHE, REPOSITORY, SearchingOrigin, Server, Sluice, make_certificate
@@ -183,16 +183,5 @@ def main() -> None:
     say(f"kept in {report.save(content, BENCH / 'results', 'dead')}")
 
 
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
-    try:
-        main()
-    except (Failure, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        sys.exit(f"dead: {error}")
-    except KeyboardInterrupt:
-        sys.exit("dead: interrupted")
+    script.run("dead", main)

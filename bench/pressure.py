@@ -5,7 +5,6 @@ import argparse
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import report
+import script
 from filled import FilledCache, SluiceOn, check_tools, drop_caches
 from lines import Failure
 from servers import BENCH, REPOSITORY
@@ -233,16 +233,5 @@ def main() -> None:
         filled.remove()
 
 
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
-    try:
-        main()
-    except (Failure, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        sys.exit(f"pressure: {error}")
-    except KeyboardInterrupt:
-        sys.exit("pressure: interrupted")
+    script.run("pressure", main)

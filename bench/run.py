@@ -4,7 +4,6 @@
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import callgrind
 import data
 import report
+import script
 from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample, group_of
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
 from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn, make_certificate
@@ -183,17 +183,5 @@ def main() -> None:
         say(f"run: kept in {report.save(content, BENCH / 'results')}")
 
 
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
-    try:
-        main()
-    except (Failure, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        sys.exit(f"run: {error}")
-    except KeyboardInterrupt:
-        sys.exit("run: interrupted")
+    script.run("run", main)

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import report
+import script
 from filled import FilledCache, SluiceOn, check_tools, drop_caches
 from lines import CONNECTIONS, Failure
 from servers import BENCH, REPOSITORY
@@ -303,16 +303,5 @@ def main() -> None:
         say(f"kept in {report.save(content, BENCH / 'results', 'scale')}")
 
 
-def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
-    try:
-        main()
-    except (Failure, RuntimeError, OSError, subprocess.SubprocessError) as error:
-        sys.exit(f"scale: {error}")
-    except KeyboardInterrupt:
-        sys.exit("scale: interrupted")
+    script.run("scale", main)
