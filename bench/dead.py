@@ -14,7 +14,6 @@ from pathlib import Path
 from statistics import median
 
 import data
-import processes
 import report
 import script
 from lines import Failure
@@ -76,7 +75,7 @@ class Dead:
         for path in (self.lists / f"{HITS}.txt").read_text().split():
             urllib.request.urlopen(f"http://127.0.0.1:{self.sluice.port}{path}").read()
 
-    def clients(self, what: str, rate: int, path: Path, count: int, seed: int) -> subprocess.Popen:
+    def clients(self, rate: int, path: Path, count: int, seed: int) -> subprocess.Popen:
         command = ["chrt", "-f", "10", self.client, self.sluice.port, path, count, rate]
         command += [self.given.seconds, CONNECTIONS, seed]
         return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
@@ -95,8 +94,8 @@ class Dead:
         # Until as many searches are slow ones as may be.
         time.sleep(6)
         cpu = self.sluice.cpu()
-        hits = self.clients("hits", given.rate, self.lists / f"{HITS}.txt", 10_000, seed + 1)
-        misses = self.clients("misses", given.rate, self.list, count, 0)
+        hits = self.clients(given.rate, self.lists / f"{HITS}.txt", 10_000, seed + 1)
+        misses = self.clients(given.rate, self.list, count, 0)
         found: dict[str, float] = {}
         for name, child in (("hit", hits), ("miss", misses)):
             output, _ = child.communicate(timeout=given.seconds + 60)
