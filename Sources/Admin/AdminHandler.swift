@@ -11,17 +11,20 @@ public struct AdminSubject: Sendable {
   public var gateway: Gateway
   /// The workers' pages.
   public var pages: [CounterPage]
+  /// The names of the regions that the pages count, by their places there.
+  public var regions: [String]
   /// Nil where no listener has TLS.
   public var certificates: CertificateStore?
   public var accessLog: AccessLogWriter?
   public var version: String
 
   public init(
-    gateway: Gateway, pages: [CounterPage], certificates: CertificateStore?,
+    gateway: Gateway, pages: [CounterPage], regions: [String], certificates: CertificateStore?,
     accessLog: AccessLogWriter?, version: String
   ) {
     self.gateway = gateway
     self.pages = pages
+    self.regions = regions
     self.certificates = certificates
     self.accessLog = accessLog
     self.version = version

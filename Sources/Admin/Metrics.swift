@@ -22,6 +22,8 @@ enum Metrics {
     values += upstreams(subject.gateway.upstreams)
     values += subject.certificates.map(certificates) ?? []
     values += subject.accessLog?.metrics ?? []
+    values += RequestMetrics.values(of: subject.pages, regions: subject.regions)
+    values += process()
     values.append(
       MetricValue(
         "sluice_build_info", .gauge, help: "1, labelled with the version that runs.",
@@ -64,7 +66,7 @@ enum Metrics {
         help: "Times that the cache was opened anew, since its index broke or its folder went.",
         .integer(now.reopenings)),
       MetricValue(
-        "sluice_cache_commit_sequence", .counter,
+        "sluice_cache_commit_sequence", .gauge,
         help: "Commits of the index; what had been written when it rose survives a crash.",
         .integer(Int(truncatingIfNeeded: now.sequence))),
       MetricValue(
@@ -91,6 +93,32 @@ enum Metrics {
         help: "Memory of slices: on their way to the disk, passed on, or ready for the next ones.",
         labels: [MetricValue.Label("use", use)], .integer(bytes))
     }
+  }
+
+  /// What Prometheus' client libraries tell of every process, under the names that they have there.
+  private static func process() -> [MetricValue] {
+    guard let now = ProcessStatistics() else { return [] }
+    return [
+      MetricValue(
+        "process_cpu_seconds_total", .counter, help: "Total user and system CPU time spent.",
+        .real(now.cpuSeconds)),
+      MetricValue(
+        "process_resident_memory_bytes", .gauge, help: "Resident memory size.",
+        .integer(now.residentBytes)),
+      MetricValue(
+        "process_virtual_memory_bytes", .gauge, help: "Virtual memory size.",
+        .integer(now.virtualBytes)),
+      MetricValue(
+        "process_open_fds", .gauge, help: "Number of open file descriptors.",
+        .integer(now.openDescriptors)),
+      MetricValue(
+        "process_max_fds", .gauge, help: "Maximum number of open file descriptors.",
+        .integer(now.mostDescriptors)),
+      MetricValue(
+        "process_start_time_seconds", .gauge,
+        help: "Start time of the process since unix epoch in seconds.",
+        .real(ProcessStatistics.startSeconds)),
+    ]
   }
 
   private static func certificates(_ store: CertificateStore) -> [MetricValue] {

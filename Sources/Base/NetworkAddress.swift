@@ -23,6 +23,13 @@ public struct NetworkAddress: Hashable, Sendable {
 
   public var isIPv4: Bool { high == 0 && low & ~0xffff_ffff == Self.mapped }
 
+  /// The network that it is in, of 24 bits for an IPv4 address and of 48 for an IPv6 one: what is left of an
+  /// address where nobody is to be told by it.
+  public var shortened: NetworkAddress {
+    isIPv4
+      ? NetworkAddress(high: high, low: low & ~0xff) : NetworkAddress(high: high & ~0xffff, low: 0)
+  }
+
   /// Reads `127.0.0.1`, or an IPv6 address in a form of RFC 4291, section 2.2, without brackets.
   ///
   /// Strict: nil for leading zeros and short forms of IPv4 (`010.1`), which programs read in several ways,

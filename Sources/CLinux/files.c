@@ -157,6 +157,13 @@ int64_t linux_inode(int32_t descriptor) {
   return fstat(descriptor, &found) < 0 ? -errno : (int64_t)found.st_ino;
 }
 
+int64_t linux_links(int32_t descriptor) {
+  struct stat found;
+  return fstat(descriptor, &found) < 0 ? -errno : (int64_t)found.st_nlink;
+}
+
+int64_t linux_clock_ticks(void) { return sysconf(_SC_CLK_TCK); }
+
 int64_t linux_modified(int32_t descriptor) {
   struct stat found;
   if (fstat(descriptor, &found) < 0) return -errno;

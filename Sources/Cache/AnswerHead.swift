@@ -1,3 +1,5 @@
+public import Base
+
 /// Why an answer was not kept; the names are stable, in logs and metrics.
 public enum NotStored: UInt8, Sendable, CaseIterable {
   /// Its Etag or roots do not belong to what was asked for: a misdirected upstream, a captive page.
@@ -59,6 +61,9 @@ public struct AnswerHead: Sendable {
   public var notStored: NotStored?
   /// Whether only its end will show if it is kept.
   public var isCollected = false
+  /// How long its server took to be connected with, and to begin its answer; zero from the index.
+  public var connectTime = Interval.zero
+  public var firstByteTime = Interval.zero
 
   public init(
     status: Int, totalBytes: Int64?, etag: [UInt8] = [], contentType: [UInt8] = [],

@@ -32,7 +32,7 @@ extension Kind<Int> {
       show: { quantity.show($0) })
   }
 
-  fileprivate static func whole(_ text: String) -> Int? {
+  static func whole(_ text: String) -> Int? {
     text.utf8.allSatisfy { $0.isASCIIDigit } ? Int(text) : nil
   }
 }
@@ -116,7 +116,7 @@ extension Kind<Bool> {
 extension Kind<String> {
   static let path = Kind(expected: "a path", read: { isPath($0) ? $0 : nil }, show: { $0 })
 
-  fileprivate static func isPath(_ text: String) -> Bool {
+  static func isPath(_ text: String) -> Bool {
     !text.isEmpty && !text.utf8.contains(0)
   }
 }
@@ -137,25 +137,6 @@ extension Kind<Settings.Workers> {
         }
       })
   }
-}
-
-extension Kind<Settings.AccessLog.Target> {
-  static let logTarget = Kind(
-    expected: "\"-\" (standard output, in quotes), a file's path or off",
-    read: { text in
-      switch text {
-      case "off": .off
-      case "-": .standardOutput
-      default: Kind<String>.isPath(text) ? .file(text) : nil
-      }
-    },
-    show: { target in
-      switch target {
-      case .off: "off"
-      case .standardOutput: "-"
-      case .file(let path): path
-      }
-    })
 }
 
 extension Kind

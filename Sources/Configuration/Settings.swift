@@ -29,6 +29,7 @@ public struct Settings: Equatable, Sendable {
   public var limits = Limits()
   public var admin = Admin()
   public var logs = Logs()
+  public var tracing = Tracing()
 
   public init() {}
 
@@ -181,29 +182,5 @@ public struct Settings: Equatable, Sendable {
   public struct Admin: Equatable, Sendable {
     /// An address, never a name; port 0 leaves the choice to the system.
     public var address = HostPort(loopback: 9180)
-  }
-
-  public struct Logs: Equatable, Sendable {
-    public var access = AccessLog()
-    public var level = Level.info
-  }
-
-  public struct AccessLog: Equatable, Sendable {
-    public var target = Target.standardOutput
-    public var format = Format.json
-
-    public enum Target: Equatable, Sendable {
-      case off, standardOutput
-      /// A file, its path as `Cache.path` is.
-      case file(String)
-    }
-
-    public enum Format: String, CaseIterable, Sendable {
-      case json
-    }
-  }
-
-  public enum Level: String, CaseIterable, Sendable {
-    case debug, info, warning, error
   }
 }

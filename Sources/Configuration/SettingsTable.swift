@@ -8,7 +8,7 @@ import Router
 enum SettingsTable {
   static let all: [Setting<Settings>] =
     general + answers + tls + redirect + cache + servers + geo + cluster + timeouts + limits
-    + outputs
+    + outputs + logs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -172,16 +172,7 @@ enum SettingsTable {
   private static let outputs: [Setting<Settings>] = [
     Setting(
       "admin.address", \.admin.address, .ownAddress,
-      "Where statistics and metrics are served; keep it away from the public."),
-    Setting(
-      "logs.access.path", \.logs.access.target, .logTarget,
-      "Where the access log goes, a line for each request."),
-    Setting(
-      "logs.access.format", \.logs.access.format, .choice,
-      "The form of the access log's lines."),
-    Setting(
-      "logs.level", \.logs.level, .choice,
-      "The least serious message that is written to standard error."),
+      "Where statistics and metrics are served; keep it away from the public.")
   ]
 
   static let listen: [Setting<Settings.Listen>] = [

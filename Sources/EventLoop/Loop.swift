@@ -25,7 +25,9 @@ public final class Loop {
   public let mailbox: Mailbox
   /// Called at the end of each turn: what must not outlive one (read transactions) ends here.
   public var endOfTurn: [() -> Void] = []
-  /// How long the turn before took, without its wait: the delay that anything ready had to bear.
+  /// How long the turn took, without its wait: the delay that anything ready had to bear.
+  ///
+  /// Of this turn for what is called at its end, and of the one before for all else.
   public private(set) var lag: Interval = .zero
   public private(set) var turns = 0
 
@@ -101,9 +103,9 @@ public final class Loop {
     mailbox.deliver()
     fireTimers()
     keepPromises()
+    if case .epoll = backend { lag = Clock.now - now }
     for end in endOfTurn { end() }
     turns &+= 1
-    if case .epoll = backend { lag = Clock.now - now }
   }
 
   private func fireTimers() {

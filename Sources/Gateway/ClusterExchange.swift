@@ -48,6 +48,7 @@ final class ClusterExchange: Responder {
       exchange.worker.pool, request, ClusterAnswer(self),
       body: request.body == .none ? nil : ClusterBody(self))
     self.call = call
+    exchange.steps.begin(.server, at: exchange.worker.loop.now)
     call.start()
   }
 
@@ -63,8 +64,15 @@ final class ClusterExchange: Responder {
 
   override func bodyReadable() { call?.bodyReadable() }
 
+  /// Whether the client or the server is waited for.
+  private func noteStep() {
+    guard let exchange else { return }
+    exchange.steps.begin(piece.isEmpty ? .body : .client, at: exchange.worker.loop.now)
+  }
+
   override func writable() {
     offer()
+    noteStep()
     guard piece.isEmpty, exchange != nil else { return }
     if isComplete { finish() } else { call?.resume() }
   }
@@ -92,6 +100,8 @@ final class ClusterExchange: Responder {
   fileprivate func received(_ head: ResponseHead, _ text: RawSpan, from server: UpstreamServer) {
     guard let exchange, let stream else { return }
     exchange.server = server.name
+    exchange.steps.begin(.body, at: exchange.worker.loop.now)
+    if let timing = call?.timing { exchange.serverTimes = (timing.connect, timing.firstByte) }
     stream.begin(status: head.status)
     let connection = ConnectionFields(head.fields, text: text)
     for field in head.fields where !connection.contains(field, text: text) {
@@ -140,6 +150,7 @@ final class ClusterExchange: Responder {
     guard piece.isEmpty, exchange != nil else { return false }
     _ = unsafe piece.fill(atLeast: Self.pieceBytes) { unsafe read($0) }
     offer()
+    noteStep()
     return piece.isEmpty
   }
 

@@ -32,6 +32,7 @@ extension Exchange {
       ClusterPath.isBelow(access.prefix, request, text: text),
       ClusterPath.isServed(on: site, text: text)
     else { return false }
+    hostClass = .cluster
     guard let client = client ?? stream?.peer.networkAddress, access.allow.contains(client) else {
       refuseCluster(403, "the cluster's API is for the operator's own networks")
       return true
@@ -92,6 +93,8 @@ extension Exchange {
       case .host, .expect, .contentLength, .forwarded, .xForwardedFor, .xForwardedHost,
         .xForwardedProto, .xRealIp:
         continue
+      // Said anew, since what the server does is done for this gateway.
+      case .traceparent, .tracestate: continue
       default:
         HeadWriter.field(
           name: text.bytes(field.name), value: text.bytes(field.value), to: &lines)
@@ -103,6 +106,10 @@ extension Exchange {
     }
     if !host.isEmpty { HeadWriter.field(.xForwardedHost, text.bytes(host), to: &lines) }
     HeadWriter.field(.xForwardedProto, isSecure ? "https" : "http", to: &lines)
+    for field in traceFields {
+      HeadWriter.field(
+        name: Array("\(field.name)".utf8).rawBytes, value: field.value.rawBytes, to: &lines)
+    }
     return lines.readable.array
   }
 }

@@ -1,5 +1,6 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import Server
 
 extension Exchange {
@@ -14,6 +15,7 @@ extension Exchange {
   /// Sends what there is, as far as the client takes it; the rest when it takes more.
   func deliver() {
     guard let stream, !isWaitingForDisk, !stream.isUntouched else { return }
+    if steps.current != nil { steps.end(at: worker.loop.now) }
     var budget = GatewayOptions.bytesPerTurn
     while position < end {
       guard budget > 0 else {
@@ -27,12 +29,14 @@ extension Exchange {
         guard
           let taken = take(
             stream.offer(buffer.bytes.extracting(offset..<offset + offered)), of: offered)
-        else { return }
+        else { return awaitClient() }
         sent = taken
       case .stored(let piece):
-        guard let taken = send(piece, budget: budget, on: stream) else { return }
+        guard let taken = send(piece, budget: budget, on: stream) else { return awaitClient() }
         sent = taken
-      case .wait: return
+      case .wait:
+        steps.begin(.body, at: worker.loop.now)
+        return
       case .end:
         finish()
         return
@@ -43,6 +47,11 @@ extension Exchange {
       budget -= sent
     }
     finish()
+  }
+
+  /// The client takes no more for now, unless it is the disk that is waited for.
+  private func awaitClient() {
+    if steps.current == nil { steps.begin(.client, at: worker.loop.now) }
   }
 
   /// Goes on by what the stream took; nil where it will call back or is gone.

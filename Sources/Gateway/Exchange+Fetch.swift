@@ -106,9 +106,10 @@ extension Exchange {
     // Another worker's fill may have been committed since this turn's first look.
     worker.index.endTurn()
     let target = contentTarget
+    let fields = forwardedFields + traceFields
     let request = FillRequest(
       target: target, content: fillContent(content),
-      host: upstreamHost, fields: acceptsHTML ? acceptFields + forwardedFields : forwardedFields,
+      host: upstreamHost, fields: acceptsHTML ? acceptFields + fields : fields,
       absence: absenceSubject(target: target, countsFailures: true), region: region)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
@@ -226,6 +227,7 @@ extension Exchange {
     }
     guard let head = awaitedHead(reader) else { return }
     server = head.server
+    serverTimes = (head.connectTime, head.firstByteTime)
     if let why = head.notStored {
       passHead(head, why, on: stream)
     } else if head.isCollected {
@@ -238,9 +240,14 @@ extension Exchange {
   /// The fill's head; nil where it has failed, or has been asked to tell when it comes.
   private func awaitedHead(_ reader: ExchangeReader) -> AnswerHead? {
     while true {
-      if let head = reader.fill.head { return head }
+      if let head = reader.fill.head {
+        steps.end(at: worker.loop.now)
+        return head
+      }
       switch reader.fill.next(reader, at: 0) {
-      case .wait: return nil
+      case .wait:
+        steps.begin(.server, at: worker.loop.now)
+        return nil
       case .failed(let fault):
         fillFailed(fault)
         return nil
@@ -300,7 +307,7 @@ extension Exchange {
     case .failed(let fault): fillFailed(fault)
     case .absent(let index): reader.fill.want(reader, slice: index)
     case .end, .bytes, .stored: fillChanged()  // Checked in between.
-    case .wait: break
+    case .wait: steps.begin(.body, at: worker.loop.now)
     }
   }
 
@@ -372,6 +379,7 @@ extension Exchange {
   /// No more bytes will come from the fill.
   func fillFailed(_ fault: Fault) {
     guard let stream else { return }
+    steps.end(at: worker.loop.now)
     let isAlone = outcome == .bypass || isCollected
     // What cannot be checked any more must not become complete.
     let isUnchecked =

@@ -4,6 +4,7 @@ internal import HTTP
 internal import Server
 internal import System
 internal import Telemetry
+internal import Upstreams
 
 extension Exchange.Outcome {
   var name: StaticString {
@@ -31,40 +32,99 @@ extension Exchange.Outcome {
   }
 }
 
+extension Exchange.Outcome {
+  /// As the families by region have it; nil where no server was needed.
+  fileprivate var fetched: FetchOutcome? {
+    switch self {
+    case .none, .hit: nil
+    case .miss: .miss
+    case .collapsed: .collapsed
+    case .partial: .partial
+    case .bypass: .bypass
+    case .error: .error
+    }
+  }
+}
+
 extension Exchange {
   /// Counts the exchange and writes its line.
-  func log(_ stream: ClientStream) {
+  func log(_ stream: ClientStream, isAborted: Bool = false) {
     let counters = worker.counters
     let now = worker.loop.now
+    let duration = now - stream.started
     counters.add(outcome.counter)
+    counters.addRequest(hostClass, version.metricClass, isSecure: stream.isSecure)
     if outcome == .hit {
-      counters.observe(.requestHit, now - stream.started)
-      counters.observe(.firstByteHit, stream.firstByte - stream.started)
-    } else if outcome != .none && stream.requestBody == .absent {
+      if duration == .zero {
+        worker.turnHits &+= 1
+      } else {
+        counters.observe(.requestHit, duration)
+        counters.observe(.firstByteHit, stream.firstByte - stream.started)
+      }
+    } else if let fetched = outcome.fetched {
+      if regionPlace >= 0 { counters.addRegion(regionPlace, fetched) }
       // How long a body takes is its client's to say.
-      counters.observe(.requestMiss, now - stream.started)
-      counters.observe(.firstByteMiss, stream.firstByte - stream.started)
+      if stream.requestBody == .absent {
+        counters.observe(.requestMiss, duration)
+        // A client that left before had none.
+        if stream.status != 0 {
+          counters.observe(.firstByteMiss, stream.firstByte - stream.started)
+        }
+      }
     }
-    if worker.accessLog != nil { writeLine(stream, now) }
+    let isSlow = duration >= worker.slowAfter
+    if isSlow { noteSlow(stream, duration, now) }
+    guard worker.accessLog != nil else { return }
+    // A sample stands for those that nobody would look for.
+    let isOrdinary = outcome == .hit && stream.status < 400 && !isSlow && !isAborted
+    guard let sample = worker.accessLog?.sample(isOrdinary: isOrdinary) else { return }
+    writeLine(stream, now, isAborted: isAborted, sample: sample)
   }
 
-  private func writeLine(_ stream: ClientStream, _ now: Instant) {
-    let client = clientAddress(stream)
+  private func writeLine(_ stream: ClientStream, _ now: Instant, isAborted: Bool, sample: Int) {
+    let client = loggedAddress(stream)
     let server = Array(server.utf8)
+    let region = Array(regionName.utf8)
+    let tls = stream.tls?.version ?? []
+    let cipher = stream.tls?.cipher ?? []
+    var number = ByteBuffer(capacity: 64)
+    trace?.appendTrace(to: &number)
+    let asksServers = steps.isUsed && outcome.fetched != nil
     text.withReadable { text in
       let method = method.text
       let methodBytes = unsafe RawSpan(
         _unsafeBytes: UnsafeRawBufferPointer(
           start: method.utf8Start, count: method.utf8CodeUnitCount))
+      let target = text.bytes(target)
       let entry = AccessLogEntry(
         time: WallTime(
           seconds: worker.loop.wallSeconds, milliseconds: worker.loop.wallMilliseconds),
-        duration: now - stream.started, client: client.rawBytes, method: methodBytes,
-        target: text.bytes(target), version: version.text, status: stream.status,
-        bytesSent: Int(stream.bodyBytes), cache: outcome.name, reason: reason,
-        upstream: server.rawBytes, referer: text.bytes(referer), userAgent: text.bytes(userAgent))
+        duration: now - stream.started,
+        firstByte: stream.status == 0 ? nil : stream.firstByte - stream.started,
+        upstreamTime: asksServers ? steps.upstreamTime(at: now) : nil, client: client.rawBytes,
+        // What was not understood has no method either.
+        method: target.isEmpty ? RawSpan() : methodBytes, target: target, host: text.bytes(host),
+        version: version.text, tls: tls.rawBytes, cipher: cipher.rawBytes, status: stream.status,
+        bytesSent: Int(stream.bodyBytes),
+        bytesReceived: text.byteCount + Int(stream.requestBodyBytes), cache: outcome.name,
+        reason: reason, region: region.rawBytes, upstream: server.rawBytes,
+        referer: text.bytes(referer), userAgent: text.bytes(userAgent), trace: number.readable,
+        isAborted: isAborted, sample: sample)
       worker.accessLog?.append(entry)
     }
+  }
+
+  /// The client's region, where a server was needed.
+  private var regionName: String {
+    guard regionPlace >= 0, regionPlace < worker.gateway.upstreams.regions.count else { return "" }
+    return worker.gateway.upstreams.regions[regionPlace].name
+  }
+
+  /// Who asks, as the log may tell it.
+  private func loggedAddress(_ stream: ClientStream) -> [UInt8] {
+    guard worker.accessLog?.shortensAddresses == true else { return clientAddress(stream) }
+    guard let address = client ?? stream.peer.networkAddress else { return [] }
+    return Array("\(address.shortened)".utf8)
   }
 }
 
@@ -76,6 +136,14 @@ extension Exchange {
 }
 
 extension Version {
+  fileprivate var metricClass: ProtocolClass {
+    switch self {
+    case .http10: .http10
+    case .http11: .http11
+    case .http2: .http2
+    }
+  }
+
   fileprivate var text: StaticString {
     switch self {
     case .http10: "HTTP/1.0"

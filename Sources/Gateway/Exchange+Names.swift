@@ -35,6 +35,7 @@ extension Exchange {
       {
         refuseSearch()
       } else {
+        steps.begin(.name, at: worker.loop.now)
         worker.nameLookUps.ask(
           worker, name, key: requestedCID, nameQuestion, nameRequest, for: self)
       }
@@ -50,6 +51,7 @@ extension Exchange {
   func nameLookedUp(
     isElsewhere: Bool, fault: Fault? = nil, failing: (status: Int, wait: Interval)? = nil
   ) {
+    steps.end(at: worker.loop.now)
     if isElsewhere {
       passThroughNamed()
       return
@@ -104,7 +106,7 @@ extension Exchange {
     let whole = text.withReadable { $0.bytes(target).array }
     var request = UpstreamRequest(
       method: .head, target: Self.pathOnly(whole), host: upstreamHost,
-      fields: forwardedFields)
+      fields: forwardedFields + traceFields)
     request.region = region
     return request
   }

@@ -38,7 +38,7 @@ extension Exchange {
     }
     if onlyIfCached { fields.append(("Cache-Control", Array("only-if-cached".utf8))) }
     if let stream { fields.append(("X-Forwarded-For", clientAddress(stream))) }
-    return fields + forwardedFields
+    return fields + forwardedFields + traceFields
   }
 
   /// The client's Accept, which chooses a form or an error's.
@@ -70,7 +70,7 @@ extension Exchange {
     begin(
       FillRequest(
         target: contentTarget, host: upstreamHost,
-        fields: [("Range", Array(range.utf8))] + forwardedFields, region: region))
+        fields: [("Range", Array(range.utf8))] + forwardedFields + traceFields, region: region))
     if let reader { reader.fill.aim(reader, at: 0..<(end - position)) }
   }
 

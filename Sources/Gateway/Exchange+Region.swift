@@ -8,10 +8,12 @@ internal import Upstreams
 extension Exchange {
   /// The place of the client's region among the map's; looked up for misses only.
   var region: Int {
+    if regionPlace >= 0 { return regionPlace }
     let address = client ?? stream?.peer.networkAddress
-    return text.withReadable {
+    regionPlace = text.withReadable {
       worker.gateway.options.places.region(of: address, mark: $0.bytes(regionMark))
     }
+    return regionPlace
   }
 
   /// Notes what a proxy, which is trusted, says of where the client is.

@@ -29,8 +29,11 @@ extension Exchange {
     case .passThrough(let keepsHost):
       path.clear()
       self.keepsHost = keepsHost
+      hostClass = Self.hostClass(Router.kind(of: text.bytes(host), in: worker.hosts))
       bypass()
-    case .redirect(let location): redirect(to: location)
+    case .redirect(let location):
+      hostClass = .path
+      redirect(to: location)
     case .health: answerHealth()
     case .options: answerOptions()
     case .refuse(let status, let reason):
@@ -46,6 +49,21 @@ extension Exchange {
       && !request.isFromAccept && !request.isDownload && !request.isVersion0
     root = request.root
     keepsHost = request.mode != .path
+    hostClass =
+      switch request.mode {
+      case .path: .path
+      case .subdomain: .subdomain
+      case .dnslink: .dnslink
+      }
+  }
+
+  private static func hostClass(_ kind: HostKind) -> HostClass {
+    switch kind {
+    case .path, .subdomains: .path
+    case .subdomain, .foreignSubdomain: .subdomain
+    case .dnslink: .dnslink
+    case .invalidLabel, .unknown: .none
+    }
   }
 
   /// The host that was asked: the client's own, or what a trusted proxy says it was.

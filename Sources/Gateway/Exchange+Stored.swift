@@ -86,13 +86,14 @@ extension Exchange {
     }
     guard worker.check(stored, pin, for: self) else { return passOver(stored.slice) }
     isWaitingForDisk = true
+    steps.begin(.disk, at: worker.loop.now)
     return nil
   }
 
   /// What came of it.
   func checkEnded(_ life: UInt64, _ slice: Slice, _ fault: Fault?) {
     guard life == self.life, stream != nil else { return }
-    isWaitingForDisk = false
+    diskAnswered()
     if fault == nil {
       checked = slice
     } else {
@@ -267,6 +268,7 @@ extension Exchange {
     let wanted = min(piece.count, GatewayOptions.readAheadBytes)
     if !DiskStorage.isPacked(stored.count) { noteBroughtIn(stored) }
     isWaitingForDisk = true
+    steps.begin(.disk, at: worker.loop.now)
     let isTaken = worker.gateway.disk.submit {
       let fault = Self.readThrough(storage, pin, at: piece.place, count: wanted)
       mailbox.post {
@@ -277,9 +279,16 @@ extension Exchange {
     if !isTaken {
       // Threads that far behind are as good as a broken disk.
       isWaitingForDisk = false
+      steps.end(at: worker.loop.now)
       _ = passOver(piece.slice)
       stream?.yield()
     }
+  }
+
+  /// A disk thread has done what was waited for.
+  private func diskAnswered() {
+    isWaitingForDisk = false
+    worker.counters.observe(.diskWait, steps.end(at: worker.loop.now))
   }
 
   private static func readThrough(
@@ -309,7 +318,7 @@ extension Exchange {
     _ life: UInt64, _ stored: StoredSlice, _ read: (place: Int, count: Int), _ fault: Fault?
   ) {
     guard life == self.life, stream != nil else { return }
-    isWaitingForDisk = false
+    diskAnswered()
     if let fault {
       _ = condemn(stored, fault)
     } else {

@@ -40,6 +40,12 @@ final class Exchange: Responder {
   var host = ByteRange.empty
   /// What a trusted proxy says of where the client is.
   var regionMark = ByteRange.empty
+  /// What the client says of the trace that the request belongs to, and whether it says so twice.
+  var traceParent = ByteRange.empty
+  var hasManyTraces = false
+  var traceStates: [ByteRange] = []
+  /// The trace that goes on from here; nil where there is none.
+  var trace: TraceContext?
   var conditions = Conditions()
   var acceptsHTML = false
   var onlyIfCached = false
@@ -66,6 +72,14 @@ final class Exchange: Responder {
   var outcome = Outcome.none
   var reason: StaticString = ""
   var server = ""
+  /// What the host stands for, as metrics have it.
+  var hostClass = HostClass.none
+  /// The region's place, once it was looked up; below 0 before.
+  var regionPlace = -1
+  /// What was waited for.
+  var steps = RequestSteps()
+  /// How long the server took that the answer's head came from.
+  var serverTimes = (connect: Interval.zero, firstByte: Interval.zero)
   /// The next byte of the object to send, and the end of what is due.
   var position: Int64 = 0
   var end: Int64 = 0
@@ -130,9 +144,14 @@ final class Exchange: Responder {
         if accept.isEmpty { accept = field.value } else { moreAccepts.append(field.value) }
       case .cacheControl:
         onlyIfCached = onlyIfCached || text.bytes(field.value).equals("only-if-cached")
+      case .traceparent:
+        hasManyTraces = !traceParent.isEmpty
+        traceParent = field.value
+      case .tracestate: traceStates.append(field.value)
       default: continue
       }
     }
+    if !traceParent.isEmpty || worker.startsTraces { readTrace(text) }
     route(request, text)
   }
 
@@ -151,6 +170,7 @@ final class Exchange: Responder {
     if !moreAccepts.isEmpty { moreAccepts = [] }
     host = .empty
     regionMark = .empty
+    if !traceParent.isEmpty || trace != nil || !traceStates.isEmpty { forgetTrace() }
     root = .empty
     asked = nil
     isPlain = false
@@ -164,6 +184,10 @@ final class Exchange: Responder {
     outcome = .none
     reason = ""
     server = ""
+    hostClass = .none
+    regionPlace = -1
+    if steps.isUsed { steps = RequestSteps() }
+    serverTimes = (.zero, .zero)
     position = 0
     end = 0
     total = 0
@@ -190,7 +214,7 @@ final class Exchange: Responder {
 
   override func aborted() {
     worker.counters.add(.clientAbort)
-    if let stream { log(stream) }
+    if let stream { log(stream, isAborted: true) }
     conclude()
   }
 

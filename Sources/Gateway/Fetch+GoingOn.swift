@@ -113,6 +113,7 @@ extension Fetch {
     if position > firstByte {
       driver.isSpliced = true
       driver.worker.counters.add(.upstreamResumed)
+      server.countResumed()
     }
   }
 

@@ -135,6 +135,7 @@ final class Fetch: UpstreamConsumer {
       return
     }
     hasHead = true
+    driver.timing = call?.timing ?? UpstreamTiming()
     switch kind {
     case .head: driver.learned(head, text: text, by: server)
     case .whole:

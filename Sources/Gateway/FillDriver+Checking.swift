@@ -83,8 +83,7 @@ extension FillDriver {
       for fetch in fetches { fetch.cut() }
       return
     }
-    let head = AnswerPolicy.answerHead(
-      answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+    let head = answerHead(answer, text: text, keeps: true, by: server)
     keep(head, subject: subject)
   }
 
@@ -97,8 +96,7 @@ extension FillDriver {
     _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, isForeign: Bool = false
   ) {
     guard let content = request.content else { return }
-    var head = AnswerPolicy.answerHead(
-      answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+    var head = answerHead(answer, text: text, keeps: true, by: server)
     head.isCollected = true
     self.head = head
     collector = CARCollector(

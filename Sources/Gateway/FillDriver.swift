@@ -33,6 +33,8 @@ final class FillDriver: FillSource, Search {
   /// The server that the body comes from, and those whose bytes were wrong.
   var source: UpstreamServer?
   var avoided: [Int] = []
+  /// How long the server took for the head that is being looked at.
+  var timing = UpstreamTiming()
   /// Whether the body has come from more than one server, and whether it has been fetched anew for that.
   var isSpliced = false
   var wasBegunAnew = false
@@ -238,8 +240,7 @@ final class FillDriver: FillSource, Search {
     case .pass(let reason): pass(answer, text: text, by: server, reason)
     case .collect: collect(answer, text: text, by: server)
     case .keep(let subject):
-      let head = AnswerPolicy.answerHead(
-        answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+      let head = answerHead(answer, text: text, keeps: true, by: server)
       keep(head, subject: subject)
     }
   }
@@ -248,8 +249,7 @@ final class FillDriver: FillSource, Search {
     _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, _ reason: NotStored
   ) {
     worker.counters.add(.notStored(reason))
-    var head = AnswerPolicy.answerHead(
-      answer, text: text, keeps: false, created: worker.loop.wallSeconds, server: server.name)
+    var head = answerHead(answer, text: text, keeps: false, by: server)
     head.notStored = reason
     self.head = head
     sliceShift = Fill.passedShift
@@ -315,8 +315,7 @@ final class FillDriver: FillSource, Search {
       fetchWhole()
       return
     }
-    let head = AnswerPolicy.answerHead(
-      answer, text: text, keeps: true, created: worker.loop.wallSeconds, server: server.name)
+    let head = answerHead(answer, text: text, keeps: true, by: server)
     self.head = head
     isKept = true
     stamp = worker.gateway.storage.newStamp()

@@ -30,6 +30,8 @@ public final class Gateway: Sendable {
   let doubtful = DoubtfulKeys()
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
+  /// A line a second says enough of where time goes.
+  let slowPace = LogPace(pause: .seconds(1))
 
   public init(
     options: GatewayOptions, storage: DiskStorage, upstreams: UpstreamMap, disk: DiskQueue,
@@ -87,6 +89,12 @@ public final class GatewayWorker: RequestHandler {
   /// Room for one small body that is looked at before it is sent.
   var scratch = ByteBuffer(capacity: GatewayOptions.copiedBytes)
   var accessLog: AccessLogBuffer?
+  /// From when on a request is told of as slow.
+  let slowAfter: Interval
+  let startsTraces: Bool
+  /// Hits that began and ended in this turn.
+  var turnHits = 0
+  private var random: SeededRandom
   /// Set by the program when it stops: `/health` says so.
   public var isDraining = false
   var drivers = FillDrivers()
@@ -119,7 +127,13 @@ public final class GatewayWorker: RequestHandler {
     index = try gateway.storage.reader { mailbox.post {} }
     starving = StarvingFills(loop, gateway.memory)
     searches = SearchWatch(loop, gateway.options, counters)
-    self.accessLog = accessLog.map { AccessLogBuffer(writer: $0, now: loop.now) }
+    startsTraces = gateway.options.startsTraces
+    slowAfter = gateway.options.slowAfter ?? Interval(nanoseconds: .max)
+    let seed = try SystemRandom.bytes(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    random = SeededRandom(seed: seed)
+    self.accessLog = accessLog.map {
+      AccessLogBuffer(writer: $0, seed: seed ^ .max, now: loop.now)
+    }
     loop.endOfTurn.append { [unowned self] in endTurn() }
     gateway.crew.join(self)
   }
@@ -130,7 +144,15 @@ public final class GatewayWorker: RequestHandler {
     accessLog?.flushIfDue(now: loop.now)
     counters.add(.loopTurn)
     counters.observe(.loopLag, loop.lag)
+    guard turnHits > 0 else { return }
+    // Within a turn time stands still: none of them took longer than all of it.
+    counters.observe(.requestHit, loop.lag, count: turnHits)
+    counters.observe(.firstByteHit, loop.lag, count: turnHits)
+    turnHits = 0
   }
+
+  /// A number by chance, never zero: nobody's secret.
+  var randomNumber: UInt64 { max(1, random.next()) }
 
   /// Ends what the worker keeps open; after its server has drained.
   public func close() {

@@ -39,6 +39,11 @@ public struct GatewayOptions: Sendable {
   /// The folder below which challenges are answered from (ACME's `http-01` in webroot mode); nil for none.
   public var webroot: String?
 
+  /// Requests that take as long are told of in the program's log; nil for none.
+  public var slowAfter: Interval?
+  /// Whether a request that belongs to no trace begins one.
+  public var startsTraces = false
+
   public init() {}
 
   /// Bodies below this many bytes follow their head in one send, by copy.

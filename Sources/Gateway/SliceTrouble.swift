@@ -55,22 +55,25 @@ final class BadSlices: Sendable {
   }
 }
 
-/// Lets one line of a kind through to the log in ten seconds, from whichever thread.
+/// Lets one line of a kind through to the log in a while, from whichever thread.
 struct LogPace: ~Copyable, Sendable {
-  static let pause = Interval.seconds(10)
+  private let pause: Interval
 
   /// When the last line went through, in nanoseconds; 0 before.
   private let last = Atomic<Int64>(0)
   private let held = Atomic<Int>(0)
 
-  init() {}
+  /// - Parameter pause: The time between two lines.
+  init(pause: Interval = .seconds(10)) {
+    self.pause = pause
+  }
 
   /// For how many events a line is due now, this one and those held back since the last line; nil
   /// where this one is held back.
   func due(at now: Instant) -> Int? {
     held.add(1, ordering: .relaxed)
     let last = last.load(ordering: .relaxed)
-    guard last == 0 || now.nanoseconds - last > Self.pause.nanoseconds,
+    guard last == 0 || now.nanoseconds - last > pause.nanoseconds,
       self.last.compareExchange(
         expected: last, desired: max(now.nanoseconds, 1), ordering: .relaxed
       ).exchanged

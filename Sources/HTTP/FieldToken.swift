@@ -14,8 +14,9 @@ public enum FieldToken: UInt8, Sendable, CaseIterable {
   case cookie, date, etag, expect, expires, forwarded, host, ifMatch, ifModifiedSince, ifNoneMatch
   case ifRange, ifUnmodifiedSince, keepAlive, lastModified, link, location, origin, pragma
   case proxyAuthorization, proxyConnection, range, referer, retryAfter, server, serverTiming
-  case serviceWorker, setCookie, strictTransportSecurity, te, trailer, transferEncoding, upgrade
-  case userAgent, vary, via, wwwAuthenticate, xChunkedOutput, xContentTypeOptions, xForwardedFor
+  case serviceWorker, setCookie, strictTransportSecurity, te, traceparent, tracestate, trailer
+  case transferEncoding, upgrade, userAgent, vary, via, wwwAuthenticate, xChunkedOutput,
+    xContentTypeOptions, xForwardedFor
   case xForwardedHost, xForwardedProto, xIpfsPath, xIpfsRoots, xRealIp, xRequestId, xRequestedWith
   case xStreamError, xStreamOutput
 
@@ -89,6 +90,8 @@ public enum FieldToken: UInt8, Sendable, CaseIterable {
     case .setCookie: "Set-Cookie"
     case .strictTransportSecurity: "Strict-Transport-Security"
     case .te: "TE"
+    case .traceparent: "traceparent"
+    case .tracestate: "tracestate"
     case .trailer: "Trailer"
     case .transferEncoding: "Transfer-Encoding"
     case .upgrade: "Upgrade"

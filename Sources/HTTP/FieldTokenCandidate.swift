@@ -65,10 +65,17 @@ extension FieldToken {
       case UInt8(ascii: "c"): .connection
       case UInt8(ascii: "k"): .keepAlive
       case UInt8(ascii: "s"): .setCookie
+      case UInt8(ascii: "t"): .tracestate
       case UInt8(ascii: "u"): .userAgent
       default: .other
       }
-    case 11: name.byte(0) | 0x20 == UInt8(ascii: "r") ? .retryAfter : .xIpfsPath
+    case 11:
+      switch name.byte(0) | 0x20 {
+      case UInt8(ascii: "r"): .retryAfter
+      case UInt8(ascii: "t"): .traceparent
+      case UInt8(ascii: "x"): .xIpfsPath
+      default: .other
+      }
     case 12:
       switch name.byte(2) | 0x20 {
       case UInt8(ascii: "c"): .cacheStatus

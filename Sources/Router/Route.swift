@@ -116,7 +116,8 @@ public enum Router {
       && QueryParameters.value(named: "uri", in: text.bytes(request.query)) != nil
   }
 
-  static func kind(of host: RawSpan, in book: HostBook) -> HostKind {
+  /// What a host stands for.
+  public static func kind(of host: RawSpan, in book: HostBook) -> HostKind {
     // No label, no subdomain: the usual host of a gateway of one kind.
     if book.isStandard, !hasInnerLabel(host) { return .path }
     return book.table.classify(host: host)

@@ -69,10 +69,7 @@ extension ClientConnection {
     // Then who pulls has been told by `aborted`.
     guard state == .answering else { return .broken(Fault(.closed, .client)) }
     if body.hasEnded { bodyEnded() }
-    if written > 0 {
-      worker.counters.add(.requestBodyBytes, written)
-      return .bytes(written)
-    }
+    if written > 0 { return .bytes(written) }
     if body.hasEnded { return .end }
     if let fault = body.fault { return .broken(fault) }
     // From the first time on: who asks again meanwhile does not give the client more time.
@@ -134,6 +131,7 @@ extension ClientConnection {
     let place = unsafe UnsafeMutableRawBufferPointer(rebasing: room[..<offered])
     switch unsafe transport.receive(into: place) {
     case .bytes(let count):
+      worker.counters.add(.requestBytes, count)
       // With the end behind them, bytes are read up to it: it is not told again.
       if count < offered && !endIsNear { hasUnread = false }
       let bytes = unsafe UnsafeRawBufferPointer(rebasing: place[..<count])

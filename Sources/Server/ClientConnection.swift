@@ -54,6 +54,8 @@ final class ClientConnection: ServerConnection {
   private var deadline = Instant.never
   private var timerDue = Instant.never
   private var lingered = 0
+  /// When the first bytes of a head came that was not there as a whole.
+  private var headBegan = Instant.never
 
   init(_ worker: ServerWorker, socket: Int32, peer: SocketAddress, tls: TLSStream?) {
     loop = worker.loop
@@ -169,6 +171,7 @@ final class ClientConnection: ServerConnection {
       if transport.holdsOutput && !isBlocked { blockByAnswers() }
       switch result {
       case .bytes(let count):
+        worker.counters.add(.requestBytes, count)
         if count < offered && !endIsNear { return }
       case .wouldBlock: return
       case .end:
@@ -189,6 +192,8 @@ final class ClientConnection: ServerConnection {
     if session.isEstablished {
       isGreeted = true
       worker.counters.add(session.isResumed ? .tlsHandshakeResumed : .tlsHandshakeFull)
+      worker.counters.add(session.isVersion13 ? .tlsVersion13 : .tlsVersion12)
+      stream.tls = TLSFacts(session)
     } else if session.state == .failed {
       isGreeted = true
       worker.counters.add(.tlsHandshakeFailed)
@@ -258,6 +263,7 @@ final class ClientConnection: ServerConnection {
     let outcome = parser.parse(input.readable, into: &head)
     switch outcome {
     case .needMore:
+      if headBegan == .never { headBegan = loop.now }
       if deadline > loop.now + worker.options.headerTimeout {
         setDeadline(loop.now + worker.options.headerTimeout)
       }
@@ -272,6 +278,10 @@ final class ClientConnection: ServerConnection {
         keepAlive = false
       }
       stream.begin(head, at: loop.now)
+      if headBegan != .never {
+        stream.headTime = loop.now - headBegan
+        headBegan = .never
+      }
       if head.isChunked || (head.contentLength ?? 0) > 0 { beginBody() }
       // Before the handler: an answer that blocks at once sets the deadline of sending.
       setDeadline(.never)
@@ -303,7 +313,8 @@ final class ClientConnection: ServerConnection {
       state = .closed
       stream.connection = nil
       let connection = HTTP2Connection(
-        worker, transport, handle, peer: stream.peer, isPeerUnnamed: stream.isPeerUnnamed)
+        worker, transport, handle, peer: stream.peer, isPeerUnnamed: stream.isPeerUnnamed,
+        tls: stream.tls)
       input.withReadable { connection.takeOver($0, peerEnded: peerEnded || endIsNear) }
     }
     return true
@@ -381,7 +392,7 @@ final class ClientConnection: ServerConnection {
 
   func streamFinished() {
     if stream.isChunked && !stream.isHead { stream.endChunks() }
-    worker.counters.add(.response(status: stream.status))
+    worker.counters.addResponse(status: stream.status)
     body.isTaken = false
     if isProcessing { return }
     state = .head

@@ -3,6 +3,7 @@ public import EventLoop
 public import HTTP
 internal import HTTP1
 public import System
+internal import Telemetry
 
 /// How the length of an answer's body is told (RFC 9112, section 6).
 public enum BodyLength: Equatable, Sendable {
@@ -42,6 +43,12 @@ public final class ClientStream {
   public internal(set) var bodyBytes: Int64 = 0
   /// The status given, 0 before.
   public internal(set) var status = 0
+  /// From the first bytes of the request's head to its last ones; zero where they came together.
+  public internal(set) var headTime = Interval.zero
+  /// Bytes of the request's body that have been pulled.
+  public private(set) var requestBodyBytes: Int64 = 0
+  /// What the TLS handshake came to; nil in cleartext.
+  public internal(set) var tls: TLSFacts?
   /// How long the request's body is; `.absent` where it has none.
   public internal(set) var requestBody = BodyLength.absent
   /// When the head was written.
@@ -82,6 +89,8 @@ public final class ClientStream {
     isChunked = false
     remaining = 0
     requestBody = .absent
+    requestBodyBytes = 0
+    headTime = .zero
   }
 
   /// Whether only the connection's end tells where the body ends.
@@ -115,10 +124,17 @@ public final class ClientStream {
   /// `.pause` when to go on. The first pull has a client that expects it told to continue (100). After
   /// `.broken` of kind `.closed` the client has gone, and `aborted` has been called.
   public func pullBody(into room: UnsafeMutableRawBufferPointer) -> BodyPull {
-    guard let connection else {
-      return unsafe http2?.pullBody(self, into: room) ?? .broken(Fault(.closed, .client))
+    let pulled: BodyPull
+    if let connection {
+      pulled = unsafe connection.pullBody(into: room)
+    } else {
+      pulled = unsafe http2?.pullBody(self, into: room) ?? .broken(Fault(.closed, .client))
     }
-    return unsafe connection.pullBody(into: room)
+    if case .bytes(let count) = pulled {
+      requestBodyBytes += Int64(count)
+      worker?.counters.add(.requestBodyBytes, count)
+    }
+    return pulled
   }
 
   // MARK: Head

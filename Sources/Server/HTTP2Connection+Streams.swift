@@ -14,6 +14,7 @@ extension HTTP2Connection: ServerSessionDelegate {
     let place = takePlace()
     let stream = supplies.takeStream(peer: peer, isSecure: transport.isSecure)
     stream.isPeerUnnamed = isPeerUnnamed
+    stream.tls = tls
     stream.http2 = self
     stream.place = place
     places[place] = Place(
@@ -231,7 +232,7 @@ extension HTTP2Connection {
   }
 
   func streamFinished(_ stream: ClientStream) {
-    worker.counters.add(.response(status: stream.status))
+    worker.counters.addResponse(status: stream.status)
     // While it is asked for bytes, its end is seen by who asks.
     if filling?.place == stream.place { return }
     noteResume(stream.place)

@@ -45,6 +45,7 @@ final class HTTP2Connection: ServerConnection {
   let loop: Loop
   let peer: SocketAddress
   let isPeerUnnamed: Bool
+  let tls: TLSFacts?
   let handle: Handle
   let session: ServerSession
   let supplies: HTTP2Supplies
@@ -82,13 +83,14 @@ final class HTTP2Connection: ServerConnection {
   /// Goes on with a connection that has turned out to speak HTTP/2.
   init(
     _ worker: ServerWorker, _ transport: ClientTransport, _ handle: Handle, peer: SocketAddress,
-    isPeerUnnamed: Bool
+    isPeerUnnamed: Bool, tls: TLSFacts?
   ) {
     loop = worker.loop
     self.transport = transport
     self.handle = handle
     self.peer = peer
     self.isPeerUnnamed = isPeerUnnamed
+    self.tls = tls
     supplies = worker.http2
     session = ServerSession(limits: worker.options.http2Limits, memory: supplies.memory)
     super.init(worker)
@@ -166,6 +168,7 @@ final class HTTP2Connection: ServerConnection {
       let room = ServerOptions.http2InputBytes
       switch receive(room) {
       case .bytes(let count):
+        worker.counters.add(.requestBytes, count)
         read += count
         supplies.input.withReadable { self.read($0) }
         supplies.input.clear()

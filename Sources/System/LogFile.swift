@@ -30,6 +30,9 @@ public struct LogFile: ~Copyable, Sendable {
     file.release()
   }
 
+  /// Whether the file has no name any more, so that nobody can open what is written to it.
+  public var isUnlinked: Bool { linux_links(file.descriptor) == 0 }
+
   /// Writes all bytes, or throws; some may have been written then.
   public func write(_ bytes: RawSpan) throws(Fault) {
     let result = unsafe bytes.withUnsafeBytes { source in

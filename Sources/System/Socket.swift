@@ -29,6 +29,7 @@ public enum IOResult: Equatable, Sendable {
 
 /// The error numbers that Sluice tells apart (Linux, all architectures it runs on).
 public enum SystemError {
+  public static let notFound: Int32 = 2
   public static let interrupted: Int32 = 4
   public static let again: Int32 = 11
   public static let tooManyFilesInSystem: Int32 = 23

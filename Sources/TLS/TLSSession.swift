@@ -115,6 +115,9 @@ public final class TLSSession {
     return unsafe String(cString: text)
   }
 
+  /// Whether the version is 1.3, and not an older one.
+  public var isVersion13: Bool { unsafe SSL_version(ssl) == TLS1_3_VERSION }
+
   /// The cipher suite's name.
   public var cipher: String {
     guard let text = unsafe SSL_CIPHER_get_name(SSL_get_current_cipher(ssl)) else { return "" }

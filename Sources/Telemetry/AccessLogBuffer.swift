@@ -4,16 +4,32 @@ public import Base
 public struct AccessLogBuffer: ~Copyable {
   private let writer: AccessLogWriter
   private let isOn: Bool
-  private var formatter = AccessLogFormatter()
+  private var formatter: AccessLogFormatter
+  private var sampling: AccessLogSampling
   private var text: ByteBuffer
   private var lines = 0
   private var lastFlush: Instant
 
-  public init(writer: AccessLogWriter, now: Instant) {
+  /// - Parameter seed: What the choice of samples begins from.
+  public init(writer: AccessLogWriter, seed: UInt64 = 0, now: Instant) {
     self.writer = writer
+    formatter = AccessLogFormatter(writer.options.format)
+    sampling = AccessLogSampling(oneOf: writer.options.sample, seed: seed)
     isOn = writer.destination != .off
     text = ByteBuffer(capacity: isOn ? AccessLogChunk.capacity : 0)
     lastFlush = now
+  }
+
+  /// Whether addresses are to lose their last part.
+  public var shortensAddresses: Bool { writer.options.shortensAddresses }
+
+  /// For how many requests like this one the next line stands; nil where it is not to be logged.
+  ///
+  /// - Parameter isOrdinary: Whether nobody would look for it: a hit that went well.
+  public mutating func sample(isOrdinary: Bool) -> Int? {
+    guard isOn else { return nil }
+    guard isOrdinary else { return 1 }
+    return sampling.takes() ? sampling.oneOf : nil
   }
 
   /// Formats one entry; hands the buffer on if that made it full.

@@ -34,6 +34,7 @@ final class AccessLogChunk: @unchecked Sendable {
 /// When the queue is full or the disk refuses, lines are dropped and counted.
 public final class AccessLogWriter: Sendable {
   public let destination: AccessLogDestination
+  public let options: AccessLogOptions
   private let log: Logger
   private let state = Monitor(State())
   private let dropped = Atomic<Int>(0)
@@ -52,8 +53,12 @@ public final class AccessLogWriter: Sendable {
   }
 
   /// `log` gets a line when writing begins to fail or a file cannot be opened again.
-  public init(_ destination: AccessLogDestination, log: Logger) {
+  public init(
+    _ destination: AccessLogDestination, _ options: AccessLogOptions = AccessLogOptions(),
+    log: Logger
+  ) {
     self.destination = destination
+    self.options = options
     self.log = log
   }
 
@@ -130,18 +135,30 @@ public final class AccessLogWriter: Sendable {
   private func run(_ opened: consuming LogFile?) {
     var file = opened
     var isFailing = false
+    // Whether the file may end within a line.
+    var hasPart = false
     while true {
       switch next() {
       case .end: return
       case .reopen:
         do throws(Fault) {
           file = try open()
+          hasPart = false
         } catch {
           // The old file stays in use: lines under an old name are better than none.
           log.error("access log not reopened", metadata: ["errno": "\(error.errno)"])
         }
       case .write(let chunk):
-        let errno = Self.write(chunk.bytes, to: file)
+        // A file without a name is one that nobody will ever read.
+        if isUnlinked(file) {
+          do throws(Fault) {
+            file = try open()
+            hasPart = false
+          } catch {}
+        }
+        let isGone = isUnlinked(file)
+        let errno = isGone ? SystemError.notFound : write(chunk.bytes, to: file, behind: hasPart)
+        hasPart = errno != 0 && (hasPart || !isGone)
         if errno != 0 { dropped.wrappingAdd(chunk.lines, ordering: .relaxed) }
         if errno != 0 && !isFailing {
           log.error("access log not written", metadata: ["errno": "\(errno)"])
@@ -150,6 +167,14 @@ public final class AccessLogWriter: Sendable {
         chunk.bytes.clear()
         state.with { $0.free.append(chunk) }
       }
+    }
+  }
+
+  private func isUnlinked(_ file: borrowing LogFile?) -> Bool {
+    guard case .file = destination else { return false }
+    switch file {
+    case .none: return false
+    case .some(let file): return file.isUnlinked
     }
   }
 
@@ -166,11 +191,16 @@ public final class AccessLogWriter: Sendable {
   }
 
   /// Gives the system's error number, or 0.
-  private static func write(_ bytes: borrowing ByteBuffer, to file: borrowing LogFile?) -> Int32 {
+  ///
+  /// What failed before may have left a part of a line behind, which is ended first.
+  private func write(
+    _ bytes: borrowing ByteBuffer, to file: borrowing LogFile?, behind isPart: Bool
+  ) -> Int32 {
     switch file {
     case .none: return 0
     case .some(let file):
       do throws(Fault) {
+        if isPart { try file.write([0x0a].rawBytes) }
         try file.write(bytes.readable)
         return 0
       } catch {

@@ -13,11 +13,6 @@ public enum Counter: String, CaseIterable, Sendable {
   case requestNone = #"sluice_requests_total{cache="none"}"#
   case requestError = #"sluice_requests_total{cache="error"}"#
 
-  case response1xx = #"sluice_responses_total{class="1xx"}"#
-  case response2xx = #"sluice_responses_total{class="2xx"}"#
-  case response3xx = #"sluice_responses_total{class="3xx"}"#
-  case response4xx = #"sluice_responses_total{class="4xx"}"#
-  case response5xx = #"sluice_responses_total{class="5xx"}"#
   case responseBytes = "sluice_response_bytes_total"
   case requestBodyBytes = "sluice_request_body_bytes_total"
 
@@ -120,6 +115,11 @@ public enum Counter: String, CaseIterable, Sendable {
   case sliceCheck = "sluice_cache_slice_checks_total"
   case sliceBad = "sluice_cache_slices_bad_total"
 
+  case requestBytes = "sluice_request_bytes_total"
+  case tlsVersion12 = #"sluice_tls_sessions_total{version="1.2"}"#
+  case tlsVersion13 = #"sluice_tls_sessions_total{version="1.3"}"#
+  case slowRequest = "sluice_slow_requests_total"
+
   /// The place in a page: the order of the cases above.
   @inlinable
   public var index: Int {
@@ -132,17 +132,6 @@ public enum Counter: String, CaseIterable, Sendable {
 // MARK: - From what happened to its counter
 
 extension Counter {
-  /// The counter of a response's class; a status outside 100–599 counts as 5xx.
-  public static func response(status: Int) -> Counter {
-    switch status {
-    case 100..<200: .response1xx
-    case 200..<300: .response2xx
-    case 300..<400: .response3xx
-    case 400..<500: .response4xx
-    default: .response5xx
-    }
-  }
-
   /// The counter of a request that was refused with this status.
   public static func refusal(status: Int) -> Counter {
     switch status {

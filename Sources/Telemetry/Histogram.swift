@@ -5,6 +5,9 @@ public enum HistogramName: String, CaseIterable, Sendable {
   case firstByteHit = #"sluice_first_byte_seconds{cache="hit"}"#
   case firstByteMiss = #"sluice_first_byte_seconds{cache="miss"}"#
   case loopLag = "sluice_loop_lag_seconds"
+  case upstreamConnect = "sluice_upstream_connect_seconds"
+  case upstreamFirstByte = "sluice_upstream_first_byte_seconds"
+  case diskWait = "sluice_disk_wait_seconds"
 
   /// The place in a page: the order of the cases above.
   @inlinable
@@ -14,11 +17,11 @@ public enum HistogramName: String, CaseIterable, Sendable {
   }
 }
 
-/// The bucket bounds that all histograms share: 0.1 ms to 60 s, two or three a decade.
+/// The bucket bounds that all histograms share: 50 µs to 60 s, two or three a decade.
 public enum HistogramBounds {
   /// Upper bounds (inclusive) in nanoseconds, beside their text in seconds as Prometheus' `le`.
   static let table: [(nanoseconds: Int64, text: StaticString)] = [
-    (100_000, "0.0001"), (250_000, "0.00025"), (500_000, "0.0005"),
+    (50_000, "0.00005"), (100_000, "0.0001"), (250_000, "0.00025"), (500_000, "0.0005"),
     (1_000_000, "0.001"), (2_500_000, "0.0025"), (5_000_000, "0.005"),
     (10_000_000, "0.01"), (25_000_000, "0.025"), (50_000_000, "0.05"),
     (100_000_000, "0.1"), (250_000_000, "0.25"), (500_000_000, "0.5"),

@@ -2,7 +2,6 @@
 enum MetricFamily {
   static let help: [(family: String, sentence: String)] = [
     ("sluice_requests_total", "Requests answered, by what the cache had."),
-    ("sluice_responses_total", "Responses sent to clients, by class of status."),
     ("sluice_response_bytes_total", "Bytes of responses sent to clients, heads included."),
     ("sluice_request_body_bytes_total", "Bytes of requests' bodies that were read for a server."),
     ("sluice_connections_accepted_total", "Client connections accepted."),
@@ -78,6 +77,9 @@ enum MetricFamily {
       "sluice_cache_slices_bad_total",
       "Stored slices, small ones included, that were damaged or unreadable and so dropped."
     ),
+    ("sluice_request_bytes_total", "Bytes that clients have sent, heads included, TLS left out."),
+    ("sluice_tls_sessions_total", "TLS handshakes with clients that went well, by version."),
+    ("sluice_slow_requests_total", "Requests that took longer than logs.slow."),
     ("sluice_client_connections", "Client connections open."),
     ("sluice_exchanges_active", "Requests being answered."),
     ("sluice_fills_active", "Fetches running."),
@@ -85,6 +87,12 @@ enum MetricFamily {
     ("sluice_request_duration_seconds", "From a request's head to its response's last byte."),
     ("sluice_first_byte_seconds", "From a request's head to its response's first byte."),
     ("sluice_loop_lag_seconds", "Time that one turn of an event loop took, waiting left out."),
+    ("sluice_upstream_connect_seconds", "From asking for a connection to a server to having it."),
+    (
+      "sluice_upstream_first_byte_seconds",
+      "From a request to a server to the first byte of its answer, connecting included."
+    ),
+    ("sluice_disk_wait_seconds", "How long answers waited for a disk thread."),
   ]
 }
 

@@ -42,6 +42,8 @@ public final class UpstreamCall: EventHandler {
   /// Whether this try finds out if the server is up again.
   private var isTrial = false
   private var tryBegan = Instant.zero
+  /// How long the last try took so far.
+  public private(set) var timing = UpstreamTiming()
   /// When the first byte of the present answer came.
   private var firstByte: Instant?
   /// Whether the answer that was handed over is none to the server's credit.
@@ -181,6 +183,7 @@ public final class UpstreamCall: EventHandler {
     self.server = server
     isActive = true
     tries += 1
+    if tries > 1 || request.isContinuation { server.countRetry() }
     tried.append(server.number)
     if !askedRegions.contains(region) { askedRegions.append(region) }
     if region != request.region { pool.counters.add(.upstreamElsewhere) }
@@ -196,6 +199,7 @@ public final class UpstreamCall: EventHandler {
 
   private func connect(_ connection: UpstreamConnection) {
     tryBegan = pool.loop.now
+    timing = UpstreamTiming()
     firstByte = nil
     isTrial = connection.server.tryBegan(at: tryBegan) || isTrial
     pool.counters.add(.upstreamRequest)
@@ -282,9 +286,17 @@ public final class UpstreamCall: EventHandler {
     pool.counters.add(.upstreamMiss)
   }
 
+  /// The request is on its way, after connecting where that was needed.
+  func connected() {
+    timing.connect = pool.loop.now - tryBegan
+    pool.counters.observe(.upstreamConnect, timing.connect)
+  }
+
   /// The first byte of an answer has come.
   func heard() {
     firstByte = pool.loop.now
+    timing.firstByte = pool.loop.now - tryBegan
+    pool.counters.observe(.upstreamFirstByte, timing.firstByte)
     server?.heard(at: pool.loop.now)
   }
 

@@ -118,6 +118,7 @@ final class UpstreamConnection: EventHandler {
   }
 
   func send() {
+    if state != .idle { call?.connected() }
     state = .waiting
     setTryDeadline(pool.options.firstByteTimeout)
     sendMore()

@@ -43,6 +43,8 @@ public final class UpstreamServer: Sendable {
   private let activeTries = Atomic<Int>(0)
   private let triesBegun = Atomic<Int>(0)
   private let triesFailed = Atomic<Int>(0)
+  private let triesAgain = Atomic<Int>(0)
+  private let bodiesResumed = Atomic<Int>(0)
   /// The first bytes of answers, probes' too.
   private let lastHeard = Atomic<Int64>(Int64.min)
   /// Whether `health` has anything to say; without it no lock is taken.
@@ -74,6 +76,10 @@ public final class UpstreamServer: Sendable {
   public var requests: Int { triesBegun.load(ordering: .relaxed) }
   /// Tries that ended with the server's fault.
   public var errors: Int { triesFailed.load(ordering: .relaxed) }
+  /// Tries that came to it since another one could not answer.
+  public var retries: Int { triesAgain.load(ordering: .relaxed) }
+  /// Bodies that broke off and went on from it.
+  public var resumed: Int { bodiesResumed.load(ordering: .relaxed) }
 
   // MARK: Places
 
@@ -173,6 +179,11 @@ public final class UpstreamServer: Sendable {
     triesBegun.add(1, ordering: .relaxed)
     return isMarked.load(ordering: .acquiring) && change { $0.begin(at: now) }
   }
+
+  func countRetry() { triesAgain.add(1, ordering: .relaxed) }
+
+  /// Counts a body that goes on from it.
+  public func countResumed() { bodiesResumed.add(1, ordering: .relaxed) }
 
   func trialAbandoned() { change { $0.trialAbandoned() } }
 

@@ -97,14 +97,6 @@ extension Service {
   /// Upstream connections, segments, logs.
   private static let otherDescriptors = 2_048
 
-  static func destination(_ log: Settings.AccessLog) -> AccessLogDestination {
-    switch log.target {
-    case .off: .off
-    case .standardOutput: .standardOutput
-    case .file(let path): .file(path: path)
-    }
-  }
-
   static func socketAddress(_ place: HostPort) throws -> SocketAddress {
     guard let address = SocketAddress(host: place.host, port: place.port) else {
       throw Program.fail("\(place) is not an address to listen on")

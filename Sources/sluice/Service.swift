@@ -126,7 +126,7 @@ final class Service {
     } catch {
       throw Program.fail("cannot start: \(SystemError.text(error.errno))")
     }
-    accessLog = AccessLogWriter(Self.destination(settings.logs.access), log: log)
+    accessLog = Self.accessLog(settings, log)
     var options = GatewayOptions()
     options.upstream = Self.upstreamOptions(settings)
     options.places = places
@@ -137,6 +137,7 @@ final class Service {
     options.webroot = settings.redirect.webroot
     options.staleNames = settings.cache.staleNames
     options.negativeTTL = settings.cache.negativeTTL
+    Self.setTracing(settings, in: &options)
     let gateway = Gateway(
       options: options, storage: storage, upstreams: upstreams, disk: disk, log: log)
     let count = settings.workers.number
@@ -159,7 +160,8 @@ final class Service {
       count, gateway, server, listen: settings.listen,
       accessLog: settings.logs.access.target == .off ? nil : accessLog)
     let subject = AdminSubject(
-      gateway: gateway, pages: workers.map(\.server.counters), certificates: server.certificates,
+      gateway: gateway, pages: workers.map(\.server.counters),
+      regions: settings.regions.map(\.name), certificates: server.certificates,
       accessLog: settings.logs.access.target == .off ? nil : accessLog, version: Sluice.version)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
     prober = Self.probe(settings).map { [admin] in
@@ -194,7 +196,7 @@ final class Service {
     for number in 0..<count {
       do throws(Fault) {
         let loop = try Loop()
-        let counters = CounterPage()
+        let counters = CounterPage(regions: gateway.upstreams.regions.count)
         let worker = try GatewayWorker(
           gateway, number: number, loop: loop, counters: counters, accessLog: accessLog)
         let server = ServerWorker(

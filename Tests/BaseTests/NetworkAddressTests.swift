@@ -39,6 +39,15 @@ import Testing
     #expect(address.low == 0x090a_0b0c_0d0e_0f10)
   }
 
+  @Test(arguments: [
+    ("203.0.113.7", "203.0.113.0"), ("0.0.0.255", "0.0.0.0"), ("::ffff:10.1.2.3", "10.1.2.0"),
+    ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"), ("::1", "::"), ("fe80::1", "fe80::"),
+  ])
+  func shortenedAddressesKeepTheirNetwork(text: String, network: String) {
+    #expect(NetworkAddress(text)?.shortened.description == network)
+    #expect(NetworkAddress(network)?.shortened == NetworkAddress(network))
+  }
+
   @Test func anyAddressReadsBack() {
     var random = SeededRandom(seed: 21)
     for _ in 0..<2_000 {

@@ -23,6 +23,11 @@ import Yams
       settings.limits.connections = random.number(in: 16...1_000_000)
       settings.logs.access.target =
         random.chance(0.5) ? .off : .file(paths[(round / 7) % paths.count])
+      settings.logs.access.format = random.chance(0.5) ? .json : .combined
+      settings.logs.access.sample = random.number(in: 1...1_000_000)
+      settings.logs.access.shortensAddresses = random.chance(0.5)
+      settings.logs.slow = random.chance(0.3) ? .zero : .milliseconds(random.number(in: 1...90_000))
+      settings.tracing.start = random.chance(0.5)
       settings.logs.level = Settings.Level.allCases.randomElement(using: &random) ?? .info
       settings.listen = (1...random.number(in: 1...4)).compactMap { index in
         HostPort("[::\(index)]:80").map {
@@ -83,6 +88,6 @@ import Yams
     #expect(lines.filter { $0 == "cache:" }.count == 1)
     let path = try #require(lines.firstIndex(of: "    path: \"-\""))
     #expect(lines[path - 1] == "    # Default: \"-\"")
-    #expect(lines.suffix(1) == ["  level: info"])
+    #expect(lines.suffix(1) == ["  start: false"])
   }
 }

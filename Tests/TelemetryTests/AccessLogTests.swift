@@ -16,14 +16,26 @@ struct Texts {
   var time = WallTime(seconds: 1_767_323_045, milliseconds: 7)
   var duration = Interval(nanoseconds: 1_002_003_999)
   var reason: StaticString = ""
+  var host: [UInt8] = []
+  var tls: [UInt8] = []
+  var cipher: [UInt8] = []
+  var region: [UInt8] = []
+  var trace: [UInt8] = []
+  var firstByte: Interval?
+  var upstreamTime: Interval?
+  var bytesReceived = 0
+  var isAborted = false
+  var sample = 1
 
   func withEntry(_ body: (borrowing AccessLogEntry) -> Void) {
     body(
       AccessLogEntry(
-        time: time, duration: duration, client: client.rawBytes, method: method.rawBytes,
-        target: target.rawBytes, version: "HTTP/1.1", status: 206, bytesSent: 4_711, cache: "hit",
-        reason: reason, upstream: upstream.rawBytes, referer: referer.rawBytes,
-        userAgent: userAgent.rawBytes))
+        time: time, duration: duration, firstByte: firstByte, upstreamTime: upstreamTime,
+        client: client.rawBytes, method: method.rawBytes, target: target.rawBytes,
+        host: host.rawBytes, version: "HTTP/1.1", tls: tls.rawBytes, cipher: cipher.rawBytes,
+        status: 206, bytesSent: 4_711, bytesReceived: bytesReceived, cache: "hit", reason: reason,
+        region: region.rawBytes, upstream: upstream.rawBytes, referer: referer.rawBytes,
+        userAgent: userAgent.rawBytes, trace: trace.rawBytes, isAborted: isAborted, sample: sample))
   }
 
   var line: String {
@@ -42,7 +54,7 @@ let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
       Texts().line == """
         {"time":"2026-01-02T03:04:05.007Z","client":"203.0.113.7","method":"GET",\
         "target":"/ipfs/bafkqaaa?format=raw","version":"HTTP/1.1","status":206,"bytes":4711,\
-        "duration":1.002003,"cache":"hit"}
+        "request_bytes":0,"duration":1.002003,"cache":"hit"}
 
         """)
     let texts = Texts(
@@ -98,6 +110,35 @@ let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
       try JSONSerialization.jsonObject(with: Data(texts.line.utf8)) as? [String: Any]
     #expect((object?["target"] as? String)?.count == AccessLogLimits.target)
     #expect((object?["user_agent"] as? String)?.count == AccessLogLimits.field)
+  }
+}
+
+@Suite struct AccessLogSamplingTests {
+  @Test func aShareIsTakenByChance() {
+    var sampling = AccessLogSampling(oneOf: 10, seed: 3)
+    let taken = (0..<20_000).filter { _ in sampling.takes() }
+    #expect((1_800...2_200).contains(taken.count))
+    // Not every tenth: the steps between them differ.
+    #expect(Set(zip(taken, taken.dropFirst()).map { $1 - $0 }).count > 20)
+  }
+
+  @Test func oneOfOneIsAll() {
+    var sampling = AccessLogSampling(oneOf: 1, seed: 3)
+    #expect((0..<1_000).allSatisfy { _ in sampling.takes() })
+    var nonsense = AccessLogSampling(oneOf: -4, seed: 3)
+    #expect(nonsense.oneOf == 1 && nonsense.takes())
+  }
+
+  @Test func onlyWhatIsOrdinaryIsLeftOut() {
+    var options = AccessLogOptions()
+    options.sample = 1_000
+    let writer = AccessLogWriter(.file(path: "/nowhere"), options, log: silent)
+    var buffer = AccessLogBuffer(writer: writer, seed: 1, now: .zero)
+    #expect((0..<100).allSatisfy { _ in buffer.sample(isOrdinary: false) == 1 })
+    let samples = (0..<10_000).compactMap { _ in buffer.sample(isOrdinary: true) }
+    #expect((1...40).contains(samples.count) && samples.allSatisfy { $0 == 1_000 })
+    var off = AccessLogBuffer(writer: AccessLogWriter(.off, log: silent), now: .zero)
+    #expect(off.sample(isOrdinary: false) == nil)
   }
 }
 
@@ -192,6 +233,40 @@ let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
     #expect(try lines(old).first?.contains("/before") == true)
     #expect(try lines(path).count == 1)
     #expect(try lines(path).first?.contains("/after") == true)
+  }
+
+  /// Hands one line to a running writer, and waits until it is written or dropped.
+  private func write(_ target: String, to writer: AccessLogWriter, until isDone: () -> Bool) throws
+  {
+    var buffer = AccessLogBuffer(writer: writer, now: .zero)
+    Texts(target: Array(target.utf8)).withEntry { buffer.append($0) }
+    buffer.flush()
+    for _ in 0..<5_000 where !isDone() { usleep(1_000) }
+    #expect(isDone())
+  }
+
+  @Test func aFileThatIsRemovedIsMadeAgainAndOneWithoutAFolderIsMissed() throws {
+    let folder = path + ".d"
+    let file = folder + "/access.log"
+    let manager = FileManager.default
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? manager.removeItem(atPath: folder) }
+    let writer = AccessLogWriter(.file(path: file), log: silent)
+    let thread = try writer.start()
+    func has(_ target: String) -> Bool {
+      (try? String(contentsOfFile: file, encoding: .utf8))?.contains("\"\(target)\"") ?? false
+    }
+    try write("/first", to: writer) { has("/first") }
+    try manager.removeItem(atPath: file)
+    try write("/second", to: writer) { has("/second") }
+    try manager.removeItem(atPath: folder)
+    try write("/lost", to: writer) { writer.droppedLines == 1 }
+    try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try write("/third", to: writer) { has("/third") }
+    writer.stop()
+    thread.join()
+    #expect(writer.droppedLines == 1)
+    #expect(try String(contentsOfFile: file, encoding: .utf8).hasPrefix("{"))
   }
 
   @Test func aFileThatCannotBeOpenedIsAFaultAtTheStart() {

@@ -27,6 +27,9 @@ public final class SluiceProcess {
     public var cachePath = "cache"
     /// How long a proven absence is remembered; nil for the default.
     public var negativeTTL: String?
+    /// Lines of the `logs.access` section, and of `logs`.
+    public var accessLog: [String] = []
+    public var logs: [String] = []
 
     public init(upstreams: [UInt16] = []) { self.upstreams = upstreams }
 
@@ -50,6 +53,7 @@ public final class SluiceProcess {
       if !hosts.isEmpty { lines += ["hosts:"] + hosts.map { "  - " + $0 } }
       if !limits.isEmpty { lines += ["limits:"] + limits.map { "  " + $0 } }
       lines += ["admin:", "  address: 127.0.0.1:0", "logs:", "  access:", "    path: access.log"]
+      lines += accessLog.map { "    " + $0 } + logs.map { "  " + $0 }
       return lines.joined(separator: "\n") + "\n"
     }
   }

@@ -48,6 +48,10 @@ int64_t linux_let_go(int32_t descriptor, uint64_t offset, uint64_t count);
 // Takes back for this process's maps of a file that their order of use is random; how many there are.
 int64_t linux_keep_mapped(uint64_t inode);
 int64_t linux_inode(int32_t descriptor);
+// How many names a file has.
+int64_t linux_links(int32_t descriptor);
+// In how many ticks of a second /proc tells times.
+int64_t linux_clock_ticks(void);
 // When the bytes last changed, in nanoseconds since 1970.
 int64_t linux_modified(int32_t descriptor);
 int64_t linux_page_size(void);

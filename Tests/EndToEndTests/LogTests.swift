@@ -1,0 +1,221 @@
+import Foundation
+import TestKit
+import Testing
+
+extension EndToEnd {
+  /// The access log's forms, what is left out of it, and the line about slow requests.
+  @Suite struct Logs {
+    private static func objects(_ text: String) throws -> [[String: Any]] {
+      try text.split(separator: "\n").map { line in
+        let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+        guard let object else { throw TestFailure("no object: \(line)") }
+        return object
+      }
+    }
+
+    /// The lines once the gateway has written all of them and ended.
+    private static func lines(of sluice: SluiceProcess) throws -> [[String: Any]] {
+      #expect(try sluice.stop() == .exited(0))
+      return try objects(sluice.accessLog)
+    }
+
+    @Test func aLineTellsWhatBecameOfARequest() throws {
+      let content = try TestContent.opaque(noise(3_000, seed: 710))
+      let upstream = try ScriptedUpstream { _, reply in
+        reply.pause(milliseconds: 40)
+        try reply.serve(content)
+      }
+      defer { upstream.stop() }
+      let sluice = try SluiceProcess(upstream: upstream.port)
+      for _ in 0..<2 { #expect(try sluice.request(content.path).status == 200) }
+      let client = try sluice.connect()
+      try client.send("nonsense\r\n\r\n")
+      #expect(try client.response(to: "GET").status == 400)
+      let lines = try Self.lines(of: sluice).sorted {
+        ($0["time"] as? String ?? "") < ($1["time"] as? String ?? "")
+      }
+      #expect(lines.count == 3)
+      let miss = try #require(lines.first { $0["cache"] as? String == "miss" })
+      #expect(miss["host"] as? String == "127.0.0.1" && miss["region"] as? String == "test")
+      #expect(miss["request_bytes"] as? Int == RawClient.text(content.path).utf8.count)
+      let times = ["duration", "first_byte", "upstream_time"].map { miss[$0] as? Double ?? 0 }
+      #expect(times.allSatisfy { $0 >= 0.035 } && times[0] >= times[1])
+      let hit = try #require(lines.first { $0["cache"] as? String == "hit" })
+      #expect(hit["region"] == nil && hit["upstream_time"] == nil && hit["sample"] == nil)
+      #expect(hit["bytes"] as? Int == 3_000)
+      let refused = try #require(lines.first { $0["status"] as? Int == 400 })
+      #expect(refused["method"] == nil && refused["target"] == nil)
+    }
+
+    @Test func reopeningUnderLoadLosesNoLine() throws {
+      let content = try TestContent.opaque(noise(500, seed: 711))
+      let upstream = try ScriptedUpstream { _, reply in try reply.serve(content) }
+      defer { upstream.stop() }
+      let sluice = try SluiceProcess(upstream: upstream.port)
+      #expect(try sluice.request(content.path).status == 200)
+      try sluice.settle()
+      let folder = sluice.folder
+      let rotations = 8
+      let port = sluice.port
+      let pid = sluice.pid
+      let counts = Collected<Int>()
+      let isOver = Collected<Bool>()
+      try onThreads(4) { number in
+        if number == 3 {
+          for rotation in 0..<rotations {
+            usleep(150_000)
+            try FileManager.default.moveItem(
+              atPath: folder.file("access.log"), toPath: folder.file("access.log.\(rotation)"))
+            kill(pid, SIGUSR1)
+            guard eventually({ FileManager.default.fileExists(atPath: folder.file("access.log")) })
+            else { throw TestFailure("no new file") }
+          }
+          isOver.add(true)
+          return
+        }
+        let client = try RawClient(port: port)
+        var asked = 0
+        while isOver.all.isEmpty {
+          guard try client.request(content.path + "?\(number)-\(asked)").status == 200 else {
+            throw TestFailure("no answer")
+          }
+          asked += 1
+        }
+        counts.add(asked)
+      }
+      #expect(try sluice.stop() == .exited(0))
+      let names = (0..<rotations).map { "access.log.\($0)" } + ["access.log"]
+      let lines = try names.flatMap { try Self.objects(folder.text(of: $0)) }
+      let targets = Set(lines.compactMap { $0["target"] as? String })
+      #expect(lines.count == counts.all.reduce(1, +))
+      #expect(targets.count == lines.count)
+      #expect(names.filter { !folder.text(of: $0).isEmpty }.count > 2)
+    }
+
+    @Test func onlyHitsThatWentWellAreSampled() throws {
+      let content = try TestContent.opaque(noise(500, seed: 712))
+      let upstream = try ScriptedUpstream { _, reply in try reply.serve(content) }
+      defer { upstream.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.accessLog = ["sample: 1/50"]
+      let sluice = try SluiceProcess(settings)
+      let client = try sluice.connect()
+      for _ in 0..<2_001 { #expect(try client.request(content.path).status == 200) }
+      for number in 0..<20 {
+        #expect(try client.request("/nothing/\(number)").status == 404)
+        // A hit, and none that went well.
+        let failed = try client.request(content.path, [("If-Match", "\"x\"")])
+        #expect(failed.status == 412)
+      }
+      let lines = try Self.lines(of: sluice)
+      #expect(lines.filter { $0["status"] as? Int == 404 }.count == 20)
+      #expect(lines.filter { $0["status"] as? Int == 412 }.count == 20)
+      #expect(lines.filter { $0["cache"] as? String == "miss" }.count == 1)
+      let hits = lines.filter { $0["status"] as? Int == 200 && $0["cache"] as? String == "hit" }
+      #expect((5...120).contains(hits.count), "\(hits.count)")
+      #expect(hits.allSatisfy { $0["sample"] as? Int == 50 })
+      #expect(lines.filter { $0["sample"] != nil }.count == hits.count)
+    }
+
+    @Test func addressesLoseTheirLastPart() throws {
+      let dead = try DeadPort()
+      var settings = SluiceProcess.Settings(upstreams: [dead.port])
+      settings.sections = ["trusted_proxies: [127.0.0.0/8]"]
+      settings.accessLog = ["shorten_addresses: true"]
+      settings.logs = ["slow: 1ms", "level: debug"]
+      let sluice = try SluiceProcess(settings)
+      let said = ["203.0.113.77", "2001:db8:1:2:3::4", "::ffff:198.51.100.9", ""]
+      for client in said {
+        let fields = client.isEmpty ? [] : [("X-Forwarded-For", client)]
+        #expect(try sluice.request("/ipfs/bafkqaaa", fields).status == 200)
+        _ = try sluice.request(
+          "/ipfs/bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", fields)
+      }
+      let lines = try Self.lines(of: sluice)
+      let clients = Set(lines.compactMap { $0["client"] as? String })
+      #expect(clients == ["203.0.113.0", "2001:db8:1::", "198.51.100.0", "127.0.0.0"])
+      for whole in said.dropLast() { #expect(!sluice.errors.contains(whole)) }
+    }
+
+    @Test func combinedIsNginxs() throws {
+      let dead = try DeadPort()
+      var settings = SluiceProcess.Settings(upstreams: [dead.port])
+      settings.accessLog = ["format: combined"]
+      let sluice = try SluiceProcess(settings)
+      let fields = [("User-Agent", "a\"b\\c é"), ("Referer", "https://r.example/?\t\"")]
+      #expect(try sluice.request("/ipfs/bafkqaaa?a=%22\"", fields).status == 200)
+      #expect(try sluice.request("/ipfs/bafkqaaa").status == 200)
+      #expect(try sluice.stop() == .exited(0))
+      let lines = sluice.accessLog.split(separator: "\n").map(String.init)
+      try #require(lines.count == 2)
+      let form =
+        /127\.0\.0\.1 - - \[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\] "(.*)" 200 0 "(.*)" "(.*)"/
+      let first = try #require(lines[0].wholeMatch(of: form)?.output)
+      #expect(first.1 == #"GET /ipfs/bafkqaaa?a=%22\x22 HTTP/1.1"#)
+      #expect(first.2 == #"https://r.example/?\x09\x22"#)
+      #expect(first.3 == #"a\x22b\x5Cc \xC3\xA9"#)
+      let second = try #require(lines[1].wholeMatch(of: form)?.output)
+      #expect(second.2 == "-" && second.3 == "-")
+    }
+
+    @Test func tlsAndHTTP2AreTold() throws {
+      let authority = try TestAuthority()
+      let dead = try DeadPort()
+      var settings = SluiceProcess.Settings(upstreams: [dead.port])
+      settings.tls = ["certificates: [\(try authority.issue(["gw.test"], as: "gw").setting)]"]
+      let sluice = try SluiceProcess(settings)
+      for version in ["--http1.1", "--http2"] {
+        let outcome = try Outcome.curl([
+          "--cacert", authority.file, version, "--resolve", "*:\(sluice.securePort):127.0.0.1",
+          "https://gw.test:\(sluice.securePort)/ipfs/bafkqaaa",
+        ])
+        #expect(outcome.ending == .exited(0), "\(outcome.errors)")
+      }
+      let numbers = try sluice.metrics()
+      #expect(numbers[#"sluice_tls_sessions_total{version="1.3"}"#] == 2)
+      #expect(numbers[#"sluice_protocol_requests_total{protocol="HTTP/1.1",tls="yes"}"#] == 1)
+      #expect(numbers[#"sluice_protocol_requests_total{protocol="HTTP/2",tls="yes"}"#] == 1)
+      let lines = try Self.lines(of: sluice)
+      #expect(Set(lines.compactMap { $0["version"] as? String }) == ["HTTP/1.1", "HTTP/2.0"])
+      for line in lines {
+        #expect(line["tls"] as? String == "TLSv1.3")
+        #expect((line["cipher"] as? String)?.hasPrefix("TLS_") == true)
+        #expect(line["host"] as? String == "gw.test:\(sluice.securePort)")
+      }
+    }
+
+    @Test func slowRequestsSayWhereTheTimeWent() throws {
+      let content = try TestContent.opaque(noise(200_000, seed: 713))
+      let upstream = try ScriptedUpstream { _, reply in
+        reply.pause(milliseconds: 300)
+        try reply.head(
+          200, Reply.fields(of: content) + [("Content-Length", "\(content.body.count)")])
+        try reply.send(content.body[..<100_000])
+        reply.pause(milliseconds: 200)
+        try reply.send(content.body[100_000...])
+      }
+      defer { upstream.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.logs = ["slow: 250ms"]
+      let sluice = try SluiceProcess(settings)
+      #expect(try sluice.request(content.path).isComplete)
+      #expect(try sluice.request("/ipfs/bafkqaaa").status == 200)
+      try sluice.settle()
+      #expect(try sluice.metric("sluice_slow_requests_total") == 1)
+      let lines = sluice.errors.split(separator: "\n").filter { $0.contains("a request was slow") }
+      try #require(lines.count == 1)
+      let line = String(lines[0])
+      func number(_ name: String) -> Double {
+        guard let place = line.range(of: " \(name)=") else { return -1 }
+        return Double(line[place.upperBound...].prefix { "0123456789.".contains($0) }) ?? -1
+      }
+      #expect(line.contains("Z warning "))
+      #expect(line.contains(" cid=\(content.cid) ") && line.contains(" cache=miss "))
+      #expect(line.contains(" server=test/127.0.0.1:\(upstream.port) "))
+      #expect(line.contains(" target=\(content.path) ") && line.contains(" method=GET "))
+      #expect(number("wait_server") >= 0.29 && number("wait_body") >= 0.19)
+      #expect(number("first_byte") >= 0.29 && number("seconds") >= 0.49)
+      #expect(number("wait_disk") == -1 && number("wait_name") == -1)
+    }
+  }
+}
