@@ -156,6 +156,14 @@ enum Metrics {
             "sluice_upstream_server_errors_total", .counter,
             help: "Requests that failed by a server's fault.", labels: labels,
             .integer(server.errors)),
+          MetricValue(
+            "sluice_upstream_server_retries_total", .counter,
+            help: "Requests sent to a server since another one could not answer.",
+            labels: labels, .integer(server.retries)),
+          MetricValue(
+            "sluice_upstream_server_resumed_total", .counter,
+            help: "Bodies that broke off elsewhere and went on from a server.",
+            labels: labels, .integer(server.resumed)),
         ]
       }
     }
