@@ -120,6 +120,9 @@ public enum Counter: String, CaseIterable, Sendable {
   case sliceCheck = "sluice_cache_slice_checks_total"
   case sliceBad = "sluice_cache_slices_bad_total"
 
+  case connectionRefused = #"sluice_connections_limited_total{limit="connections_per_client"}"#
+  case connectionTooSlow = #"sluice_connections_limited_total{limit="min_send_rate"}"#
+
   /// The place in a page: the order of the cases above.
   @inlinable
   public var index: Int {

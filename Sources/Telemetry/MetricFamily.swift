@@ -78,6 +78,10 @@ enum MetricFamily {
       "sluice_cache_slices_bad_total",
       "Stored slices, small ones included, that were damaged or unreadable and so dropped."
     ),
+    (
+      "sluice_connections_limited_total",
+      "Client connections refused or cut off, HTTP/2 streams included, by the limit that did it."
+    ),
     ("sluice_client_connections", "Client connections open."),
     ("sluice_exchanges_active", "Requests being answered."),
     ("sluice_fills_active", "Fetches running."),
