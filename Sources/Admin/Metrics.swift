@@ -22,6 +22,7 @@ enum Metrics {
     values += upstreams(subject.gateway.upstreams)
     values += subject.certificates.map(certificates) ?? []
     values += subject.accessLog?.metrics ?? []
+    values += limits(subject.gateway)
     values.append(
       MetricValue(
         "sluice_build_info", .gauge, help: "1, labelled with the version that runs.",

@@ -13,6 +13,11 @@ extension Exchange {
 
   /// Sends what there is, as far as the client takes it; the rest when it takes more.
   func deliver() {
+    deliverPieces()
+    if limiter != nil { meter() }
+  }
+
+  private func deliverPieces() {
     guard let stream, !isWaitingForDisk, !stream.isUntouched else { return }
     var budget = GatewayOptions.bytesPerTurn
     while position < end {

@@ -137,6 +137,7 @@ final class Service {
     options.webroot = settings.redirect.webroot
     options.staleNames = settings.cache.staleNames
     options.negativeTTL = settings.cache.negativeTTL
+    Self.limit(settings, &options)
     let gateway = Gateway(
       options: options, storage: storage, upstreams: upstreams, disk: disk, log: log)
     let count = settings.workers.number
@@ -151,6 +152,7 @@ final class Service {
     server.idleTimeout = settings.timeouts.clientIdle
     server.sendTimeout = settings.timeouts.send
     server.headEdits = Self.headEdits(settings)
+    Self.limit(settings.limits, &server)
     server.trustedProxies = options.trustedProxies
     server.certificates = try Self.certificates(settings)
     server.strictTransport = settings.tls.hsts > .zero ? settings.tls.hsts : nil
