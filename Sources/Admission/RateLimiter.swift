@@ -87,10 +87,13 @@ public final class RateLimiter: Sendable {
     self.rules = rules
     self.secret = secret
     hasByteLimits = rules.contains { $0.kind == .bytes }
+    looksAtTokens = rules.contains { $0.limit.key == .token }
   }
 
   /// Whether what is sent has to be noted.
   public let hasByteLimits: Bool
+  /// Whether `Authorization` says who shares an allowance.
+  public let looksAtTokens: Bool
 
   // MARK: The way of a request
 

@@ -17,7 +17,8 @@ extension Exchange {
       client ?? stream?.peer.networkAddress ?? NetworkAddress(high: 0, low: 0)
     let subject = RateLimitSubject(
       address: address, host: text.bytes(host),
-      authorization: text.bytes(request.value(.authorization) ?? .empty))
+      authorization: text.bytes(
+        limiter.looksAtTokens ? request.value(.authorization) ?? .empty : .empty))
     self.limiter = limiter
     metered = 0
     guard let refusal = limiter.admit(subject, &hold, now: worker.loop.now) else { return true }
