@@ -83,6 +83,8 @@ let package = Package(
       [
         "Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "HTTP2", "Server", "TestKit",
       ]),
+    room("Admission", ["Base", "HTTP"]),
+    tests("AdmissionTests", ["Base", "Admission"]),
     room("Router", ["Base", "HTTP", "IPFS"]),
     tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
     room("Cache", ["Base", "System", "EventLoop", "CLMDB", "CXXHash"]),
@@ -98,7 +100,7 @@ let package = Package(
       "Gateway",
       [
         "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Router",
-        "Cache", "Upstreams", .product(name: "Logging", package: "swift-log"),
+        "Admission", "Cache", "Upstreams", .product(name: "Logging", package: "swift-log"),
       ]),
     tests(
       "GatewayTests",
@@ -128,7 +130,7 @@ let package = Package(
       name: "sluice",
       dependencies: [
         "Base", "System", "EventLoop", "Telemetry", "TLS", "HTTP1", "HTTP2", "Server", "Router",
-        "Cache",
+        "Admission", "Cache",
         "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -138,7 +140,8 @@ let package = Package(
       "SimulationTests",
       [
         "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Router",
-        "Cache", "Upstreams", "Gateway", .product(name: "Logging", package: "swift-log"),
+        "Admission", "Cache", "Upstreams", "Gateway",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     // Floor 8: the whole program from outside; its tests run the binary built beside them.
     .target(
@@ -156,6 +159,10 @@ let package = Package(
     // Floor 8, for benches: what it costs to find a client's network among a million.
     .executableTarget(
       name: "PlaceLookUp", dependencies: ["Base", "System"], path: "bench/places",
+      swiftSettings: settings),
+    // Floor 8, for benches: what a limit's check costs at a million clients.
+    .executableTarget(
+      name: "LimitCheck", dependencies: ["Base", "System", "Admission"], path: "bench/limits",
       swiftSettings: settings),
     // The house's own rules
     tests("TidyTests", []),

@@ -16,7 +16,8 @@ import report
 import script
 from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample, group_of
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
-from servers import Floor, NginxCache, Server, Sluice, SluiceOrigin, StandIn, make_certificate
+from servers import Floor, LimitedSluice, NginxCache, Server, Sluice, SluiceOrigin, StandIn
+from servers import make_certificate
 
 WORK = REPOSITORY / ".build-bench"
 LOADER_DONE = 70  # s; nginx reads its cache through a minute after its start
@@ -35,6 +36,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--caches", type=Path, metavar="FOLDER", help="where caches are made")
     parser.add_argument("--stand-in", action="store_true", help="an nginx as the origin")
     parser.add_argument("--callgrind", action="store_true", help="count instructions a hit")
+    parser.add_argument("--limits", action="store_true", help="Sluice alone, with limits and without")
     given = parser.parse_args()
     given.rounds = given.rounds or (3 if given.quick else 7)
     given.only = given.only.split(",") if given.only else list(TITLES)
@@ -105,6 +107,11 @@ class Bench:
         core = self.server_core
         origin = self.origin.port
         size = MISS_CACHE if line.is_miss else HIT_CACHE
+        if self.given.limits:
+            return [
+                Sluice(self.caches / "sluice", core, SLUICE, origin, size),
+                LimitedSluice(self.caches / "sluice-limits", core, SLUICE, origin, size),
+            ]
         servers: list[Server] = [
             Floor(self.caches / "floor", core, self.floor, line.bodies()),
             NginxCache(self.caches / "nginx-on", core, origin, size, nopush=True),

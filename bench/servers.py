@@ -217,6 +217,22 @@ logs:
         return [self.binary, "serve", "--config", path]
 
 
+class LimitedSluice(Sluice):
+    """Sluice with three limits for each client, so wide that they refuse nobody."""
+
+    name = "Sluice-limits"
+    configuration = (
+        Sluice.configuration
+        + """\
+limits: {{ connections_per_client: 10000, min_send_rate: 1KB/s }}
+rate_limits:
+  - {{ name: rate, rate: 1000000/s, burst: 1000000 }}
+  - {{ name: bytes, bytes: 1TB/s, burst: 1TB }}
+  - {{ name: streams, concurrent: 100000 }}
+"""
+    )
+
+
 def make_certificate(folder: Path) -> Path:
     """A certificate with an ECDSA key, for all servers of a run."""
     folder.mkdir(parents=True, exist_ok=True)

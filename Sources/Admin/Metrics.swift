@@ -24,6 +24,7 @@ enum Metrics {
     values += subject.accessLog?.metrics ?? []
     values += RequestMetrics.values(of: subject.pages, regions: subject.regions)
     values += process()
+    values += limits(subject.gateway)
     values.append(
       MetricValue(
         "sluice_build_info", .gauge, help: "1, labelled with the version that runs.",

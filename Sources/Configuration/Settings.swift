@@ -27,6 +27,8 @@ public struct Settings: Equatable, Sendable {
   public var timeouts = Timeouts()
   public var clusterAPI = ClusterAPI()
   public var limits = Limits()
+  /// No name twice; see `checkRateLimits`.
+  public var rateLimits: [RateLimit] = []
   public var admin = Admin()
   public var logs = Logs()
   public var tracing = Tracing()
@@ -175,6 +177,10 @@ public struct Settings: Equatable, Sendable {
 
   public struct Limits: Equatable, Sendable {
     public var connections = 20_000
+    /// 0 for any number.
+    public var connectionsPerClient = 0
+    /// Bytes in a time; nil for any pace.
+    public var minSendRate: Rate?
     public var headerBytes = 32 << 10
     public var http2Streams = 100
   }

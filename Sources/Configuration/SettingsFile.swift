@@ -60,6 +60,7 @@ extension Settings {
     checkGeo(&reader)
     checkClusterAPI(&reader)
     checkListeners(&reader)
+    checkRateLimits(&reader)
   }
 
   private func checkHosts(_ reader: inout SettingsReader) {

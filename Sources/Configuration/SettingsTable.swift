@@ -8,7 +8,7 @@ import Router
 enum SettingsTable {
   static let all: [Setting<Settings>] =
     general + answers + tls + redirect + cache + servers + geo + cluster + timeouts + limits
-    + outputs + logs
+    + rateLimits + outputs + logs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -156,18 +156,6 @@ enum SettingsTable {
 
   private static let short = Kind.duration(.milliseconds(10) ... .seconds(3_600))
   private static let long = Kind.duration(.milliseconds(10) ... .seconds(86_400))
-
-  private static let limits: [Setting<Settings>] = [
-    Setting(
-      "limits.connections", \.limits.connections, .count(16...1_000_000),
-      "Client connections at a time, over all workers; more wait to be accepted."),
-    Setting(
-      "limits.header_bytes", \.limits.headerBytes, .size((1 << 10)...(1 << 20)),
-      "The longest head that a request may have."),
-    Setting(
-      "limits.http2_streams", \.limits.http2Streams, .count(1...1000),
-      "Requests of one HTTP/2 connection at a time; what is above it is refused."),
-  ]
 
   private static let outputs: [Setting<Settings>] = [
     Setting(

@@ -296,6 +296,14 @@ public final class Loop {
     }
   }
 
+  /// Bytes sent that the peer has not got yet, as far as the system knows.
+  public func unacknowledged(_ socket: Int32) -> Int {
+    switch backend {
+    case .epoll: SocketCalls.unacknowledged(socket)
+    case .simulated(let simulated): simulated.network.unacknowledged(socket)
+    }
+  }
+
   /// Says that nothing more will be sent; the peer may still be read.
   public func shutdownWrite(_ socket: Int32) {
     switch backend {

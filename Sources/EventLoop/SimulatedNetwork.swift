@@ -284,6 +284,12 @@ public final class SimulatedNetwork {
     return .bytes(first.byteCount + count)
   }
 
+  /// Bytes that the peer has not read: the network has no room beside the reader's.
+  func unacknowledged(_ socket: Int32) -> Int {
+    guard let end = ends[socket], let peer = ends[end.peer] else { return 0 }
+    return peer.held + peer.onTheWay
+  }
+
   func shutdownWrite(_ socket: Int32) {
     guard let end = ends[socket], !end.isClosed else { return }
     finish(peerOf: end, reset: false)

@@ -88,13 +88,16 @@ final class ClusterExchange: Responder {
     if case .taken(let count) = piece.withReadable({ stream.offer($0) }) {
       piece.consume(count)
     }
+    exchange?.meter()
   }
 
   // MARK: The server's side
 
   fileprivate func pull(into room: UnsafeMutableRawBufferPointer) -> BodyPull {
     guard let stream else { return .broken(Fault(.closed, .client)) }
-    return unsafe stream.pullBody(into: room)
+    let pull = unsafe stream.pullBody(into: room)
+    if case .bytes(let count) = pull { exchange?.meter(taken: count) }
+    return pull
   }
 
   fileprivate func received(_ head: ResponseHead, _ text: RawSpan, from server: UpstreamServer) {

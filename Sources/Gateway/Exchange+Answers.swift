@@ -39,10 +39,15 @@ extension Exchange {
 
   /// An error of the gateway's own, as a sentence; as a page for those who ask for HTML.
   ///
-  /// - Parameter retryAfter: seconds until asking again is of use, where they are known.
-  func refuse(status: Int, _ sentence: String, retryAfter: Int64? = nil) {
+  /// - Parameters:
+  ///   - retryAfter: seconds until asking again is of use, where they are known.
+  ///   - fields: writes further fields.
+  func refuse(
+    status: Int, _ sentence: String, retryAfter: Int64? = nil,
+    fields: ((ClientStream) -> Void)? = nil
+  ) {
     let type: StaticString = acceptsHTML ? "text/html; charset=utf-8" : "text/plain; charset=utf-8"
-    answer(status: status, type: type, retryAfter: retryAfter) { body in
+    answer(status: status, type: type, retryAfter: retryAfter, fields: fields) { body in
       if acceptsHTML {
         body.append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>")
         body.append(decimal: status)
@@ -67,7 +72,8 @@ extension Exchange {
   }
 
   private func answer(
-    status: Int, type: StaticString, retryAfter: Int64? = nil, _ write: (inout ByteBuffer) -> Void
+    status: Int, type: StaticString, retryAfter: Int64? = nil,
+    fields: ((ClientStream) -> Void)? = nil, _ write: (inout ByteBuffer) -> Void
   ) {
     guard let stream, stream.isUntouched else {
       breakOff()
@@ -77,7 +83,8 @@ extension Exchange {
     write(&body)
     stream.begin(status: status)
     stream.field(.contentType, type)
-    if status >= 500 { stream.field(.cacheControl, "no-store") }
+    // Caches must not keep a 429 either (RFC 6585, section 4).
+    if status >= 500 || status == 429 { stream.field(.cacheControl, "no-store") }
     if !acceptsHTML { stream.field(.xContentTypeOptions, "nosniff") }
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
     if let retryAfter {
@@ -87,6 +94,7 @@ extension Exchange {
     } else if status == 503 || status == 504 {
       stream.field(.retryAfter, "10")
     }
+    fields?(stream)
     writeContentFields(on: stream)
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)

@@ -14,6 +14,11 @@ extension Exchange {
 
   /// Sends what there is, as far as the client takes it; the rest when it takes more.
   func deliver() {
+    deliverPieces()
+    if limiter != nil { meter() }
+  }
+
+  private func deliverPieces() {
     guard let stream, !isWaitingForDisk, !stream.isUntouched else { return }
     if steps.current != nil { steps.end(at: worker.loop.now) }
     var budget = GatewayOptions.bytesPerTurn

@@ -12,6 +12,7 @@ internal import Upstreams
 extension Exchange {
   /// Joins the fill of what is missing, or begins it.
   func fetch() {
+    if limiter != nil, wholeHead == nil, !paysForMiss() { return }
     if method == .head {
       if let head = wholeHead {
         answerHead(head)

@@ -14,6 +14,7 @@ extension Exchange {
 
   /// Gives a request on as it is, for its own client alone: the answer is not kept and nobody joins it.
   func passThrough() {
+    if !paysForMiss() { return }
     hasAskedAlone = true
     // A part may fail where the rest is there, and a page about content where the content is.
     let isWhole = conditions.range.isEmpty && !reason.isEqual(to: NotStored.generated.name)

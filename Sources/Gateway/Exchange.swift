@@ -1,3 +1,4 @@
+internal import Admission
 internal import Base
 internal import Cache
 internal import EventLoop
@@ -11,8 +12,8 @@ internal import Upstreams
 
 /// The life of one request, from its head to its line in the log.
 ///
-///     route ─► look up ─┬─ hit ──────────────────────► deliver ─► log
-///                       └─ miss ─► fetch (or join) ─► deliver ─► log
+///     route ─► admit ─► look up ─┬─ hit ──────────────────────► deliver ─► log
+///                                └─ miss ─► fetch (or join) ─► deliver ─► log
 ///
 /// Each step is a method of its own file's name; a step ends by calling the next, by waiting for the
 /// stream, the fill or the disk, or by `finish`. A hit that its client takes at once runs through
@@ -117,6 +118,13 @@ final class Exchange: Responder {
   /// Where it last began anew.
   var lastBeginning: Int64 = 0
   var isWaitingForDisk = false
+
+  // What the operator's limits have let it have.
+  /// The limiter that has admitted it; nil where none has been asked.
+  var limiter: RateLimiter?
+  var hold = RateLimitHold()
+  /// Bytes of the answer's body that have been noted there.
+  var metered: Int64 = 0
 
   /// What the cache did for a request; the names are stable, in logs and metrics.
   enum Outcome {
@@ -238,8 +246,9 @@ final class Exchange: Responder {
   }
 
   private func conclude() {
-    guard stream != nil else { return }
-    stream = nil
+    guard let stream else { return }
+    if let limiter { leaveLimits(limiter, stream) }
+    self.stream = nil
     letGo()
     leaveFill()
     life &+= 1

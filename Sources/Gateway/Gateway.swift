@@ -1,3 +1,4 @@
+internal import Admission
 public import Base
 public import Cache
 public import EventLoop
@@ -81,6 +82,8 @@ public final class GatewayWorker: RequestHandler {
   let hasCluster: Bool
   /// Whether anything but content is given by how the client came.
   let hasDiversions: Bool
+  let limiter: RateLimiter?
+  let clusterLimiter: RateLimiter?
   let index: IndexReader
   let starving: StarvingFills
   let searches: SearchWatch
@@ -121,6 +124,8 @@ public final class GatewayWorker: RequestHandler {
     hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
     hasCluster = gateway.options.cluster != nil
     hasDiversions = gateway.options.securePort != nil || gateway.options.webroot != nil
+    limiter = gateway.options.rateLimits
+    clusterLimiter = gateway.options.clusterRateLimits
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.

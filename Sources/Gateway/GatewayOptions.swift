@@ -1,3 +1,4 @@
+public import Admission
 public import Base
 public import Router
 public import Upstreams
@@ -33,6 +34,11 @@ public struct GatewayOptions: Sendable {
   ///
   /// Far more than living content ever waits for, far fewer than a worker has descriptors.
   public var slowSearches = 128
+
+  /// What clients may ask for of content; nil for all they like.
+  public var rateLimits: RateLimiter?
+  /// What they may ask for of the cluster's API.
+  public var clusterRateLimits: RateLimiter?
 
   /// The port that clients without TLS are sent to, by https; nil leaves them where they are.
   public var securePort: UInt16?

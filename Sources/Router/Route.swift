@@ -19,6 +19,10 @@ public enum Route: Sendable {
   case redirect(location: [UInt8])
   /// Not for this gateway, with the status and what to say.
   case refuse(status: Int, RefusalReason)
+
+  /// Whether it is asked how the gateway itself does.
+  @inlinable
+  public var isHealth: Bool { if case .health = self { true } else { false } }
 }
 
 /// Why a request is refused, as a sentence for the client.

@@ -6,6 +6,11 @@ internal import Telemetry
 /// What becomes of a connection whose client lets a deadline pass.
 extension ClientConnection {
   func timedOut() {
+    if isBlocked, let rate = worker.options.minSendRate, loop.now < sendDue,
+      pace.due(at: loop.now) <= loop.now
+    {
+      return judge(by: rate)
+    }
     switch state {
     case .head:
       if !isGreeted {
@@ -28,6 +33,21 @@ extension ClientConnection {
     case .lingering: close()
     case .closed: break
     }
+  }
+
+  /// What the client has taken of all that was sent to it.
+  var takenBytes: Int { sent - loop.unacknowledged(transport.socket) }
+
+  /// Ends the connection of a client that has taken too little while bytes waited for it.
+  private func judge(by rate: SendRate) {
+    guard pace.isTooSlow(for: rate, at: loop.now, taken: takenBytes) else {
+      setDeadline(min(sendDue, pace.due(at: loop.now)))
+      return
+    }
+    worker.counters.add(.connectionTooSlow)
+    // What lies in the socket would be waited for as long again.
+    transport.abort()
+    close()
   }
 
   /// The deadline has passed while a request is answered: a body that is awaited has its own.

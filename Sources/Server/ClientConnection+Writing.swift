@@ -10,7 +10,7 @@ extension ClientConnection {
     while !stream.output.isEmpty && !isBlocked {
       switch stream.output.withReadable({ transport.send($0) }) {
       case .bytes(let count):
-        worker.counters.add(.responseBytes, count)
+        noteSent(count)
         stream.output.consume(count)
         if !isFlushed { block() }
       case .wouldBlock: block()
@@ -18,6 +18,12 @@ extension ClientConnection {
       }
       if isClosed { return }
     }
+  }
+
+  @inline(__always)
+  private func noteSent(_ count: Int) {
+    sent &+= count
+    worker.counters.add(.responseBytes, count)
   }
 
   /// Sends what the transport has taken and the socket has not.
@@ -44,7 +50,7 @@ extension ClientConnection {
       : stream.output.withReadable { transport.send($0, bytes) }
     switch result {
     case .bytes(let count):
-      worker.counters.add(.responseBytes, count)
+      noteSent(count)
       stream.output.consume(min(count, waiting))
       if count < waiting + bytes.byteCount || transport.holdsOutput { block() }
       return .taken(max(0, count - waiting))
@@ -79,7 +85,7 @@ extension ClientConnection {
       let waiting = stream.output.count
       switch stream.output.withReadable({ transport.send($0, more: true) }) {
       case .bytes(let sent):
-        worker.counters.add(.responseBytes, sent)
+        noteSent(sent)
         stream.output.consume(sent)
         if sent < waiting {
           block()
@@ -95,7 +101,7 @@ extension ClientConnection {
     }
     switch transport.sendFile(from: file, offset: offset, count: count) {
     case .bytes(let sent):
-      worker.counters.add(.responseBytes, sent)
+      noteSent(sent)
       if sent < count || transport.holdsOutput { block() }
       return .taken(sent)
     case .wouldBlock:

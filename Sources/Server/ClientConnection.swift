@@ -52,6 +52,12 @@ final class ClientConnection: ServerConnection {
   private var resumePromised = false
   private var writablePromised = false
   private var deadline = Instant.never
+  /// When a client that takes no byte is given up.
+  private(set) var sendDue = Instant.never
+  /// Whether those who take some are fast enough.
+  var pace = SendRateWatch()
+  /// Bytes of answers that have been sent.
+  var sent = 0
   private var timerDue = Instant.never
   private var lingered = 0
   /// When the first bytes of a head came that was not there as a whole.
@@ -84,6 +90,7 @@ final class ClientConnection: ServerConnection {
   override func ready(_ readiness: Readiness) {
     if readiness.contains(.writable) && (isBlocked || transport.holdsOutput) {
       isBlocked = false
+      pace.ended(at: loop.now)
       becameWritable()
     }
     // With the end behind them, bytes must be read up to it: it will not be told again.
@@ -374,7 +381,14 @@ final class ClientConnection: ServerConnection {
   /// The client takes no more for now; it is given so long until it does.
   func block() {
     isBlocked = true
-    setDeadline(loop.now + worker.options.sendTimeout)
+    sendDue = loop.now + worker.options.sendTimeout
+    setDeadline(worker.options.minSendRate == nil ? sendDue : min(sendDue, paceDue))
+  }
+
+  /// When the client's pace is to be judged, bytes waiting for it from now on.
+  var paceDue: Instant {
+    pace.began(at: loop.now, taken: takenBytes)
+    return pace.due(at: loop.now)
   }
 
   /// The transport's own words wait for the socket: with nothing else due, they have as long as an answer.

@@ -84,6 +84,7 @@ extension HTTP2Connection: ServerSessionDelegate {
     if places[place].isBroken { return .broken }
     if count > 0 { places[place].moved = loop.now }
     if stream.phase == .finished && stream.output.isEmpty { return .last(count) }
+    if count == 0 { places[place].hadNothing = true }
     return count > 0 ? .bytes(count) : .wait
   }
 

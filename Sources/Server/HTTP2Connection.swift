@@ -40,6 +40,11 @@ final class HTTP2Connection: ServerConnection {
     var isBroken = false
     /// Among those that are asked for their bytes again.
     var isResumed = false
+    /// Since when its client's pace is watched, and what it had taken then; never while it is not.
+    var paceSince = Instant.never
+    var paceBefore: Int64 = 0
+    /// There has been nothing to give since then.
+    var hadNothing = false
   }
 
   let loop: Loop
@@ -76,6 +81,9 @@ final class HTTP2Connection: ServerConnection {
   private var lingered = 0
   private var timerDue = Instant.never
   private var sendDue = Instant.never
+  /// Whether a client that takes some of what waits for it is fast enough.
+  private var pace = SendRateWatch()
+  private var sent = 0
   private var headDue = Instant.never
   private var idleDue = Instant.never
   private var lastCallDue = Instant.never
@@ -129,6 +137,7 @@ final class HTTP2Connection: ServerConnection {
     if readiness.contains(.readable) && state != .closed { becameReadable() }
     if readiness.contains(.writable) && (isBlocked || transport.holdsOutput) && state != .closed {
       isBlocked = false
+      pace.ended(at: loop.now)
       flush()
     }
     if readiness.contains(.hungUp) && state != .closed { close() }
@@ -285,6 +294,7 @@ final class HTTP2Connection: ServerConnection {
       switch transport.send(output.readable) {
       case .bytes(let count):
         worker.counters.add(.responseBytes, count)
+        sent &+= count
         output.consume(count)
         if !isFlushed { block() }
       case .wouldBlock: block()
@@ -300,8 +310,15 @@ final class HTTP2Connection: ServerConnection {
     sendDue =
       loop.now
       + (session.end == nil ? worker.options.sendTimeout : ServerOptions.lingerTimeout)
+    if worker.options.minSendRate != nil {
+      pace.began(at: loop.now, taken: takenBytes)
+      noteDeadline(pace.due(at: loop.now))
+    }
     noteDeadline(sendDue)
   }
+
+  /// What the client has taken of all that was sent to it.
+  private var takenBytes: Int { sent - loop.unacknowledged(transport.socket) }
 
   // MARK: Deadlines
 
@@ -320,7 +337,7 @@ final class HTTP2Connection: ServerConnection {
   }
 
   /// A stream has bytes to send, for which its client may have no window.
-  func noteStreamDue() { noteDeadline(loop.now + worker.options.sendTimeout) }
+  func noteStreamDue() { noteDeadline(loop.now + streamPause) }
 
   private func checkDeadlines() {
     let now = loop.now
@@ -332,6 +349,14 @@ final class HTTP2Connection: ServerConnection {
         return close()
       }
       next = sendDue
+      if let rate = worker.options.minSendRate {
+        if pace.isTooSlow(for: rate, at: now, taken: takenBytes) {
+          worker.counters.add(.connectionTooSlow)
+          transport.abort()
+          return close()
+        }
+        next = min(next, pace.due(at: now))
+      }
     }
     if now >= headDue {
       worker.counters.add(.timeoutClientHeader)
@@ -352,25 +377,6 @@ final class HTTP2Connection: ServerConnection {
     }
     noteDeadline(min(next, headDue, lastCallDue))
     flush()
-  }
-
-  /// Ends streams whose clients have not opened their windows for too long; when to look again.
-  private func resetStalled(_ now: Instant) -> Instant {
-    var next = now + worker.options.sendTimeout
-    for place in places.indices {
-      guard let stream = places[place].stream, stream.phase == .body || !stream.output.isEmpty,
-        !isBlocked, session.isStalled(places[place].id)
-      else { continue }
-      let due = places[place].moved + worker.options.sendTimeout
-      if now >= due {
-        worker.counters.add(.timeoutClientSend)
-        session.reset(places[place].id, .cancel)
-        places[place].moved = now
-      } else {
-        next = min(next, due)
-      }
-    }
-    return next
   }
 
   // MARK: The end

@@ -11,6 +11,8 @@ public struct ListenerTraits: Sendable {
   public var hasProxyHeader: Bool
   /// The proxy has named no client, so that what the request says of one may be the client's own invention.
   var isUnnamed = false
+  /// The connection's part of its client's number; nil where none is kept.
+  var place: ClientCounts.Place?
 
   public init(isSecure: Bool = false, hasProxyHeader: Bool = false) {
     self.isSecure = isSecure

@@ -5,6 +5,8 @@ class ServerConnection: EventHandler {
   let worker: ServerWorker
   /// Whether another request may follow on this connection.
   var keepAlive = true
+  /// Its part of its client's number of connections; nil where none is kept.
+  var clientPlace: ClientCounts.Place?
 
   init(_ worker: ServerWorker) {
     self.worker = worker

@@ -18,6 +18,11 @@ public struct ServerOptions: Sendable {
   /// Connections of one worker; more wait in the listener's backlog.
   public var connections = 10_000
 
+  /// How many connections one client may have; nil for any number.
+  public var clientCounts: ClientCounts?
+  /// How slowly a client may take what is sent to it; nil for any pace.
+  public var minSendRate: SendRate?
+
   /// Whose word on a client counts where connections begin with it.
   public var trustedProxies = NetworkSet()
   /// What listeners that ask for TLS have; without it they take no connections.

@@ -121,11 +121,29 @@ public final class ServerWorker {
 
   /// Serves a connection that was accepted here, or hands it on to another worker.
   func accepted(_ socket: Int32, from peer: SocketAddress, _ traits: ListenerTraits) {
+    guard let traits = counted(peer, traits) else {
+      counters.add(.connectionRefused)
+      loop.close(socket, .none)
+      return
+    }
     if let crew, crew.all.handOver(socket, from: peer, traits, by: crew.number) {
       counters.add(.connectionHandedOver)
     } else {
       serve(socket, from: peer, traits)
     }
+  }
+
+  /// Counts a new connection with its client's others; nil where those are as many as may be.
+  ///
+  /// Not those of trusted proxies, which bring any number of clients.
+  private func counted(_ peer: SocketAddress, _ traits: ListenerTraits) -> ListenerTraits? {
+    guard let counts = options.clientCounts, !traits.isUnnamed, let address = peer.networkAddress,
+      !options.trustedProxies.contains(address)
+    else { return traits }
+    guard let place = counts.enter(address) else { return nil }
+    var traits = traits
+    traits.place = place
+    return traits
   }
 
   /// Takes a connection that another worker accepted.
@@ -145,6 +163,7 @@ public final class ServerWorker {
       let tls = traits.isSecure ? try tlsStream() : nil
       let connection = ClientConnection(self, socket: socket, peer: peer, tls: tls)
       connection.stream.isPeerUnnamed = traits.isUnnamed
+      connection.clientPlace = traits.place
       let handle = try connection.open()
       connections[handle] = connection
       counters.add(.connectionAccepted)
@@ -157,7 +176,9 @@ public final class ServerWorker {
 
   /// A connection goes on in another protocol.
   func connectionChanged(_ handle: Handle, to connection: ServerConnection) {
-    connections[handle] = connection
+    let before = connections.updateValue(connection, forKey: handle)
+    connection.clientPlace = before?.clientPlace
+    before?.clientPlace = nil
   }
 
   /// A session with the certificates of now.
@@ -177,7 +198,8 @@ public final class ServerWorker {
   }
 
   func connectionClosed(_ handle: Handle) {
-    connections[handle] = nil
+    // Others may hold the object for a while.
+    connections.removeValue(forKey: handle)?.clientPlace = nil
     leaveCrew()
     counters.set(.clientConnections, connections.count)
     resumeListeners()

@@ -89,6 +89,11 @@ public enum SocketCalls {
     return SocketAddress(raw: raw)
   }
 
+  /// Bytes sent that the peer's system has not acknowledged yet (tcp(7), SIOCOUTQ); 0 where that is not known.
+  public static func unacknowledged(_ descriptor: Int32) -> Int {
+    max(0, Int(linux_unacknowledged(descriptor)))
+  }
+
   public static func accept(_ listener: Int32) -> Result<(Int32, SocketAddress), Fault> {
     var raw = linux_address()
     let descriptor = unsafe linux_accept(listener, &raw)

@@ -119,6 +119,8 @@ public enum Counter: String, CaseIterable, Sendable {
   case tlsVersion12 = #"sluice_tls_sessions_total{version="1.2"}"#
   case tlsVersion13 = #"sluice_tls_sessions_total{version="1.3"}"#
   case slowRequest = "sluice_slow_requests_total"
+  case connectionRefused = #"sluice_connections_limited_total{limit="connections_per_client"}"#
+  case connectionTooSlow = #"sluice_connections_limited_total{limit="min_send_rate"}"#
 
   /// The place in a page: the order of the cases above.
   @inlinable

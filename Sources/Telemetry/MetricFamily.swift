@@ -80,6 +80,10 @@ enum MetricFamily {
     ("sluice_request_bytes_total", "Bytes that clients have sent, heads included, TLS left out."),
     ("sluice_tls_sessions_total", "TLS handshakes with clients that went well, by version."),
     ("sluice_slow_requests_total", "Requests that took longer than logs.slow."),
+    (
+      "sluice_connections_limited_total",
+      "Client connections refused or cut off, HTTP/2 streams included, by the limit that did it."
+    ),
     ("sluice_client_connections", "Client connections open."),
     ("sluice_exchanges_active", "Requests being answered."),
     ("sluice_fills_active", "Fetches running."),

@@ -138,6 +138,7 @@ final class Service {
     options.staleNames = settings.cache.staleNames
     options.negativeTTL = settings.cache.negativeTTL
     Self.setTracing(settings, in: &options)
+    Self.limit(settings, &options)
     let gateway = Gateway(
       options: options, storage: storage, upstreams: upstreams, disk: disk, log: log)
     let count = settings.workers.number
@@ -152,6 +153,7 @@ final class Service {
     server.idleTimeout = settings.timeouts.clientIdle
     server.sendTimeout = settings.timeouts.send
     server.headEdits = Self.headEdits(settings)
+    Self.limit(settings.limits, &server)
     server.trustedProxies = options.trustedProxies
     server.certificates = try Self.certificates(settings)
     server.strictTransport = settings.tls.hsts > .zero ? settings.tls.hsts : nil

@@ -4,6 +4,7 @@ import HTTP1
 import Router
 import Telemetry
 
+@testable import Admission
 @testable import Cache
 @testable import Gateway
 
@@ -11,6 +12,12 @@ extension World {
   // MARK: What must hold at the end
 
   func checkRest() {
+    if let limiter = machine.gateway.options.rateLimits {
+      if limiter.underWay != 0 { fail("\(limiter.underWay) requests stay counted as under way") }
+      for report in limiter.reports where report.refusals + report.losses != 0 {
+        fail("the limit \(report.name) has refused or lost somebody")
+      }
+    }
     for worker in machine.workers {
       if worker.counters.value(.exchangesActive) != 0 { fail("exchanges do not end") }
       if worker.counters.value(.fillsActive) != 0 { fail("fills are not freed") }

@@ -3,6 +3,7 @@ import EventLoop
 import System
 import Upstreams
 
+@testable import Admission
 @testable import Cache
 @testable import Gateway
 
@@ -94,6 +95,16 @@ final class World {
     }
     // Where memory is short, fills wait for each other's.
     if random.chance(0.25) { options.sliceMemory = 0 }
+    // So wide that nobody is refused: what is counted has to balance.
+    options.rateLimits = RateLimiter(
+      [
+        RateLimit(name: "open", key: .client, measure: .concurrent(1_000), keys: 1_000),
+        RateLimit(name: "all", key: .host, measure: .concurrent(100_000), keys: 10),
+        RateLimit(
+          name: "bytes", key: .client,
+          measure: .bytes(Rate(1 << 40, per: .seconds(1)), burst: 1 << 40),
+          keys: 1_000),
+      ], secret: SipKey(first: 1, second: 2))
     return Machine.Plan(
       cache: cache, gateway: options,
       nodes: troubles.nodes.indices.map { index in

@@ -20,6 +20,8 @@ const char *linux_resolve_error(int code);
 
 int linux_listen(const struct linux_address *address, bool reuse_port, int backlog);
 int linux_local_address(int fd, struct linux_address *out);
+// Bytes sent that the peer has not acknowledged, or -errno.
+int linux_unacknowledged(int fd);
 // A non-blocking connection, or -errno (-EAGAIN: none waiting).
 int linux_accept(int fd, struct linux_address *peer);
 // Begins a non-blocking connect; the descriptor, or -errno.

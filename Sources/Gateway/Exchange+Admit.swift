@@ -1,0 +1,87 @@
+internal import Admission
+internal import Base
+internal import EventLoop
+internal import HTTP
+internal import Server
+internal import System
+internal import Telemetry
+
+/// The operator's limits on what clients may ask for.
+extension Exchange {
+  /// Holds the request against a limiter; false where it has been refused.
+  ///
+  /// The client is who a trusted proxy says it is, else the peer; peers that the kernel does not name share one
+  /// allowance.
+  func admit(_ limiter: RateLimiter, _ request: RequestHead, _ text: RawSpan) -> Bool {
+    let address =
+      client ?? stream?.peer.networkAddress ?? NetworkAddress(high: 0, low: 0)
+    let subject = RateLimitSubject(
+      address: address, host: text.bytes(host),
+      authorization: text.bytes(
+        limiter.looksAtTokens ? request.value(.authorization) ?? .empty : .empty))
+    self.limiter = limiter
+    metered = 0
+    guard let refusal = limiter.admit(subject, &hold, now: worker.loop.now) else { return true }
+    refuse(refusal, by: limiter)
+    return false
+  }
+
+  /// Pays what a miss costs more than a hit; false where the request has been refused for it.
+  ///
+  /// Asked before anything is fetched for the request; once paid, it is paid for.
+  func paysForMiss() -> Bool {
+    guard let limiter, let refusal = limiter.payForMiss(&hold, now: worker.loop.now) else {
+      return true
+    }
+    refuse(refusal, by: limiter)
+    return false
+  }
+
+  /// Notes what has been sent of the answer since the last time, and what was taken of the request's body.
+  func meter(taken: Int = 0) {
+    guard let limiter, limiter.hasByteLimits, let stream else { return }
+    meter(limiter, stream, taken: taken)
+  }
+
+  private func meter(_ limiter: RateLimiter, _ stream: ClientStream, taken: Int = 0) {
+    let bytes = Int(stream.bodyBytes &- metered) &+ taken
+    metered = stream.bodyBytes
+    if bytes > 0 { limiter.note(bytes: bytes, hold, now: worker.loop.now) }
+  }
+
+  /// Ends what the limits know of the request.
+  func leaveLimits(_ limiter: RateLimiter, _ stream: ClientStream) {
+    self.limiter = nil
+    if limiter.hasByteLimits { meter(limiter, stream) }
+    limiter.conclude(&hold)
+  }
+
+  private func refuse(_ refusal: RateLimitRefusal, by limiter: RateLimiter) {
+    worker.counters.add(.refusal(status: 429))
+    reason = limiter.reason(refusal)
+    refuse(status: 429, limiter.sentence(refusal), retryAfter: refusal.retryAfter) { stream in
+      stream.field(named: "RateLimit-Policy", limiter.policy(refusal).rawBytes)
+      var state = ByteBuffer(capacity: 64)
+      limiter.appendState(of: refusal, to: &state)
+      stream.field(named: "RateLimit", state.readable)
+    }
+  }
+}
+
+extension Gateway {
+  /// What one of the operator's limits has done.
+  public struct LimitReport: Sendable {
+    public var name: String
+    /// Requests that it has refused.
+    public var refusals: Int
+    /// Clients that it has forgotten before their time, or could not count.
+    public var losses: Int
+  }
+
+  /// All limits, of content and of the cluster's API.
+  public var limitReports: [LimitReport] {
+    [options.rateLimits, options.clusterRateLimits].compactMap { $0 }.flatMap(\.reports).map {
+      LimitReport(name: $0.name, refusals: $0.refusals, losses: $0.losses)
+    }
+  }
+}
