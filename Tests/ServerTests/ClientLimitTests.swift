@@ -227,6 +227,7 @@ import Testing
         visitor.reads = false
       }
     }
+    world.run { world.worker.connectionCount == 1 }
     world.run { world.worker.connectionCount == 0 }
     #expect(world.counters.value(.connectionTooSlow) == 1)
     #expect(world.counters.value(.timeoutClientSend) == 0)
