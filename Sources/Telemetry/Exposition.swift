@@ -66,13 +66,17 @@ public enum Exposition {
       writer.begin(series.family, kind: "histogram", &output)
       writer.histogram(series, CounterPage.sum(pages, name), &output)
     }
-    var done: Set<String> = []
-    for value in values where done.insert(value.family.description).inserted {
+    var families: [String] = []
+    var samples: [String: [MetricValue]] = [:]
+    for value in values {
       let family = value.family.description
-      writer.begin(family[...], help: value.help, kind: value.kind, &output)
-      for sample in values where sample.family.description == family {
-        writer.sample(sample, &output)
-      }
+      if samples[family] == nil { families.append(family) }
+      samples[family, default: []].append(value)
+    }
+    for family in families {
+      guard let all = samples[family], let first = all.first else { continue }
+      writer.begin(family[...], help: first.help, kind: first.kind, &output)
+      for sample in all { writer.sample(sample, &output) }
     }
   }
 

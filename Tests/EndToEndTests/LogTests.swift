@@ -184,14 +184,14 @@ extension EndToEnd {
     }
 
     @Test func slowRequestsSayWhereTheTimeWent() throws {
-      let content = try TestContent.opaque(noise(200_000, seed: 713))
+      let content = try TestContent.opaque(noise(20_000, seed: 713))
       let upstream = try ScriptedUpstream { _, reply in
         reply.pause(milliseconds: 300)
         try reply.head(
           200, Reply.fields(of: content) + [("Content-Length", "\(content.body.count)")])
-        try reply.send(content.body[..<100_000])
+        try reply.send(content.body[..<10_000])
         reply.pause(milliseconds: 200)
-        try reply.send(content.body[100_000...])
+        try reply.send(content.body[10_000...])
       }
       defer { upstream.stop() }
       var settings = SluiceProcess.Settings(upstreams: [upstream.port])

@@ -74,7 +74,7 @@ extension EndToEnd {
       let series = Metrics.parse(page.text).keys.filter {
         !$0.contains("region=") && !$0.contains("worker=")
       }
-      #expect((350...550).contains(series.count), "\(series.count) series")
+      #expect((330...480).contains(series.count), "\(series.count) series")
     }
 
     @Test(.enabled(if: has("promtool"), "promtool is not installed"))
