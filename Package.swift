@@ -85,6 +85,8 @@ let package = Package(
       ]),
     room("Router", ["Base", "HTTP", "IPFS"]),
     tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
+    room("Admission", ["Base", "HTTP", "IPFS"]),
+    tests("AdmissionTests", ["Base", "HTTP", "IPFS", "Admission"]),
     room("Cache", ["Base", "System", "EventLoop", "CLMDB", "CXXHash"]),
     tests("CacheTests", ["Base", "System", "EventLoop", "Cache"]),
     room(
@@ -98,11 +100,13 @@ let package = Package(
       "Gateway",
       [
         "Base", "System", "HTTP", "IPFS", "EventLoop", "Telemetry", "HTTP1", "Server", "Router",
-        "Cache", "Upstreams", .product(name: "Logging", package: "swift-log"),
+        "Admission", "Cache", "Upstreams", .product(name: "Logging", package: "swift-log"),
       ]),
     tests(
       "GatewayTests",
-      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Router", "Cache", "Gateway"]),
+      [
+        "Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Router", "Admission", "Cache", "Gateway",
+      ]),
     room(
       "Origin",
       [
