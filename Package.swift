@@ -132,7 +132,7 @@ let package = Package(
       name: "sluice",
       dependencies: [
         "Base", "System", "EventLoop", "Telemetry", "TLS", "HTTP1", "HTTP2", "Server", "Router",
-        "Cache",
+        "Admission", "Cache",
         "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -161,6 +161,13 @@ let package = Package(
     .executableTarget(
       name: "PlaceLookUp", dependencies: ["Base", "System"], path: "bench/places",
       swiftSettings: settings),
+    // Floor 8, for benches: what ten million rules of a denylist cost.
+    .executableTarget(
+      name: "DenylistLookUp",
+      dependencies: [
+        "Base", "System", "IPFS", "Admission", "Gateway",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "bench/denylist", swiftSettings: settings),
     // The house's own rules
     tests("TidyTests", []),
   ],

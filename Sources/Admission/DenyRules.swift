@@ -30,6 +30,9 @@ public struct DenyRules: Sendable {
     table = rules > 0 ? DenyTable(rules: rules) : nil
   }
 
+  /// Whether there is a rule that denies, and not only such as let pass.
+  public private(set) var hasDenials = false
+
   /// How many rules are not in the table.
   public var laterCount: Int { later.count }
 
@@ -48,6 +51,7 @@ public struct DenyRules: Sendable {
     _ rule: DenyRule, _ mark: DenyMark, isBuilding: Bool, by digester: inout DenyDigester
   ) {
     count += 1
+    if !mark.allows { hasDenials = true }
     if case .hash(let hash, let other) = rule.subject {
       for cid in [hash, other].compactMap({ $0 }) {
         if !functions.contains(cid.hash) { functions.append(cid.hash) }

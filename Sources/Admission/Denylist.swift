@@ -31,6 +31,9 @@ public final class Denylist: Sendable {
   /// Whether there is no rule at all.
   public var isEmpty: Bool { forms.isEmpty && !hasPrefixes && functions.isEmpty }
 
+  /// Whether there is one that denies.
+  public var hasDenials: Bool { files.contains(where: \.hasDenials) }
+
   // MARK: Questions
 
   /// The rule that decides on a path below a CID, as paths are resolved: the root's own block is not asked about.

@@ -32,7 +32,9 @@ public struct DenylistText: ~Copyable {
   public static let maximumLine = 2 << 20
   /// The longest header, by the same.
   public static let maximumHeader = 1 << 20
-  /// Complaints that are kept; all are counted. The first few say what is wrong with a file.
+  /// Complaints that are kept: the first few say what is wrong with a file.
+  ///
+  /// All are counted.
   public static let keptComplaints = 16
   /// Lines from one noted place to the next: what is read to find a line again.
   static let noteEvery = 1 << 16
@@ -69,6 +71,9 @@ public struct DenylistText: ~Copyable {
     appended = DenyRules()
     return taken
   }
+
+  /// Goes on behind bytes that are none of any line.
+  public mutating func skip(_ bytes: Int) { offset += bytes }
 
   /// Takes a header, and goes on behind it.
   public mutating func take(_ header: DenylistHeader, bytes: Int, lines: Int) {

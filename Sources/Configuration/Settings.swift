@@ -27,6 +27,7 @@ public struct Settings: Equatable, Sendable {
   public var timeouts = Timeouts()
   public var clusterAPI = ClusterAPI()
   public var limits = Limits()
+  public var denylist = Denylist()
   public var admin = Admin()
   public var logs = Logs()
 

@@ -8,6 +8,7 @@ import Router
 enum SettingsTable {
   static let all: [Setting<Settings>] =
     general + answers + tls + redirect + cache + servers + geo + cluster + timeouts + limits
+    + denylist
     + outputs
 
   private static let general: [Setting<Settings>] = [

@@ -77,7 +77,8 @@ extension Exchange {
     write(&body)
     stream.begin(status: status)
     stream.field(.contentType, type)
-    if status >= 500 { stream.field(.cacheControl, "no-store") }
+    // What a list denies now may be allowed in a moment, and 410 would be kept by its name (RFC 9110, 15.5.11).
+    if status >= 500 || deniedBy != nil { stream.field(.cacheControl, "no-store") }
     if !acceptsHTML { stream.field(.xContentTypeOptions, "nosniff") }
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
     if let retryAfter {

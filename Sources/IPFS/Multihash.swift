@@ -19,6 +19,7 @@ public struct HashFunction: RawRepresentable, Hashable, Sendable {
   public static let sha3_224 = HashFunction(rawValue: 0x17)
   public static let shake128 = HashFunction(rawValue: 0x18)
   public static let shake256 = HashFunction(rawValue: 0x19)
+  public static let blake3 = HashFunction(rawValue: 0x1e)
   public static let sha2_384 = HashFunction(rawValue: 0x20)
   public static let doubleSHA2_256 = HashFunction(rawValue: 0x56)
   /// BLAKE2 puts the output's length into the hash: the shorter ones are other functions.
@@ -51,6 +52,7 @@ public struct HashFunction: RawRepresentable, Hashable, Sendable {
 extension HashFunction {
   /// Bytes of a whole digest; nil where the function has no length of its own, or cannot be computed here.
   public var digestBytes: Int? {
+    if self == .blake3 { return BLAKE3.digestBytes }
     guard !isExtendable, self != .doubleSHA2_256, let implementation = unsafe implementation
     else { return nil }
     let count = unsafe EVP_MD_get_size(implementation)
@@ -61,10 +63,18 @@ extension HashFunction {
   ///
   /// - Returns: Whether it could be; if not, nothing is appended.
   public func appendMultihash(of bytes: RawSpan, to output: inout ByteBuffer) -> Bool {
-    guard let count = digestBytes, let implementation = unsafe implementation else { return false }
+    guard let count = digestBytes else { return false }
     let before = output.count
     output.append(varint: rawValue)
     output.append(varint: UInt64(count))
+    if self == .blake3 {
+      BLAKE3.append(of: bytes, to: &output)
+      return true
+    }
+    guard let implementation = unsafe implementation else {
+      output.dropLast(output.count - before)
+      return false
+    }
     // EVP_MAX_MD_SIZE is 64: no digest is longer.
     let produced = unsafe output.fill(atLeast: 64) { room in
       unsafe bytes.withUnsafeBytes { input in

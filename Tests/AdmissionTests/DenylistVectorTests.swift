@@ -26,6 +26,7 @@ import Testing
     //3f8b9febd851873b3774b937cce126910699ceac56e72e64b866f8e258d09572
     //QmX9dhRcQcKUw3Ws8485T5a9dtjrSCQaUAHnG4iK9i4ceM
     //QmbK7LDv5NNBvYQzNfm2eED17SNLt1yNMapcUhSuNLgkqz
+    //gW813G35CnLsy7gRYYHuf63hrz71U1xoLFDVeV7actx6oX
     //c555c4de78827ba42527dd3dc5398db38d6c0a8c345a88e0158b2d100f317e50
 
     """)
