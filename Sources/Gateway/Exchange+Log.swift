@@ -51,6 +51,8 @@ extension Exchange {
   private func writeLine(_ stream: ClientStream, _ now: Instant) {
     let client = clientAddress(stream)
     let server = Array(server.utf8)
+    let rule = deniedBy.flatMap { worker.gateway.options.denials?.place(of: $0) } ?? ""
+    let ruleBytes = Array(rule.utf8)
     text.withReadable { text in
       let method = method.text
       let methodBytes = unsafe RawSpan(
@@ -62,7 +64,8 @@ extension Exchange {
         duration: now - stream.started, client: client.rawBytes, method: methodBytes,
         target: text.bytes(target), version: version.text, status: stream.status,
         bytesSent: Int(stream.bodyBytes), cache: outcome.name, reason: reason,
-        upstream: server.rawBytes, referer: text.bytes(referer), userAgent: text.bytes(userAgent))
+        upstream: server.rawBytes, referer: text.bytes(referer), userAgent: text.bytes(userAgent),
+        rule: ruleBytes.rawBytes)
       worker.accessLog?.append(entry)
     }
   }

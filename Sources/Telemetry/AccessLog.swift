@@ -26,14 +26,16 @@ public struct AccessLogEntry: ~Escapable {
   public var upstream: RawSpan
   public var referer: RawSpan
   public var userAgent: RawSpan
+  /// Of a refusal the rule that caused it, by file and line.
+  public var rule: RawSpan
 
   @_lifetime(
-    copy client, copy method, copy target, copy upstream, copy referer, copy userAgent)
+    copy client, copy method, copy target, copy upstream, copy referer, copy userAgent, copy rule)
   public init(
     time: WallTime, duration: Interval, client: RawSpan, method: RawSpan, target: RawSpan,
     version: StaticString, status: Int, bytesSent: Int, cache: StaticString,
     reason: StaticString = "", upstream: RawSpan = RawSpan(), referer: RawSpan = RawSpan(),
-    userAgent: RawSpan = RawSpan()
+    userAgent: RawSpan = RawSpan(), rule: RawSpan = RawSpan()
   ) {
     self.time = time
     self.duration = duration
@@ -48,6 +50,7 @@ public struct AccessLogEntry: ~Escapable {
     self.upstream = upstream
     self.referer = referer
     self.userAgent = userAgent
+    self.rule = rule
   }
 }
 
@@ -60,7 +63,7 @@ public enum AccessLogLimits {
   /// A buffer so full goes to the writer.
   public static let buffer = 64 * 1_024
   /// The longest line: every byte of every field escaped to six, and the names.
-  public static let line = 6 * (target + 5 * field) + 512
+  public static let line = 6 * (target + 6 * field) + 512
   /// A buffer that is not full goes to the writer after so long.
   public static let delay = Interval.seconds(1)
   /// Buffers that wait for the writer: 4 MiB of text, some seconds of a busy server.
@@ -102,6 +105,7 @@ struct AccessLogFormatter: ~Copyable {
     line.append(Int(microseconds % 1_000_000), digits: 6)
     Self.append(",\"cache\":\"", entry.cache, to: &line)
     Self.append(",\"reason\":\"", entry.reason, to: &line)
+    Self.append(",\"rule\":\"", entry.rule, to: &line)
     Self.append(",\"upstream\":\"", entry.upstream, to: &line)
     Self.append(",\"referer\":\"", entry.referer, to: &line)
     Self.append(",\"user_agent\":\"", entry.userAgent, to: &line)
