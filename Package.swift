@@ -83,10 +83,10 @@ let package = Package(
       [
         "Base", "System", "HTTP", "Telemetry", "EventLoop", "HTTP1", "HTTP2", "Server", "TestKit",
       ]),
-    room("Admission", ["Base", "HTTP"]),
-    tests("AdmissionTests", ["Base", "Admission"]),
     room("Router", ["Base", "HTTP", "IPFS"]),
     tests("RouterTests", ["Base", "HTTP", "HTTP1", "IPFS", "Router"]),
+    room("Admission", ["Base", "HTTP", "IPFS"]),
+    tests("AdmissionTests", ["Base", "HTTP", "IPFS", "Admission"]),
     room("Cache", ["Base", "System", "EventLoop", "CLMDB", "CXXHash"]),
     tests("CacheTests", ["Base", "System", "EventLoop", "Cache"]),
     room(
@@ -104,7 +104,9 @@ let package = Package(
       ]),
     tests(
       "GatewayTests",
-      ["Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Router", "Cache", "Gateway"]),
+      [
+        "Base", "HTTP", "HTTP1", "IPFS", "Telemetry", "Router", "Admission", "Cache", "Gateway",
+      ]),
     room(
       "Origin",
       [
@@ -164,6 +166,13 @@ let package = Package(
     .executableTarget(
       name: "LimitCheck", dependencies: ["Base", "System", "Admission"], path: "bench/limits",
       swiftSettings: settings),
+    // Floor 8, for benches: what ten million rules of a denylist cost.
+    .executableTarget(
+      name: "DenylistLookUp",
+      dependencies: [
+        "Base", "System", "IPFS", "Admission", "Gateway",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "bench/denylist", swiftSettings: settings),
     // The house's own rules
     tests("TidyTests", []),
   ],

@@ -21,6 +21,7 @@ enum Metrics {
         .integer(ThreadFaults.major(ofThreads: "worker-"))))
     values += upstreams(subject.gateway.upstreams)
     values += subject.certificates.map(certificates) ?? []
+    values += subject.gateway.options.denials.map(denylist) ?? []
     values += subject.accessLog?.metrics ?? []
     values += RequestMetrics.values(of: subject.pages, regions: subject.regions)
     values += process()
@@ -129,6 +130,44 @@ enum Metrics {
         help: "Changes of certificate files, by whether they could be used.",
         labels: [MetricValue.Label("outcome", outcome)], .integer(count))
     }
+  }
+
+  private static func denylist(_ denials: Denials) -> [MetricValue] {
+    let files = denials.files.map { (labels: [MetricValue.Label("file", $0.path)], file: $0) }
+    let refusals = zip(files, denials.refusals).flatMap { file, count in
+      [("410", count.gone), ("451", count.legal)].map { status, count in
+        MetricValue(
+          "sluice_denied_requests_total", .counter,
+          help: "Requests refused by a denylist, by its file and the refusal's status.",
+          labels: file.labels + [MetricValue.Label("status", status)], .integer(count))
+      }
+    }
+    return files.flatMap { labels, file in
+      [
+        MetricValue(
+          "sluice_denylist_rules", .gauge, help: "Rules read from a denylist.", labels: labels,
+          .integer(file.rules)),
+        MetricValue(
+          "sluice_denylist_invalid_lines", .gauge, help: "Lines of a denylist that are no rules.",
+          labels: labels, .integer(file.invalidLines)),
+        MetricValue(
+          "sluice_denylist_memory_bytes", .gauge, help: "Memory that a denylist's rules take.",
+          labels: labels, .integer(file.bytes)),
+        MetricValue(
+          "sluice_denylist_up", .gauge,
+          help: "1, or 0 while a denylist cannot be read and its last rules stay.",
+          labels: labels, .integer(file.isUsable ? 1 : 0)),
+      ]
+    } + refusals + [
+      MetricValue(
+        "sluice_denied_answers_cut_total", .counter,
+        help: "Answers broken off since a rule came for what they gave.",
+        .integer(denials.cutAnswers)),
+      MetricValue(
+        "sluice_denylist_generation", .gauge,
+        help: "The number of the list in use: one more with each change.",
+        .integer(Int(clamping: denials.generation))),
+    ]
   }
 
   private static func upstreams(_ map: UpstreamMap) -> [MetricValue] {

@@ -51,7 +51,7 @@ public struct RateLimit: Equatable, Sendable {
 
   public init(
     name: String, key: Key, measure: Measure, exempt: NetworkSet = NetworkSet(),
-    keys: Int = 1_000_000
+    keys: Int = 500_000
   ) {
     self.name = name
     self.key = key

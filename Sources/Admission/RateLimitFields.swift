@@ -27,13 +27,10 @@ enum RateLimitFields {
 }
 
 extension RateLimiter {
-  /// The value of `RateLimit-Policy`.
-  public func policy(_ refusal: RateLimitRefusal) -> [UInt8] { rules[refusal.limit].policy }
-
   /// Appends the value of `RateLimit`: what is left, and when all of it is there again.
   public func appendState(of refusal: RateLimitRefusal, to output: inout ByteBuffer) {
     output.append("\"")
-    output.append(rules[refusal.limit].limit.name)
+    output.append(limit(refusal).name)
     output.append("\";r=")
     output.append(decimal: refusal.remaining)
     if let reset = refusal.resetAfter {

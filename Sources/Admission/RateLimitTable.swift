@@ -4,8 +4,8 @@ internal import Synchronization
 /// The states of a limit's keys, in one piece of memory that all threads share without a lock.
 ///
 /// Set-associative: a key has one set of eight slots, each a tag and a value of 64 bits; a check looks at
-/// eight tags in one cache line and swaps one value in the next. With twice as many slots as keys, a slot costs 16
-/// bytes and a key 32 to 64.
+/// eight tags in one cache line and swaps one value in the next. With four slots of 16 bytes for each key, of as many
+/// keys as there is room for one in a thousand is in a set that is too full.
 ///
 /// What the value is, the limit says: the *theoretical arrival time* of GCRA (ITU-T I.371), in nanoseconds of the
 /// same clock as `now`, or a count of what is under way. One table never holds both.
@@ -26,6 +26,8 @@ public final class RateLimitTable: @unchecked Sendable {
 
   /// Slots of a set.
   static let ways = 8
+  /// Slots for each key that there is to be room for.
+  private static let slotsPerKey = 4
   /// A value that no key has: somebody is writing the slot.
   private static let claimed = Int.min
   /// How often a check begins anew because others were faster; more is no contention but a fault.
@@ -36,17 +38,15 @@ public final class RateLimitTable: @unchecked Sendable {
   // Sets of sixteen words, eight tags and then their eight values, in one allocation that lives as long as the
   // table. Every offset is a set's number, masked, and a way.
   private let words: UnsafeMutablePointer<Atomic<Int>>
-  private let setMask: Int
+  private let setCount: Int
   private let lost = Atomic<Int>(0)
 
   /// Makes room for so many keys.
   ///
   /// - Parameter prepare: Called with the memory before its first use; the kernel can be told of it there.
   public init(keys: Int, prepare: (UnsafeMutableRawBufferPointer) -> Void = { _ in }) {
-    let wanted = max(1, 2 * keys / Self.ways)
-    let sets = 1 << (Int.bitWidth - (wanted - 1).leadingZeroBitCount)
-    setMask = sets - 1
-    let count = sets * 2 * Self.ways
+    setCount = max(1, Self.slotsPerKey * keys / Self.ways)
+    let count = setCount * 2 * Self.ways
     // On the border of a huge page where it is that large.
     let bytes = count * MemoryLayout<Atomic<Int>>.stride
     let memory = UnsafeMutableRawPointer.allocate(
@@ -60,7 +60,9 @@ public final class RateLimitTable: @unchecked Sendable {
   deinit { unsafe words.deallocate() }
 
   /// Bytes of memory.
-  public var byteCount: Int { (setMask + 1) * 2 * Self.ways * MemoryLayout<Atomic<Int>>.stride }
+  public var byteCount: Int { wordCount * MemoryLayout<Atomic<Int>>.stride }
+
+  private var wordCount: Int { setCount * 2 * Self.ways }
 
   /// How many keys lost what they owed, or were not counted, since their set was full.
   public var losses: Int { lost.load(ordering: .relaxed) }
@@ -179,7 +181,7 @@ public final class RateLimitTable: @unchecked Sendable {
   ///
   /// A slot that counts something keeps its key, so it need not be looked for.
   public func giveBack(_ slot: Int) {
-    guard slot >= 0, slot < (setMask + 1) * 2 * Self.ways else { return }
+    guard slot >= 0, slot < wordCount else { return }
     unsafe words[slot].subtract(1, ordering: .acquiringAndReleasing)
   }
 
@@ -196,8 +198,7 @@ public final class RateLimitTable: @unchecked Sendable {
 
   /// How many all keys have under way; looks at all of it, so for tests.
   var total: Int {
-    (0..<(setMask + 1) * Self.ways).reduce(0) { sum, way in
-      let slot = way / Self.ways * 2 * Self.ways + Self.ways + way % Self.ways
+    (0..<wordCount).filter { $0 % (2 * Self.ways) >= Self.ways }.reduce(0) { sum, slot in
       return unsafe sum + words[slot].load(ordering: .acquiring) & Self.countMask
     }
   }
@@ -208,7 +209,9 @@ public final class RateLimitTable: @unchecked Sendable {
   @inline(__always)
   private func place(_ key: Digest128) -> (tag: Int, set: Int) {
     let tag = Int(bitPattern: UInt(key.first == 0 ? 1 : key.first))
-    return (tag, (Int(truncatingIfNeeded: key.second) & setMask) * 2 * Self.ways)
+    // Of all sets the one that lies as far along as the number among all numbers.
+    let set = key.second.multipliedFullWidth(by: UInt64(setCount)).high
+    return (tag, Int(truncatingIfNeeded: set) &* (2 &* Self.ways))
   }
 
   /// The word of a key's value; below 0 where the set does not know it.

@@ -6,67 +6,24 @@ internal import Synchronization
 /// Several limits must all agree, and none is charged for a request that another refuses: they are charged one
 /// after the other, and those before the one that refuses are paid back. No clock, no lock, no allocation.
 public final class RateLimiter: Sendable {
-  /// A limit in the numbers that a check works with.
-  final class Rule: Sendable {
-    enum Kind: Sendable { case requests, bytes, concurrent }
+  let rules: [RateLimitRule]
+  /// What is not looked at but for a refusal, by the rules' numbers.
+  private let details: [Detail]
+  private let secret: SipKey
 
+  /// A limit's words, and what it has refused; keeps its table.
+  private final class Detail: Sendable {
     let limit: RateLimit
-    let kind: Kind
-    let keying: RateLimitKeying
-    let hasExempt: Bool
-    /// The place of an earlier limit with the same keys; -1 for none.
-    let twin: Int
-    /// Nanoseconds in which the allowance earns one more.
-    let unit: Double
-    /// Nanoseconds that may be owed: when the request is counted in, or, of bytes, before it.
-    let capacity: Int
-    let hitCost: Int
-    /// What a miss costs more than a hit.
-    let missExtra: Int
-    /// Requests under way.
-    let most: Int
     let table: RateLimitTable
     let policy: [UInt8]
     let refusals = Atomic<Int>(0)
 
-    init(_ limit: RateLimit, twin: Int, table: RateLimitTable) {
+    init(_ limit: RateLimit, _ table: RateLimitTable) {
       self.limit = limit
-      self.twin = twin
       self.table = table
-      keying = RateLimitKeying(limit.key)
-      hasExempt = !limit.exempt.isEmpty
-      var numbers = (unit: 0.0, capacity: 0, hit: 0, extra: 0, most: 0)
-      switch limit.measure {
-      case .requests(let rate, let burst, let hit, let miss):
-        kind = .requests
-        numbers.unit = rate.nanosecondsPerUnit
-        numbers.capacity = Self.nanoseconds(burst &+ 1, numbers.unit)
-        numbers.hit = Self.nanoseconds(hit, numbers.unit)
-        numbers.extra = Self.nanoseconds(miss, numbers.unit) - numbers.hit
-      case .bytes(let rate, let burst):
-        kind = .bytes
-        numbers.unit = rate.nanosecondsPerUnit
-        numbers.capacity = Self.nanoseconds(burst, numbers.unit)
-      case .concurrent(let most):
-        kind = .concurrent
-        numbers.most = most
-      }
-      unit = numbers.unit
-      capacity = numbers.capacity
-      hitCost = numbers.hit
-      missExtra = max(0, numbers.extra)
-      most = numbers.most
       policy = RateLimitFields.policy(limit)
     }
-
-    /// The time in which so many units are earned, at most some 70 years.
-    static func nanoseconds(_ units: Int, _ unit: Double) -> Int {
-      Int(min(max(0, Double(units) * unit), 0x1p61).rounded())
-    }
   }
-
-  let rules: [Rule]
-  private let secret: SipKey
 
   /// - Parameters:
   ///   - limits: In the order in which they are asked; those above `RateLimit.most` are left out.
@@ -76,18 +33,20 @@ public final class RateLimiter: Sendable {
     _ limits: [RateLimit], secret: SipKey,
     prepare: (UnsafeMutableRawBufferPointer) -> Void = { _ in }
   ) {
-    var rules: [Rule] = []
-    for limit in limits.prefix(RateLimit.most) {
-      let keying = RateLimitKeying(limit.key)
+    details = limits.prefix(RateLimit.most).map {
+      Detail($0, unsafe RateLimitTable(keys: $0.keys, prepare: prepare))
+    }
+    var rules: [RateLimitRule] = []
+    for detail in details {
+      let keying = RateLimitKeying(detail.limit.key)
       rules.append(
-        Rule(
-          limit, twin: rules.firstIndex { $0.keying == keying } ?? -1,
-          table: unsafe RateLimitTable(keys: limit.keys, prepare: prepare)))
+        RateLimitRule(
+          detail.limit, keying, twin: rules.firstIndex { $0.keying == keying } ?? -1, detail.table))
     }
     self.rules = rules
     self.secret = secret
     hasByteLimits = rules.contains { $0.kind == .bytes }
-    looksAtTokens = rules.contains { $0.limit.key == .token }
+    looksAtTokens = details.contains { $0.limit.key == .token }
   }
 
   /// Whether what is sent has to be noted.
@@ -110,7 +69,7 @@ public final class RateLimiter: Sendable {
     let time = Int(now.nanoseconds)
     for index in rules.indices {
       let rule = rules[index]
-      if rule.hasExempt && rule.limit.exempt.contains(subject.address) { continue }
+      if rule.hasExempt && details[index].limit.exempt.contains(subject.address) { continue }
       let bit = UInt16(1) << UInt16(index)
       let key =
         rule.twin >= 0 && hold.keyed & (1 << UInt16(rule.twin)) != 0
@@ -120,15 +79,15 @@ public final class RateLimiter: Sendable {
       switch rule.kind {
       case .requests:
         guard rule.hitCost > 0 else { break }
-        switch rule.table.charge(key, rule.hitCost, capacity: rule.capacity, now: time) {
+        switch rule.charge(key, rule.hitCost, capacity: rule.capacity, now: time) {
         case .passed: hold.charged |= bit
         case .refused(let until): return refuse(index, &hold, until, rule.hitCost, time)
         }
       case .bytes:
-        let until = rule.table.owes(key, now: time)
+        let until = rule.owes(key, now: time)
         if until &- time > rule.capacity { return refuse(index, &hold, until, 0, time) }
       case .concurrent:
-        switch rule.table.take(key, limit: rule.most) {
+        switch rule.take(key, limit: rule.most) {
         case .taken(let slot):
           hold.slots[index] = Int32(truncatingIfNeeded: slot)
           hold.counted |= bit
@@ -151,12 +110,12 @@ public final class RateLimiter: Sendable {
       let rule = rules[index]
       guard rule.kind == .requests, rule.missExtra > 0 else { continue }
       let key = hold.keys[index]
-      switch rule.table.charge(key, rule.missExtra, capacity: rule.capacity, now: time) {
+      switch rule.charge(key, rule.missExtra, capacity: rule.capacity, now: time) {
       case .passed: continue
       case .refused(let until):
         for earlier in 0..<index where hold.keyed & (1 << UInt16(earlier)) != 0 {
           let rule = rules[earlier]
-          if rule.missExtra > 0 { rule.table.forgive(hold.keys[earlier], rule.missExtra) }
+          if rule.missExtra > 0 { rule.forgive(hold.keys[earlier], rule.missExtra) }
         }
         // With what it has paid as a hit it would pass that much sooner.
         return refuse(
@@ -168,13 +127,13 @@ public final class RateLimiter: Sendable {
   }
 
   /// Notes bytes that have been sent to who made a request, or taken from there.
-  public func note(bytes: Int, _ hold: borrowing RateLimitHold, now: Instant) {
+  public func note(bytes: Int, _ hold: inout RateLimitHold, now: Instant) {
     let time = Int(now.nanoseconds)
     for index in rules.indices where hold.keyed & (1 << UInt16(index)) != 0 {
       let rule = rules[index]
       guard rule.kind == .bytes else { continue }
-      rule.table.owe(
-        hold.keys[index], Rule.nanoseconds(bytes, rule.unit),
+      rule.owe(
+        hold.keys[index], RateLimitRule.nanoseconds(bytes, rule.unit),
         most: rule.capacity &+ Int(RateLimit.longestDebt.nanoseconds), now: time)
     }
   }
@@ -183,7 +142,7 @@ public final class RateLimiter: Sendable {
   public func conclude(_ hold: inout RateLimitHold) {
     guard hold.isCounted else { return }
     for index in rules.indices where hold.counted & (1 << UInt16(index)) != 0 {
-      rules[index].table.giveBack(Int(hold.slots[index]))
+      rules[index].giveBack(Int(hold.slots[index]))
     }
     hold.counted = 0
   }
@@ -195,13 +154,13 @@ public final class RateLimiter: Sendable {
     _ index: Int, _ hold: inout RateLimitHold, _ until: Int, _ cost: Int, _ now: Int
   ) -> RateLimitRefusal {
     for other in rules.indices where hold.charged & (1 << UInt16(other)) != 0 {
-      rules[other].table.forgive(hold.keys[other], rules[other].hitCost)
+      rules[other].forgive(hold.keys[other], rules[other].hitCost)
     }
     hold.charged = 0
     conclude(&hold)
     hold.keyed = 0
     let rule = rules[index]
-    rule.refusals.add(1, ordering: .relaxed)
+    details[index].refusals.add(1, ordering: .relaxed)
     var refusal = RateLimitRefusal(limit: index, retryAfter: 1, remaining: 0, resetAfter: nil)
     if rule.kind != .concurrent {
       let owed = max(0, until &- now)
@@ -219,8 +178,15 @@ public final class RateLimiter: Sendable {
 
   /// Requests that are counted somewhere as under way; for tests.
   var underWay: Int {
-    rules.filter { $0.kind == .concurrent }.reduce(0) { $0 + $1.table.total }
+    details.filter { if case .concurrent = $0.limit.measure { true } else { false } }
+      .reduce(0) { $0 + $1.table.total }
   }
+
+  /// The limit that has refused.
+  func limit(_ refusal: RateLimitRefusal) -> RateLimit { details[refusal.limit].limit }
+
+  /// The value of `RateLimit-Policy`.
+  public func policy(_ refusal: RateLimitRefusal) -> [UInt8] { details[refusal.limit].policy }
 
   /// What is told of one limit.
   public struct Report: Sendable {
@@ -232,7 +198,7 @@ public final class RateLimiter: Sendable {
   }
 
   public var reports: [Report] {
-    rules.map {
+    details.map {
       Report(
         name: $0.limit.name, refusals: $0.refusals.load(ordering: .relaxed),
         losses: $0.table.losses)

@@ -39,7 +39,7 @@ extension Settings {
     public var exempt: [Network] = []
     public var ipv4Prefix = 24
     public var ipv6Prefix = 48
-    public var keys = 1_000_000
+    public var keys = 500_000
 
     public enum Key: String, CaseIterable, Sendable {
       case client, network, host, token

@@ -29,6 +29,7 @@ public struct Settings: Equatable, Sendable {
   public var limits = Limits()
   /// No name twice; see `checkRateLimits`.
   public var rateLimits: [RateLimit] = []
+  public var denylist = Denylist()
   public var admin = Admin()
   public var logs = Logs()
   public var tracing = Tracing()

@@ -88,6 +88,9 @@ extension Settings {
     func placed(_ path: String) -> String { path.hasPrefix("/") ? path : folder + path }
     cache.path = placed(cache.path)
     geo.database = geo.database.map(placed)
+    for index in denylist.files.indices {
+      denylist.files[index] = placed(denylist.files[index])
+    }
     for index in tls.certificates.indices {
       tls.certificates[index].certificate = placed(tls.certificates[index].certificate)
       tls.certificates[index].key = placed(tls.certificates[index].key)

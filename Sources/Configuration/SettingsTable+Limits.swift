@@ -49,7 +49,7 @@ extension SettingsTable {
     Setting(
       "ipv6_prefix", \.ipv6Prefix, .count(0...128),
       "The bits of an IPv6 network, with key: network."),
-    // 32 to 64 bytes for each.
+    // 64 bytes for each.
     Setting(
       "keys", \.keys, .count(1_000...16_000_000),
       "How many clients, networks, hosts or tokens it tells apart at a time."),

@@ -8,7 +8,7 @@ import Router
 enum SettingsTable {
   static let all: [Setting<Settings>] =
     general + answers + tls + redirect + cache + servers + geo + cluster + timeouts + limits
-    + rateLimits + outputs + logs
+    + rateLimits + denylist + outputs + logs
 
   private static let general: [Setting<Settings>] = [
     Setting(

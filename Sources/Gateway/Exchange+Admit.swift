@@ -46,7 +46,7 @@ extension Exchange {
   private func meter(_ limiter: RateLimiter, _ stream: ClientStream, taken: Int = 0) {
     let bytes = Int(stream.bodyBytes &- metered) &+ taken
     metered = stream.bodyBytes
-    if bytes > 0 { limiter.note(bytes: bytes, hold, now: worker.loop.now) }
+    if bytes > 0 { limiter.note(bytes: bytes, &hold, now: worker.loop.now) }
   }
 
   /// Ends what the limits know of the request.

@@ -83,8 +83,11 @@ extension Exchange {
     write(&body)
     stream.begin(status: status)
     stream.field(.contentType, type)
-    // Caches must not keep a 429 either (RFC 6585, section 4).
-    if status >= 500 || status == 429 { stream.field(.cacheControl, "no-store") }
+    // Caches must not keep a 429 (RFC 6585, section 4). What a list denies now may be allowed in a moment, and 410
+    // would be kept by its name (RFC 9110, 15.5.11).
+    if status >= 500 || status == 429 || deniedBy != nil {
+      stream.field(.cacheControl, "no-store")
+    }
     if !acceptsHTML { stream.field(.xContentTypeOptions, "nosniff") }
     if status == 405 { stream.field(.allow, "GET, HEAD, OPTIONS") }
     if let retryAfter {

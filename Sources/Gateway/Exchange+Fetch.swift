@@ -50,6 +50,10 @@ extension Exchange {
   /// Answers HEAD from such a head.
   private func answerHead(_ head: AnswerHead) {
     guard let stream, let total = head.totalBytes else { return }
+    if let finding = denial(of: head) {
+      refuse(finding)
+      return
+    }
     outcome = .hit
     server = head.server
     if onlyIfCached {
@@ -227,6 +231,10 @@ extension Exchange {
       return
     }
     guard let head = awaitedHead(reader) else { return }
+    if worker.denials != nil, !isCleared, let finding = denial(of: head) {
+      refuse(finding)
+      return
+    }
     server = head.server
     serverTimes = (head.connectTime, head.firstByteTime)
     if let why = head.notStored {

@@ -141,6 +141,8 @@ extension Exchange {
         }
         stream.lines("X-Cache-Status: MISS\r\n")
       }
+    case .none where reason.isEqual(to: Self.denied):
+      stream.lines("Cache-Status: sluice; detail=denied\r\nX-Cache-Status: NONE\r\n")
     case .none: stream.lines("Cache-Status: sluice; detail=own\r\nX-Cache-Status: NONE\r\n")
     case .error where reason.isEqual(to: Self.failing):
       stream.lines(

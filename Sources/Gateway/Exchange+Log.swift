@@ -90,6 +90,8 @@ extension Exchange {
     var number = ByteBuffer(capacity: 64)
     trace?.appendTrace(to: &number)
     let asksServers = steps.isUsed && outcome.fetched != nil
+    let rule = deniedBy.flatMap { worker.gateway.options.denials?.place(of: $0) } ?? ""
+    let ruleBytes = Array(rule.utf8)
     text.withReadable { text in
       let method = method.text
       let methodBytes = unsafe RawSpan(
@@ -109,6 +111,7 @@ extension Exchange {
         bytesReceived: text.byteCount + Int(stream.requestBodyBytes), cache: outcome.name,
         reason: reason, region: region.rawBytes, upstream: server.rawBytes,
         referer: text.bytes(referer), userAgent: text.bytes(userAgent), trace: number.readable,
+        rule: ruleBytes.rawBytes,
         isAborted: isAborted, sample: sample)
       worker.accessLog?.append(entry)
     }

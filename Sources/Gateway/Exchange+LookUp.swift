@@ -1,3 +1,4 @@
+internal import Admission
 internal import Base
 internal import Cache
 internal import EventLoop
@@ -17,6 +18,8 @@ extension Exchange {
     case incomplete
     /// There is a record, and the client wants a page about it.
     case view
+    /// The record shows that the path leads through what is denied.
+    case denied(DenyFinding)
   }
 
   /// Looks into the index, and answers from there as far as it goes.
@@ -25,6 +28,7 @@ extension Exchange {
     case .answered: finish()
     case .head: deliver()
     case .view: askForView()
+    case .denied(let finding): refuse(finding)
     case .incomplete: fetchIfAllowed()
     case .nothing:
       if !answerAbsence() { fetchIfAllowed() }
@@ -58,6 +62,9 @@ extension Exchange {
 
   /// Writes the head of a hit, if its first bytes are here.
   private func answer(_ record: RecordView, _ bytes: RawSpan, on stream: ClientStream) -> Found {
+    if worker.denials != nil, !isCleared, let finding = denial(of: record, bytes) {
+      return .denied(finding)
+    }
     let total = Int64(record.totalBytes)
     let etag = bytes.bytes(record.etag)
     if acceptsHTML, hasView(etag: etag) { return .view }

@@ -98,6 +98,7 @@ extension Exchange {
       }
     }
     key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
+    if refuseIfDenied() { return }
     lookUp()
   }
 

@@ -20,24 +20,33 @@ extension Exchange {
     switch route {
     case .content(let request):
       note(request)
-      if isPlain && !request.isIdentity || !answerWithoutContent(request) {
+      if worker.denials != nil {
         key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
+        if refuseIfDenied() { return }
+      }
+      if isPlain && !request.isIdentity || !answerWithoutContent(request) {
+        if worker.denials == nil {
+          key = canonicalKey.withReadable { worker.gateway.storage.hash($0) }
+        }
         lookUp()
       }
     case .named(let request):
       note(request)
+      if refuseIfPathIsDenied() { return }
       resolve()
     case .passThrough(let keepsHost):
+      if refuseIfPathIsDenied() { return }
       path.clear()
       self.keepsHost = keepsHost
       hostClass = Self.hostClass(Router.kind(of: text.bytes(host), in: worker.hosts))
       bypass()
     case .redirect(let location):
       hostClass = .path
-      redirect(to: location)
+      if !refuseIfPathIsDenied() { redirect(to: location) }
     case .health: answerHealth()
     case .options: answerOptions()
     case .refuse(let status, let reason):
+      if !path.isEmpty, refuseIfPathIsDenied() { return }
       if case .serviceWorker = reason { path.clear() }
       refuse(status: status, reason.sentence)
     }

@@ -68,6 +68,10 @@ final class Exchange: Responder {
   var keepsHost = false
   var key = Digest128(first: 0, second: 0)
   var canonicalKey = ByteBuffer(capacity: 256)
+  /// Whether nothing of the content is denied, all that its path leads through included.
+  var isCleared = false
+  /// The rule by which it is denied.
+  var deniedBy: DenyFinding?
 
   // Where it stands.
   var outcome = Outcome.none
@@ -183,6 +187,8 @@ final class Exchange: Responder {
     asked = nil
     isPlain = false
     naming = nil
+    isCleared = false
+    if deniedBy != nil { deniedBy = nil }
     isSecure = false
     client = nil
     keepsHost = false

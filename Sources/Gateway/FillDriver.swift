@@ -1,3 +1,4 @@
+internal import Admission
 internal import Base
 internal import Cache
 internal import EventLoop
@@ -379,6 +380,18 @@ final class FillDriver: FillSource, Search {
     for fetch in fetches { fetch.cut() }
     fill.setFetching(false)
     leave()
+  }
+
+  /// Whether a denylist names what it brings, or what its path leads through.
+  func isDenied(by list: Denylist) -> Bool {
+    let key = fill.canonicalKey
+    guard !key.isEmpty else { return false }
+    if list.denial(ofKey: key.rawBytes) != nil { return true }
+    let roots = head?.fields.first { $0.name.rawBytes.equalsIgnoringCase("x-ipfs-roots") }
+    guard let roots, let (_, remainder) = CanonicalKey.content(of: key.rawBytes) else {
+      return false
+    }
+    return list.denial(ofRoots: roots.value.rawBytes, path: key.rawBytes.bytes(remainder)) != nil
   }
 
   func leave() {

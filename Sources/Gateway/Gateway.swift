@@ -80,6 +80,8 @@ public final class GatewayWorker: RequestHandler {
   let hosts: HostBook
   let hasTrustedProxies: Bool
   let hasCluster: Bool
+  /// What may not be given; nil where there is no such list.
+  let denials: WorkerDenials?
   /// Whether anything but content is given by how the client came.
   let hasDiversions: Bool
   let limiter: RateLimiter?
@@ -123,6 +125,7 @@ public final class GatewayWorker: RequestHandler {
     hosts = HostBook(gateway.options.hosts)
     hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
     hasCluster = gateway.options.cluster != nil
+    denials = gateway.options.denials.map { WorkerDenials($0.list) }
     hasDiversions = gateway.options.securePort != nil || gateway.options.webroot != nil
     limiter = gateway.options.rateLimits
     clusterLimiter = gateway.options.clusterRateLimits
@@ -203,7 +206,17 @@ public final class GatewayWorker: RequestHandler {
     if idle.count < GatewayOptions.pooledExchanges { idle.append(exchange) }
   }
 
-  // MARK: Removals
+  // MARK: Removals and denials
+
+  /// Uses another denylist from now on, and ends what is against it.
+  func take(_ list: Denylist) {
+    guard let denials, list.generation > denials.list.generation else { return }
+    denials.take(list)
+    // What this turn still does shall not see the index as it was.
+    index.endTurn()
+    for exchange in active { exchange.cutIfDenied() }
+    for driver in drivers.all where driver.isDenied(by: list) { driver.cut() }
+  }
 
   /// Breaks off all answers that give something that is being removed; how many they are.
   func breakOff(_ subject: RemovalSubject) -> Int {

@@ -10,6 +10,8 @@ public struct RemovalSubject: Sendable {
   /// One object's canonical key, where it is one.
   let key: [UInt8]?
   let matches: @Sendable (RawSpan) -> Bool
+  /// Tells the same by the record itself, for objects whose key does not say it.
+  var matchesRecord: (@Sendable (RecordView, RawSpan) -> Bool)?
 
   /// One object, by its canonical key.
   public static func object(_ canonicalKey: [UInt8]) -> RemovalSubject {
@@ -193,9 +195,9 @@ final class Removal: @unchecked Sendable {
       unlist()
       return
     }
-    let (home, storage, matches) = (home, gateway.storage, subject.matches)
+    let (home, storage, subject) = (home, gateway.storage, subject)
     let isTaken = gateway.disk.submit { [self] in
-      let found = Self.keys(in: storage, where: matches)
+      let found = Self.keys(in: storage, of: subject)
       home.post { [self] in
         switch found {
         case .success(let found):
@@ -211,7 +213,7 @@ final class Removal: @unchecked Sendable {
   /// The keys of all records that match, and of all bytes whose record has gone; reads the whole index, a
   /// batch in each read transaction.
   private static func keys(
-    in storage: DiskStorage, where matches: (RawSpan) -> Bool
+    in storage: DiskStorage, of subject: RemovalSubject
   ) -> Result<Found, Fault> {
     do throws(Fault) {
       let reader = try storage.reader()
@@ -219,7 +221,10 @@ final class Removal: @unchecked Sendable {
       var last: Digest128?
       repeat {
         last = try reader.scan(after: last, limit: 2_000) { key, bytes in
-          if let record = RecordView(bytes), matches(bytes.bytes(record.key)) {
+          if let record = RecordView(bytes),
+            subject.matches(bytes.bytes(record.key))
+              || subject.matchesRecord?(record, bytes) ?? false
+          {
             found.keys.append(key)
           }
         }

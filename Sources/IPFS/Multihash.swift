@@ -1,4 +1,4 @@
-import Base
+public import Base
 import COpenSSL
 
 /// A hash function: a code of the multihash table.
@@ -19,6 +19,7 @@ public struct HashFunction: RawRepresentable, Hashable, Sendable {
   public static let sha3_224 = HashFunction(rawValue: 0x17)
   public static let shake128 = HashFunction(rawValue: 0x18)
   public static let shake256 = HashFunction(rawValue: 0x19)
+  public static let blake3 = HashFunction(rawValue: 0x1e)
   public static let sha2_384 = HashFunction(rawValue: 0x20)
   public static let doubleSHA2_256 = HashFunction(rawValue: 0x56)
   /// BLAKE2 puts the output's length into the hash: the shorter ones are other functions.
@@ -46,6 +47,47 @@ public struct HashFunction: RawRepresentable, Hashable, Sendable {
 
   /// Whether the output is as long as one asks for.
   fileprivate var isExtendable: Bool { self == .shake128 || self == .shake256 }
+}
+
+extension HashFunction {
+  /// Bytes of a whole digest; nil where the function has no length of its own, or cannot be computed here.
+  public var digestBytes: Int? {
+    if self == .blake3 { return BLAKE3.digestBytes }
+    guard !isExtendable, self != .doubleSHA2_256, let implementation = unsafe implementation
+    else { return nil }
+    let count = unsafe EVP_MD_get_size(implementation)
+    return count > 0 ? Int(count) : nil
+  }
+
+  /// Appends the multihash of some bytes at once: function, length and digest.
+  ///
+  /// - Returns: Whether it could be; if not, nothing is appended.
+  public func appendMultihash(of bytes: RawSpan, to output: inout ByteBuffer) -> Bool {
+    guard let count = digestBytes else { return false }
+    let before = output.count
+    output.append(varint: rawValue)
+    output.append(varint: UInt64(count))
+    if self == .blake3 {
+      BLAKE3.append(of: bytes, to: &output)
+      return true
+    }
+    guard let implementation = unsafe implementation else {
+      output.dropLast(output.count - before)
+      return false
+    }
+    // EVP_MAX_MD_SIZE is 64: no digest is longer.
+    let produced = unsafe output.fill(atLeast: 64) { room in
+      unsafe bytes.withUnsafeBytes { input in
+        var produced: UInt32 = 0
+        let start = unsafe room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        let done = unsafe EVP_Digest(
+          input.baseAddress, input.count, start, &produced, implementation, nil)
+        return done == 1 ? Int(produced) : 0
+      }
+    }
+    if produced != count { output.dropLast(output.count - before) }
+    return produced == count
+  }
 }
 
 /// What checking bytes against a CID gave.

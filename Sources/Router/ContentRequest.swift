@@ -85,4 +85,19 @@ public enum CanonicalKey {
     root.appendKey(to: &place)
     return place.withReadable { $0.array }
   }
+
+  /// What of which content a canonical key is of: the root and the place of the decoded path in the key.
+  ///
+  /// - Returns: Nil for bytes that are no such key.
+  public static func content(of key: RawSpan) -> (root: CID, remainder: ByteRange)? {
+    guard key.byteCount > 2, key.byte(1) == ContentPath.Namespace.ipfs.rawValue else { return nil }
+    // The key has the CID without its version.
+    var binary = ByteBuffer(capacity: 256)
+    binary.append(1)
+    binary.append(key.extracting(2..<min(key.byteCount, 2 + CID.maximumBinary)))
+    guard let parsed = try? CID.parse(binary: binary.readable) else { return nil }
+    let start = 1 + parsed.count
+    let end = key.first(0, from: start, to: key.byteCount)
+    return (parsed.cid, ByteRange(start: start, count: end - start))
+  }
 }

@@ -3,8 +3,8 @@ import CLinux
 
 /// By what a file is known to be the one that was there before, unchanged.
 public struct FileMark: Equatable, Sendable {
-  let inode: Int64
-  let size: Int
+  public let inode: Int64
+  public let size: Int
   /// Nanoseconds since 1970.
   let modified: Int64
 }

@@ -39,6 +39,8 @@ public struct AccessLogEntry: ~Escapable {
   public var upstream: RawSpan
   public var referer: RawSpan
   public var userAgent: RawSpan
+  /// Of a refusal the rule that caused it, by file and line.
+  public var rule: RawSpan
   /// The trace that it belongs to, in hexadecimal digits.
   public var trace: RawSpan
   /// Whether its client left before the end.
@@ -48,15 +50,15 @@ public struct AccessLogEntry: ~Escapable {
 
   @_lifetime(
     copy client, copy method, copy target, copy host, copy tls, copy cipher, copy region,
-    copy upstream, copy referer, copy userAgent, copy trace)
+    copy upstream, copy referer, copy userAgent, copy trace, copy rule)
   public init(
     time: WallTime, duration: Interval, firstByte: Interval? = nil, upstreamTime: Interval? = nil,
     client: RawSpan, method: RawSpan, target: RawSpan, host: RawSpan = RawSpan(),
     version: StaticString, tls: RawSpan = RawSpan(), cipher: RawSpan = RawSpan(), status: Int,
     bytesSent: Int, bytesReceived: Int = 0, cache: StaticString, reason: StaticString = "",
     region: RawSpan = RawSpan(), upstream: RawSpan = RawSpan(), referer: RawSpan = RawSpan(),
-    userAgent: RawSpan = RawSpan(), trace: RawSpan = RawSpan(), isAborted: Bool = false,
-    sample: Int = 1
+    userAgent: RawSpan = RawSpan(), trace: RawSpan = RawSpan(), rule: RawSpan = RawSpan(),
+    isAborted: Bool = false, sample: Int = 1
   ) {
     self.time = time
     self.duration = duration
@@ -81,6 +83,7 @@ public struct AccessLogEntry: ~Escapable {
     self.trace = trace
     self.isAborted = isAborted
     self.sample = sample
+    self.rule = rule
   }
 }
 
@@ -112,7 +115,7 @@ public enum AccessLogLimits {
   /// A buffer so full goes to the writer.
   public static let buffer = 64 * 1_024
   /// The longest line: every byte of every field escaped to six, and the names.
-  public static let line = 6 * (target + 9 * field) + 1_024
+  public static let line = 6 * (target + 10 * field) + 1_024
   /// A buffer that is not full goes to the writer after so long.
   public static let delay = Interval.seconds(1)
   /// Buffers that wait for the writer: 4 MiB of text, some seconds of a busy server.

@@ -22,6 +22,7 @@ extension ByteBuffer {
     if let firstByte = entry.firstByte { member(",\"first_byte\":", firstByte) }
     member(",\"cache\":\"", entry.cache)
     member(",\"reason\":\"", entry.reason)
+    member(",\"rule\":\"", entry.rule)
     member(",\"region\":\"", entry.region)
     member(",\"upstream\":\"", entry.upstream)
     if let time = entry.upstreamTime { member(",\"upstream_time\":", time) }

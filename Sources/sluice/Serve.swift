@@ -1,7 +1,9 @@
+import Admission
 import ArgumentParser
 import Base
 import Cache
 import Configuration
+import Gateway
 import Origin
 import System
 import TLS
@@ -43,7 +45,7 @@ struct Check: ParsableCommand {
     let settings = try SettingsLoader.load(config)
     let warnings = [
       Self.warning(settings.cache, memory: MemoryLimit.bytes), Self.warning(settings.geo),
-      Self.warning(settings.tls),
+      Self.warning(settings.tls), Self.warning(settings.denylist),
     ].compactMap { $0 }
     for warning in warnings { Program.tell("\(config): warning: \(warning)") }
     if print {
@@ -72,6 +74,21 @@ struct Check: ParsableCommand {
       return nil
     } catch {
       return "tls.certificates: they cannot be used: \(error.sentence)"
+    }
+  }
+
+  /// Denylists without which `serve` does not start.
+  private static func warning(_ denylist: Settings.Denylist) -> String? {
+    var complaints: [String] = []
+    do throws(DenylistUnusable) {
+      _ = try Service.denylist(denylist.files) { event in
+        guard case .invalid(let path, let lines) = event else { return }
+        complaints += lines.map { "\(path):\($0.line): \($0.error.sentence)" }
+      }
+      return complaints.isEmpty
+        ? nil : "denylist.files: lines that are no rules: " + complaints.joined(separator: "; ")
+    } catch {
+      return "denylist.files: they cannot be used: \(error.sentence)"
     }
   }
 

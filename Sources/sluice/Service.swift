@@ -103,6 +103,8 @@ final class Service {
   private let prober: Prober?
   private let lookout = Lookout()
   private var lookoutThread: Running?
+  private let denylistThread = DenylistThread()
+  private var denylistRunning: Running?
   /// The addresses as bound, in the order of the settings.
   let addresses: [SocketAddress]
   let adminAddress: SocketAddress
@@ -139,6 +141,8 @@ final class Service {
     options.negativeTTL = settings.cache.negativeTTL
     Self.setTracing(settings, in: &options)
     Self.limit(settings, &options)
+    let denylist = try Self.denylist(settings, log)
+    options.denials = denylist?.denials
     let gateway = Gateway(
       options: options, storage: storage, upstreams: upstreams, disk: disk, log: log)
     let count = settings.workers.number
@@ -179,6 +183,9 @@ final class Service {
         names: names, database: database, certificates: server.certificates, log)
       {
         lookoutThread = Running(thread)
+      }
+      if let denylist {
+        denylistRunning = Running(try denylistThread.start(denylist, gateway))
       }
     } catch {
       throw Program.fail("cannot start a thread: \(SystemError.text(error.errno))")
@@ -311,6 +318,8 @@ final class Service {
   private func finish() {
     lookout.stop()
     lookoutThread = nil
+    denylistThread.stop()
+    denylistRunning = nil
     if let prober { admin.loop.mailbox.post { prober.value.close() } }
     for runner in workers + [admin] { runner.stop() }
     for runner in workers + [admin] { runner.join() }

@@ -212,7 +212,7 @@ import Testing
         name: "bytes", key: .client, measure: .bytes(Rate(1_000, per: .seconds(1)), burst: 500),
         keys: 100))
     var asker = try Asker("192.0.2.1")
-    func note(_ bytes: Int) { limiter.note(bytes: bytes, asker.hold, now: .zero + .seconds(1)) }
+    func note(_ bytes: Int) { limiter.note(bytes: bytes, &asker.hold, now: .zero + .seconds(1)) }
     #expect(limiter.hasByteLimits)
     #expect(asker.ask(limiter) == nil)
     note(500)
@@ -225,7 +225,7 @@ import Testing
     #expect(asker.ask(limiter, at: 3_499) != nil)
     #expect(asker.ask(limiter, at: 3_501) == nil)
     // One answer of a terabyte, and an hour later all is well.
-    limiter.note(bytes: 1 << 40, asker.hold, now: .zero + .milliseconds(3_501))
+    limiter.note(bytes: 1 << 40, &asker.hold, now: .zero + .milliseconds(3_501))
     #expect(asker.ask(limiter, at: 3_600_000)?.retryAfter == 4)
     #expect(asker.ask(limiter, at: 3_604_502) == nil)
   }

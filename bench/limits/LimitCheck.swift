@@ -80,7 +80,7 @@ enum LimitCheck {
           let subject = RateLimitSubject(
             address: address, host: none.rawBytes, authorization: none.rawBytes)
           if limiter.admit(subject, &hold, now: now) != nil { refused += 1 }
-          limiter.note(bytes: 1_000, hold, now: now)
+          limiter.note(bytes: 1_000, &hold, now: now)
           limiter.conclude(&hold)
         }
         if round > 0 { best = min(best, (Clock.now - start).seconds / Double(count)) }

@@ -1,0 +1,100 @@
+internal import Base
+internal import IPFS
+
+/// The key of the digests that rules and questions are compared by; one for all lists of a process.
+public struct DenyKey: Sendable {
+  let sip: SipKey
+
+  /// Makes a key that nobody outside can know.
+  public init() {
+    var random = SystemRandomNumberGenerator()
+    sip = SipKey(first: random.next(), second: random.next())
+  }
+}
+
+/// What a digest is the digest of: its first byte.
+enum DenyForm: UInt8 {
+  /// A path and nothing else.
+  case exact = 1
+  /// All that begins so.
+  case prefix
+  /// All below a root, and the root.
+  case tree
+  /// The root of prefixes, of which the lengths are known.
+  case prefixes
+  /// What has this hash.
+  case hash
+}
+
+/// Writes down what rules and questions are about, so that both say it in the same bytes.
+struct DenyDigester: ~Copyable {
+  private let key: SipKey
+  private var bytes = ByteBuffer(capacity: 256)
+
+  init(_ key: DenyKey) {
+    self.key = key.sip
+  }
+
+  /// Below a root: `root` is what `append` below writes.
+  mutating func digest(_ form: DenyForm, root: RawSpan, path: RawSpan = RawSpan()) -> Digest128 {
+    bytes.clear()
+    bytes.append(form.rawValue)
+    bytes.append(root)
+    bytes.append(UInt8(ascii: "/"))
+    bytes.append(path)
+    return SipHash.hash128(bytes.readable, key: key)
+  }
+
+  mutating func digest(hash multihash: RawSpan) -> Digest128 {
+    bytes.clear()
+    bytes.append(DenyForm.hash.rawValue)
+    bytes.append(multihash)
+    return SipHash.hash128(bytes.readable, key: key)
+  }
+
+  /// Appends a root's own bytes: a namespace, then a multihash or a name, none the beginning of another.
+  static func append(_ root: DenyRule.Subject, to output: inout ByteBuffer) {
+    switch root {
+    case .content(let cid):
+      output.append(UInt8(ascii: "i"))
+      cid.appendMultihash(to: &output)
+    case .name(.key(let cid)):
+      output.append(UInt8(ascii: "k"))
+      cid.appendMultihash(to: &output)
+    case .name(.domain(let name)):
+      output.append(UInt8(ascii: "n"))
+      output.append(name)
+    case .hash: break
+    }
+  }
+
+  /// Appends the texts under which `//` rules have a path below a root, each to be hashed.
+  ///
+  /// The modern one: the multihash in base58, or `/ipns/<name>`, and the path behind a slash if there is one. The older
+  /// one of the Bad Bits list: the CID as version 1 in base32, or the name, and a slash in any case.
+  static func texts(of root: DenyRule.Subject, path: RawSpan) -> [[UInt8]] {
+    var modern = ByteBuffer(capacity: 256)
+    var legacy = ByteBuffer(capacity: 256)
+    switch root {
+    case .content(let cid), .name(.key(let cid)):
+      var multihash = ByteBuffer(capacity: 160)
+      cid.appendMultihash(to: &multihash)
+      Multibase.base58.encode(multihash.readable, to: &modern)
+      // Multihashes are written without the base's prefix.
+      modern.consume(1)
+      cid.appendText(in: .base32, to: &legacy)
+    case .name(.domain(let name)):
+      modern.append("/ipns/" as StaticString)
+      modern.append(name)
+      legacy.append(name)
+    case .hash: return []
+    }
+    legacy.append(UInt8(ascii: "/"))
+    legacy.append(path)
+    if path.byteCount > 0 {
+      modern.append(UInt8(ascii: "/"))
+      modern.append(path)
+    }
+    return [modern.readable.array, legacy.readable.array]
+  }
+}

@@ -1,0 +1,310 @@
+import Base
+import Foundation
+import IPFS
+import TestKit
+import Testing
+
+extension EndToEnd {
+  /// What a denylist names is given to nobody, in no spelling, and leaves the disk.
+  @Suite struct Denylists {
+    /// A directory, its denied child in many blocks, and one that is not denied.
+    struct Site {
+      let root: CID
+      let child: CID
+      let other: CID
+      let body = noise(150_000, seed: 383)
+      let car: [UInt8]
+
+      init() throws {
+        var dag = TestDAG()
+        let child = try dag.file(body)
+        let other = try dag.file(Array("what may be given".utf8))
+        let root = try dag.directory(["child": child, "other": other])
+        dag.roots = [root.cid]
+        (self.root, self.child, self.other) = (root.cid, child.cid, other.cid)
+        car = dag.car
+      }
+    }
+
+    struct Question: Sendable, CustomTestStringConvertible {
+      var target: String
+      var method = "GET"
+      var host = "127.0.0.1"
+      var fields: [(String, String)] = []
+      var testDescription: String { "\(method) \(host)\(target) \(fields)" }
+
+      func ask(_ port: UInt16) throws -> Response {
+        let lines = fields.map { "\($0.0): \($0.1)\r\n" }.joined()
+        let client = try RawClient(port: port)
+        try client.send("\(method) \(target) HTTP/1.1\r\nHost: \(host)\r\n\(lines)\r\n")
+        return try client.response(to: method)
+      }
+    }
+
+    static func spelled(_ cid: CID, _ base: Multibase) -> String {
+      var text = ByteBuffer(capacity: 128)
+      cid.appendText(in: base, to: &text)
+      return text.readable.text
+    }
+
+    static func version0(_ cid: CID) -> String {
+      var multihash = ByteBuffer(capacity: 64)
+      cid.appendMultihash(to: &multihash)
+      var text = ByteBuffer(capacity: 64)
+      Multibase.base58.encode(multihash.readable, to: &text)
+      return String(text.readable.text.dropFirst())
+    }
+
+    static func questions(_ site: Site) throws -> [Question] {
+      let (root, child) = ("\(site.root)", "\(site.child)")
+      let raw = try CID(codec: .raw, hash: site.child.hash, digest: site.child.digest)
+      let bases: [Multibase] = [.base16, .base32, .base32Upper, .base36, .base58]
+      var all = bases.map { Question(target: "/ipfs/\(spelled(site.child, $0))") }
+      all += [
+        "/ipfs/\(version0(site.child))", "/ipfs/\(raw)", "/ipfs/%62\(child.dropFirst())",
+        "/ipfs/\(child)/", "/ipfs/\(child)/below", "/ipfs/\(child)?format=raw",
+        "/ipfs/\(child)?format=car", "/ipfs/\(child)?format=tar", "/ipfs/\(child)?format=json",
+        "/ipfs/\(child)?filename=a.xyz&download=true", "/ipfs/\(child)?uri=ipfs://\(child)",
+        "/ipfs/\(root)/child", "/ipfs/\(root)/child?format=raw", "/ipfs/\(root)/child?format=car",
+        "/ipns/site.example/child",
+      ].map { Question(target: $0) }
+      all += [
+        Question(target: "/ipfs/\(child)", method: "HEAD"),
+        Question(target: "/ipfs/\(root)/child", method: "HEAD"),
+        Question(target: "/ipfs/\(child)", fields: [("If-None-Match", "\"\(child)\"")]),
+        Question(
+          target: "/ipfs/\(child)?format=raw", fields: [("If-None-Match", "\"\(child).raw\"")]),
+        Question(target: "/ipfs/\(child)", fields: [("Cache-Control", "only-if-cached")]),
+        Question(
+          target: "/ipfs/\(child)", method: "HEAD", fields: [("Cache-Control", "only-if-cached")]),
+        Question(target: "/ipfs/\(child)", fields: [("Range", "bytes=100-200")]),
+        Question(target: "/ipfs/\(child)", fields: [("Accept", "application/vnd.ipld.raw")]),
+        Question(target: "/ipfs/\(child)", fields: [("Accept", "application/x-tar")]),
+        Question(target: "/ipfs/\(child)", fields: [("Service-Worker", "script")]),
+        Question(target: "/", host: "\(child).ipfs.dweb.test"),
+        Question(target: "/", host: "\(spelled(site.child, .base36)).ipfs.dweb.test"),
+        Question(target: "/?uri=ipfs://\(child)", host: "\(child).ipfs.dweb.test"),
+        Question(target: "/child", host: "\(root).ipfs.dweb.test"),
+        Question(target: "/", host: "\(child).ipfs.unknown.test"),
+        Question(target: "/ipfs/\(child)", host: "dweb.test"),
+        Question(target: "/child", host: "site.example"),
+        Question(target: "/child", host: "site-example.ipns.dweb.test"),
+      ]
+      return all
+    }
+
+    static func allowed(_ site: Site) -> [Question] {
+      [
+        Question(target: "/ipfs/\(site.other)"), Question(target: "/ipfs/\(site.root)/other"),
+        Question(target: "/ipns/site.example/other"),
+        Question(target: "/other", host: "\(site.root).ipfs.dweb.test"),
+        Question(target: "/ipfs/\(site.root)?format=raw"),
+      ]
+    }
+
+    static func start(
+      _ origin: OriginProcess, files: [String], texts: [String] = []
+    ) throws -> (SluiceProcess, TemporaryFolder) {
+      let folder = try TemporaryFolder()
+      for (place, file) in files.enumerated() {
+        try folder.write(place < texts.count ? texts[place] : "", to: file)
+      }
+      var settings = SluiceProcess.Settings(upstreams: [origin.port])
+      settings.hosts = TestHosts.entries
+      settings.sections = [
+        "denylist:", "  files: [\(files.map(folder.file).joined(separator: ", "))]",
+      ]
+      return (try SluiceProcess(settings), folder)
+    }
+
+    static func append(_ text: String, to file: String) throws {
+      let handle = try FileHandle(forWritingTo: URL(filePath: file))
+      try handle.seekToEnd()
+      try handle.write(contentsOf: Data(text.utf8))
+      try handle.close()
+    }
+
+    /// Whether any of a body's bytes lie in a cache's segments.
+    static func isOnDisk(_ body: [UInt8], of sluice: SluiceProcess) throws -> Bool {
+      let folder = sluice.folder.file("cache") + "/segments/"
+      let marks = stride(from: 0, to: body.count - 24, by: 9_973).map {
+        Data(body[$0..<$0 + 24])
+      }
+      return try FileManager.default.contentsOfDirectory(atPath: folder).contains { name in
+        let bytes = try Data(contentsOf: URL(filePath: folder + name))
+        return marks.contains { bytes.range(of: $0) != nil }
+      }
+    }
+
+    @Test func everySpellingIsRefusedAndTheBytesLeaveTheDisk() throws {
+      let site = try Site()
+      let origin = try OriginProcess(
+        car: site.car, names: [(name: "site.example", target: "/ipfs/\(site.root)")],
+        subdomainHosts: [TestHosts.subdomains])
+      let (sluice, folder) = try Self.start(origin, files: ["a.deny"])
+      let questions = try Self.questions(site)
+      for question in questions + Self.allowed(site) {
+        let status = try question.ask(sluice.port).status
+        #expect(status != 410, "\(question.testDescription)")
+      }
+      try sluice.settle()
+      #expect(try Question(target: "/ipfs/\(site.root)/child").ask(sluice.port).body == site.body)
+      #expect(try Self.isOnDisk(site.body, of: sluice))
+
+      try Self.append("/ipfs/\(Self.version0(site.child))\n", to: folder.file("a.deny"))
+      let plain = Question(target: "/ipfs/\(site.child)")
+      #expect(try eventually { try plain.ask(sluice.port).status == 410 })
+      for _ in 0..<2 {
+        for question in questions {
+          let answer = try question.ask(sluice.port)
+          #expect(answer.status == 410, "\(question.testDescription)")
+          #expect(answer["Cache-Control"] == "no-store" && answer["Etag"] == nil)
+          #expect(answer.body.isEmpty == (question.method == "HEAD"))
+        }
+      }
+      for question in Self.allowed(site) {
+        #expect(try question.ask(sluice.port).status == 200, "\(question.testDescription)")
+      }
+      #expect(try eventually { try !Self.isOnDisk(site.body, of: sluice) })
+      try sluice.settle()
+      #expect(try !Self.isOnDisk(site.body, of: sluice))
+
+      // The same after a start, whatever the cache has.
+      try sluice.stop()
+      try sluice.startAgain()
+      #expect(try plain.ask(sluice.port).status == 410)
+      // A rule that lets it pass, and then no rule at all.
+      try Self.append("!/ipfs/\(site.child)\n", to: folder.file("a.deny"))
+      #expect(try eventually { try plain.ask(sluice.port).status == 200 })
+      try Self.append("/ipfs/\(site.child)/*\n", to: folder.file("a.deny"))
+      #expect(try eventually { try plain.ask(sluice.port).status == 410 })
+      try folder.write("# nothing\n", to: "a.deny")
+      #expect(try eventually { try plain.ask(sluice.port).status == 200 })
+      #expect(try Question(target: "/ipfs/\(site.root)/child").ask(sluice.port).body == site.body)
+      withExtendedLifetime(origin) {}
+    }
+
+    @Test func namesPathsAndHashesAreRefused() throws {
+      let site = try Site()
+      let origin = try OriginProcess(
+        car: site.car, names: [(name: "site.example", target: "/ipfs/\(site.root)")])
+      let text = Array("\(site.root)/other".utf8)
+      let hashed = CID(sha256Of: text.rawBytes, codec: .raw)
+      let hash = try #require(hashed)
+      let hex = hash.digest.array.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
+      let (sluice, folder) = try Self.start(
+        origin, files: ["a.deny", "b.deny"],
+        texts: [
+          "name: first\nhints: { gateway_status: 451 }\n---\n//\(hex.joined())\n",
+          "/ipfs/\(site.root)/chi*\n/ipns/site.example\n/ipfs/bafkqabtimvwgy3yk\nno rule\n",
+        ])
+      func status(_ target: String, _ fields: [(String, String)] = []) throws -> Int {
+        try Question(target: target, fields: fields).ask(sluice.port).status
+      }
+      #expect(try status("/ipfs/\(site.root)/other") == 451)
+      #expect(try status("/ipfs/\(site.root)/child") == 410)
+      #expect(try status("/ipfs/\(site.child)") == 200)
+      #expect(try status("/ipns/site.example/") == 410)
+      #expect(try status("/ipns/site.example/other") == 410)
+      #expect(try status("/ipfs/bafkqabtimvwgy3yk") == 410)
+      #expect(try status("/ipfs/bafkqaaa") == 200)
+      let page = try Question(
+        target: "/ipfs/\(site.root)/other", fields: [("Accept", "text/html")]
+      ).ask(sluice.port)
+      #expect(page.status == 451 && page["Content-Type"] == "text/html; charset=utf-8")
+      #expect(page.text.contains("legal") && page["X-Ipfs-Path"] == nil)
+      #expect(page["Cache-Status"] == "sluice; detail=denied")
+
+      let numbers = try sluice.metrics()
+      let (first, second) = (folder.file("a.deny"), folder.file("b.deny"))
+      #expect(numbers["sluice_denied_requests_total{file=\"\(first)\",status=\"451\"}"] == 2)
+      #expect(numbers["sluice_denied_requests_total{file=\"\(second)\",status=\"410\"}"] == 4)
+      #expect(numbers["sluice_denylist_rules{file=\"\(second)\"}"] == 3)
+      #expect(numbers["sluice_denylist_invalid_lines{file=\"\(second)\"}"] == 1)
+      #expect(sluice.errors.contains("at=\(second):4"))
+      #expect(
+        eventually { sluice.accessLog.contains("\"reason\":\"denied\",\"rule\":\"\(first):4\"") })
+      #expect(eventually { sluice.errors.contains("rule=//\(hex.joined())") })
+
+      // What cannot be read keeps its rules.
+      try FileManager.default.removeItem(atPath: first)
+      #expect(try eventually { try sluice.metric("sluice_denylist_up{file=\"\(first)\"}") == 0 })
+      #expect(try status("/ipfs/\(site.root)/other") == 451)
+      #expect(sluice.errors.contains("the rules that it had stay"))
+      try folder.write("---\n", to: "a.deny")
+      #expect(try eventually { try status("/ipfs/\(site.root)/other") == 200 })
+      #expect(try sluice.metric("sluice_denylist_up{file=\"\(first)\"}") == 1)
+      withExtendedLifetime(origin) {}
+    }
+
+    @Test func whatIsUnderWayIsCut() throws {
+      let stored = try TestContent.opaque(noise(24 << 20, seed: 384))
+      let coming = try TestContent.opaque(noise(24 << 20, seed: 385))
+      let isCut = Collected<Int>()
+      let upstream = try ScriptedUpstream { request, reply in
+        guard request.target.hasPrefix(coming.path) else { return try reply.serve(stored) }
+        let fields = Reply.fields(of: coming)
+        try reply.head(200, fields + [("Content-Length", "\(coming.body.count)")])
+        do {
+          for start in stride(from: 0, to: coming.body.count, by: 65_536) {
+            try reply.send(coming.body[start..<min(coming.body.count, start + 65_536)])
+            reply.pause(milliseconds: 40)
+          }
+        } catch {
+          isCut.add(request.number)
+          throw error
+        }
+      }
+      defer { upstream.stop() }
+      let folder = try TemporaryFolder()
+      try folder.write("", to: "a.deny")
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.sections = ["denylist:", "  files: [\(folder.file("a.deny"))]"]
+      let sluice = try SluiceProcess(settings)
+      #expect(try sluice.request(stored.path).body.count == stored.body.count)
+      try sluice.settle()
+      let clients = try [stored, coming].map { content in
+        let client = try RawClient(port: sluice.port, receiveBuffer: 65_536)
+        try client.send(RawClient.text(content.path))
+        #expect(try client.head().status == 200)
+        #expect(try client.bytes(200_000).count == 200_000)
+        return client
+      }
+      let began = ContinuousClock.now
+      try Self.append("/ipfs/\(stored.cid)\n/ipfs/\(coming.cid)\n", to: folder.file("a.deny"))
+      // Both go on slowly; what sockets hold comes still.
+      for (place, client) in clients.enumerated() {
+        var got = 200_000
+        while true {
+          let more = try client.bytes(20_000).count
+          got += more
+          if more < 20_000 { break }
+          usleep(2_000)
+        }
+        #expect(got < 24 << 20)
+        let seconds = Double((ContinuousClock.now - began) / .milliseconds(1)) / 1000
+        print("denied \(place == 0 ? "hit" : "fill"): last byte after \(seconds) s, \(got) bytes")
+      }
+      #expect(eventually { !isCut.all.isEmpty })
+      #expect(try sluice.request(coming.path).status == 410)
+      #expect(try sluice.metric("sluice_denied_answers_cut_total") == 2)
+      #expect(
+        try eventually {
+          try !Self.isOnDisk(stored.body, of: sluice) && !Self.isOnDisk(coming.body, of: sluice)
+        })
+    }
+
+    @Test func aListThatCannotBeReadIsNoStart() throws {
+      let origin = try OriginProcess(car: try Site().car)
+      for (text, why) in [(nil, "No such file"), ("version: 9\n---\n", "version is not 1")] {
+        let folder = try TemporaryFolder()
+        if let text { try folder.write(text, to: "a.deny") }
+        var settings = SluiceProcess.Settings(upstreams: [origin.port])
+        settings.sections = ["denylist:", "  files: [\(folder.file("a.deny"))]"]
+        let failure = #expect(throws: TestFailure.self) { _ = try SluiceProcess(settings) }
+        let said = failure.map { "\($0)" } ?? ""
+        #expect(said.contains("denylist.files: \(folder.file("a.deny")): ") && said.contains(why))
+      }
+    }
+  }
+}

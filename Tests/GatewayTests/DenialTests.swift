@@ -1,0 +1,122 @@
+import Admission
+import Base
+import IPFS
+import Router
+import Testing
+
+@testable import Gateway
+
+@Suite struct DenialTests {
+  private static let roots = [
+    "QmdWFA9FL52hx3j9EJZPQP1ZUH8Ygi5tLCX2cRDs6knSf8",
+    "Qmah2YDTfrox4watLCr3YgKyBwvjq8FJZEFdWY6WtJ3Xt2",
+    "QmTuvSQbEDR3sarFAN9kAeXBpiBCyYYNxdxciazBba11eC",
+  ]
+
+  private func list(_ rules: String..., generation: UInt64 = 1) -> Denylist {
+    let key = DenyKey()
+    var text = DenylistText(expecting: 8, key: key)
+    for rule in rules { _ = text.read(Array("\(rule)\n".utf8).rawBytes) }
+    return Denylist([text.rules], key: key, generation: generation)
+  }
+
+  private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+  @Test func pathsAndTargets() {
+    let list = self.list("/ipfs/\(Self.roots[0])", "/ipns/a.example")
+    func denies(path: String) -> Bool { list.denial(ofPath: bytes(path).rawBytes) != nil }
+    #expect(denies(path: "/ipfs/\(Self.roots[0])") && denies(path: "/ipfs/\(Self.roots[0])/x"))
+    #expect(denies(path: "/ipns/a.example/x") && !denies(path: "/ipfs/\(Self.roots[1])"))
+    #expect(!denies(path: "/ipfs/") && !denies(path: "/") && !denies(path: ""))
+    func refuses(_ target: String, _ host: String) -> Bool {
+      list.denial(ofTarget: bytes(target).rawBytes, host: bytes(host).rawBytes) != nil
+    }
+    #expect(refuses("/ipfs/\(Self.roots[0])?format=tar", "any"))
+    #expect(refuses("/%69pfs/\(Self.roots[0])/x", "any"))
+    #expect(refuses("/x?y", "\(Self.roots[0]).ipfs.some.test:80"))
+    #expect(refuses("/", "a-example.ipns.some.test") && refuses("/", "a.example.ipns.some.test"))
+    #expect(!refuses("/", "b-example.ipns.some.test") && !refuses("*", "ipfs.some.test"))
+  }
+
+  @Test func rootsWithWhatIsLeftOfThePath() {
+    let roots = bytes(Self.roots.joined(separator: ", "))
+    func denies(_ rule: String, _ path: String) -> Bool {
+      list(rule).denial(ofRoots: roots.rawBytes, path: bytes(path).rawBytes) != nil
+    }
+    #expect(denies("/ipfs/\(Self.roots[1])", "/a/b") && denies("/ipfs/\(Self.roots[2])", "/a/b"))
+    // The root has been asked about before.
+    #expect(!denies("/ipfs/\(Self.roots[0])", "/a/b"))
+    #expect(
+      denies("/ipfs/\(Self.roots[1])/b", "/a/b") && denies("/ipfs/\(Self.roots[1])/b*", "/a/bc/"))
+    #expect(!denies("/ipfs/\(Self.roots[1])/a", "/a/b"))
+    #expect(!denies("/ipfs/\(Self.roots[2])/b", "/a/b"))
+    // Where the path and the roots do not fit each other the blocks alone count.
+    #expect(
+      denies("/ipfs/\(Self.roots[1])", "/a/b/c") && !denies("/ipfs/\(Self.roots[1])/b", "/a/b/c"))
+    let nothing = list("/ipfs/\(Self.roots[0])").denial(ofRoots: RawSpan(), path: RawSpan())
+    #expect(nothing == nil)
+  }
+
+  private func key(_ path: String, _ form: String) throws -> [UInt8] {
+    var key = ByteBuffer(capacity: 64)
+    key.append(0x61)
+    key.append(ContentPath.Namespace.ipfs.rawValue)
+    try cid(Self.roots[0]).appendKey(to: &key)
+    key.append(bytes(path))
+    key.append(bytes(form))
+    return key.readable.array
+  }
+
+  @Test func canonicalKeys() throws {
+    let list = self.list("/ipfs/\(Self.roots[0])/a*")
+    func isDenied(_ key: [UInt8]) -> Bool { list.denial(ofKey: key.rawBytes) != nil }
+    let whole = try key("/abc", "")
+    #expect(isDenied(whole))
+    let other = try key("/abc", "\0\u{1}x")
+    #expect(isDenied(other))
+    let form = try key("/b", "\0/a")
+    #expect(!isDenied(form))
+    let root = try key("", "")
+    #expect(!isDenied(root))
+    for count in 0..<12 { #expect(!isDenied(Array(whole.prefix(count)))) }
+  }
+
+  @Test func aWorkerForgetsWithTheList() {
+    let denials = WorkerDenials(list("/ipns/a.example"))
+    let key = Digest128(first: 5, second: 6)
+    #expect(!denials.isCleared(key))
+    denials.clear(key)
+    #expect(denials.isCleared(key))
+    #expect(!denials.isCleared(Digest128(first: 5, second: 7)))
+    // The same place.
+    denials.clear(Digest128(first: 5 + 1 << 16, second: 8))
+    #expect(!denials.isCleared(key))
+    denials.clear(key)
+    let finding = DenyFinding(file: 0, mark: DenyMark(line: 3))
+    denials.note(finding, of: key)
+    #expect(denials.denial(of: key) == finding)
+    denials.take(list("/ipns/b.example", generation: 2))
+    #expect(!denials.isCleared(key) && denials.denial(of: key) == nil)
+  }
+
+  @Test func sweepsAreOneAtATime() throws {
+    let sweeps = DenialSweeps()
+    let (first, second, third) = (list("/ipns/a.b"), list("/ipns/c.d"), list("/ipns/e.f"))
+    let start = Instant(nanoseconds: 1_000_000_000)
+    #expect(sweeps.begin(at: start) == nil)
+    sweeps.want(first, second)
+    let begun = try #require(sweeps.begin(at: start))
+    #expect(begun.probe === first && begun.list === second)
+    sweeps.want(first, second)
+    sweeps.want(first, third)
+    #expect(sweeps.begin(at: start) == nil)
+    sweeps.end()
+    // Two wishes are one for everything.
+    let next = try #require(sweeps.begin(at: start))
+    #expect(next.probe === third && next.list === third)
+    sweeps.failed(third, at: start)
+    #expect(sweeps.begin(at: start + .seconds(9)) == nil)
+    let again = try #require(sweeps.begin(at: start + .seconds(10)))
+    #expect(again.list === third)
+  }
+}
