@@ -14,8 +14,10 @@ extension Exchange {
       return
     }
     if told == nil { traceStates = [] }
-    var own = told ?? TraceContext(traceHigh: worker.randomNumber, traceLow: 1, parent: 1)
-    if told == nil { own.traceLow = worker.randomNumber }
+    var own =
+      told
+      ?? TraceContext(
+        traceHigh: worker.randomNumber, traceLow: worker.randomNumber, parent: 1)
     own.parent = worker.randomNumber
     trace = own
   }
