@@ -34,7 +34,7 @@ extension Exchange {
         worker.gateway.absences.hasFailed(NameTable.absenceKey(name), at: worker.loop.now)
       {
         refuseSearch()
-      } else {
+      } else if paysForMiss() {
         steps.begin(.name, at: worker.loop.now)
         worker.nameLookUps.ask(
           worker, name, key: requestedCID, nameQuestion, nameRequest, for: self)
