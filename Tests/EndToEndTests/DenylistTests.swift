@@ -297,7 +297,7 @@ extension EndToEnd {
 
     @Test func aListThatCannotBeReadIsNoStart() throws {
       let origin = try OriginProcess(car: try Site().car)
-      for (text, why) in [(nil, "No such file"), ("version: 9\n---\n", "version is not 1")] {
+      for (text, why) in [(nil, "no such file"), ("version: 9\n---\n", "version is not 1")] {
         let folder = try TemporaryFolder()
         if let text { try folder.write(text, to: "a.deny") }
         var settings = SluiceProcess.Settings(upstreams: [origin.port])
