@@ -35,9 +35,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", help=f"some of {','.join(TITLES)}")
     parser.add_argument("--caches", type=Path, metavar="FOLDER", help="where caches are made")
     parser.add_argument("--stand-in", action="store_true", help="an nginx as the origin")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="more of Sluice's settings")
     parser.add_argument("--callgrind", action="store_true", help="count instructions a hit")
     parser.add_argument("--limits", action="store_true", help="Sluice alone, with limits and without")
     given = parser.parse_args()
+    if given.settings:
+        Sluice.more = given.settings.read_text()
     given.rounds = given.rounds or (3 if given.quick else 7)
     given.only = given.only.split(",") if given.only else list(TITLES)
     unknown = [name for name in given.only if name not in TITLES]

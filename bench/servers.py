@@ -194,6 +194,9 @@ logs:
   access: {{ path: "off" }}
 """
 
+    # further sections of gateway.conf
+    more = ""
+
     def __init__(self, folder: Path, core: int, binary: Path, origin: int, max_size: int):
         super().__init__(folder, core)
         self.binary = binary
@@ -213,6 +216,7 @@ logs:
                 megabytes=self.max_size >> 20,
                 admin=processes.free_port(),
             )
+            + self.more
         )
         return [self.binary, "serve", "--config", path]
 

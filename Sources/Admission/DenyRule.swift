@@ -60,6 +60,14 @@ public enum DenyRuleError: Error, Equatable, Sendable {
 extension DenyRule {
   /// Reads a line without its end; nil for an empty one and for a comment.
   public static func parse(_ line: RawSpan) throws(DenyRuleError) -> DenyRule? {
+    var scratch = ByteBuffer(capacity: 256)
+    return try parse(line, scratch: &scratch)
+  }
+
+  /// The same with a buffer that is used again.
+  static func parse(
+    _ line: RawSpan, scratch: inout ByteBuffer
+  ) throws(DenyRuleError) -> DenyRule? {
     var end = line.byteCount
     while end > 0, line.byte(end - 1).isSpace { end -= 1 }
     var start = 0
@@ -67,22 +75,26 @@ extension DenyRule {
     guard start < end, line.byte(start) != UInt8(ascii: "#") else { return nil }
     var ruleEnd = start
     while ruleEnd < end, !line.byte(ruleEnd).isSpace { ruleEnd += 1 }
-    var rule = try parse(rule: line.extracting(start..<ruleEnd))
+    var rule = try parse(rule: line.extracting(start..<ruleEnd), &scratch)
     if ruleEnd < end { rule.isLegal = DenyHints.isLegal(line.extracting(ruleEnd..<end)) }
     return rule
   }
 
-  private static func parse(rule text: RawSpan) throws(DenyRuleError) -> DenyRule {
+  private static func parse(
+    rule text: RawSpan, _ scratch: inout ByteBuffer
+  ) throws(DenyRuleError) -> DenyRule {
     switch text.byte(0) {
     case UInt8(ascii: "!"), UInt8(ascii: "+"), UInt8(ascii: "-"):
-      var rule = try parse(plain: text.extracting(1..<text.byteCount))
+      var rule = try parse(plain: text.extracting(1..<text.byteCount), &scratch)
       rule.allows = true
       return rule
-    default: return try parse(plain: text)
+    default: return try parse(plain: text, &scratch)
     }
   }
 
-  private static func parse(plain text: RawSpan) throws(DenyRuleError) -> DenyRule {
+  private static func parse(
+    plain text: RawSpan, _ scratch: inout ByteBuffer
+  ) throws(DenyRuleError) -> DenyRule {
     if text.hasPrefix("//") {
       return DenyRule(subject: try hash(text.extracting(2..<text.byteCount)))
     }
@@ -90,10 +102,10 @@ extension DenyRule {
       var renamed = ByteBuffer(capacity: 256)
       renamed.append("/ipfs/" as StaticString)
       renamed.append(text.extracting(6..<text.byteCount))
-      return try parse(path: renamed.readable)
+      return try parse(path: renamed.readable, &scratch)
     }
     guard text.hasPrefix("/ipfs/") || text.hasPrefix("/ipns/") else { throw .unknownForm }
-    return try parse(path: text)
+    return try parse(path: text, &scratch)
   }
 
   private static func hash(_ text: RawSpan) throws(DenyRuleError) -> Subject {
@@ -108,7 +120,9 @@ extension DenyRule {
     return .hash(modern, or: nil)
   }
 
-  private static func parse(path text: RawSpan) throws(DenyRuleError) -> DenyRule {
+  private static func parse(
+    path text: RawSpan, _ decoded: inout ByteBuffer
+  ) throws(DenyRuleError) -> DenyRule {
     let star = UInt8(ascii: "*")
     let isPrefix = text.byte(text.byteCount - 1) == star
     // Before escapes are read: an escaped star is a star.
@@ -116,7 +130,7 @@ extension DenyRule {
       isPrefix && text.byteCount > 1 && text.byte(text.byteCount - 2) == UInt8(ascii: "/")
     let written = text.extracting(
       0..<text.byteCount - (isBehindSlash ? 2 : isPrefix ? 1 : 0))
-    var decoded = ByteBuffer(capacity: 256)
+    decoded.clear()
     let content: ContentPath
     do throws(ContentPathError) {
       content = try ContentPath.parse(written, decoded: &decoded)

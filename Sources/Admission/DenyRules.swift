@@ -53,28 +53,28 @@ public struct DenyRules: Sendable {
     count += 1
     if !mark.allows { hasDenials = true }
     if case .hash(let hash, let other) = rule.subject {
-      for cid in [hash, other].compactMap({ $0 }) {
-        if !functions.contains(cid.hash) { functions.append(cid.hash) }
-        var multihash = ByteBuffer(capacity: 160)
-        cid.appendMultihash(to: &multihash)
-        put(digester.digest(hash: multihash.readable), mark, isBuilding)
-      }
+      add(hash, mark, isBuilding, &digester)
+      if let other { add(other, mark, isBuilding, &digester) }
       return
     }
-    var root = ByteBuffer(capacity: 160)
-    DenyDigester.append(rule.subject, to: &root)
+    digester.begin(rule.subject)
     if !rule.isPrefix {
       forms.insert(.exact)
-      let digest = digester.digest(.exact, root: root.readable, path: rule.path.rawBytes)
-      put(digest, mark, isBuilding)
+      put(digester.digest(.exact, path: rule.path.rawBytes), mark, isBuilding)
     } else if rule.path.isEmpty {
       forms.insert(.tree)
-      put(digester.digest(.tree, root: root.readable), mark, isBuilding)
+      put(digester.digest(.tree), mark, isBuilding)
     } else {
-      let digest = digester.digest(.prefix, root: root.readable, path: rule.path.rawBytes)
-      put(digest, mark, isBuilding)
-      note(length: rule.path.count, below: digester.digest(.prefixes, root: root.readable))
+      put(digester.digest(.prefix, path: rule.path.rawBytes), mark, isBuilding)
+      note(length: rule.path.count, below: digester.digest(.prefixes))
     }
+  }
+
+  private mutating func add(
+    _ hash: CID, _ mark: DenyMark, _ isBuilding: Bool, _ digester: inout DenyDigester
+  ) {
+    if !functions.contains(hash.hash) { functions.append(hash.hash) }
+    put(digester.digest(hash: hash), mark, isBuilding)
   }
 
   private mutating func note(length: Int, below root: Digest128) {
@@ -86,7 +86,9 @@ public struct DenyRules: Sendable {
 
   private mutating func put(_ digest: Digest128, _ mark: DenyMark, _ isBuilding: Bool) {
     // What came later hides what the table has.
-    if isBuilding, later[digest] == nil, let table, table.insert(digest, mark) { return }
+    if isBuilding, later.isEmpty || later[digest] == nil, let table, table.insert(digest, mark) {
+      return
+    }
     later[digest] = mark
   }
 

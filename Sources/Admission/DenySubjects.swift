@@ -12,7 +12,7 @@ public struct DenyKey: Sendable {
   }
 }
 
-/// What a digest is the digest of: its first byte.
+/// What a digest is the digest of: its last byte.
 enum DenyForm: UInt8 {
   /// A path and nothing else.
   case exact = 1
@@ -27,45 +27,62 @@ enum DenyForm: UInt8 {
 }
 
 /// Writes down what rules and questions are about, so that both say it in the same bytes.
+///
+/// One buffer, used again: a list of millions is read with one.
 struct DenyDigester: ~Copyable {
   private let key: SipKey
   private var bytes = ByteBuffer(capacity: 256)
+  private var rootCount = 0
 
   init(_ key: DenyKey) {
     self.key = key.sip
   }
 
-  /// Below a root: `root` is what `append` below writes.
-  mutating func digest(_ form: DenyForm, root: RawSpan, path: RawSpan = RawSpan()) -> Digest128 {
+  /// Sets the root that paths are below: a namespace, then a multihash or a name, none the beginning of another.
+  mutating func begin(_ root: DenyRule.Subject) {
     bytes.clear()
-    bytes.append(form.rawValue)
-    bytes.append(root)
-    bytes.append(UInt8(ascii: "/"))
-    bytes.append(path)
-    return SipHash.hash128(bytes.readable, key: key)
-  }
-
-  mutating func digest(hash multihash: RawSpan) -> Digest128 {
-    bytes.clear()
-    bytes.append(DenyForm.hash.rawValue)
-    bytes.append(multihash)
-    return SipHash.hash128(bytes.readable, key: key)
-  }
-
-  /// Appends a root's own bytes: a namespace, then a multihash or a name, none the beginning of another.
-  static func append(_ root: DenyRule.Subject, to output: inout ByteBuffer) {
     switch root {
     case .content(let cid):
-      output.append(UInt8(ascii: "i"))
-      cid.appendMultihash(to: &output)
+      bytes.append(UInt8(ascii: "i"))
+      cid.appendMultihash(to: &bytes)
     case .name(.key(let cid)):
-      output.append(UInt8(ascii: "k"))
-      cid.appendMultihash(to: &output)
+      bytes.append(UInt8(ascii: "k"))
+      cid.appendMultihash(to: &bytes)
     case .name(.domain(let name)):
-      output.append(UInt8(ascii: "n"))
-      output.append(name)
+      bytes.append(UInt8(ascii: "n"))
+      bytes.append(name)
     case .hash: break
     }
+    bytes.append(UInt8(ascii: "/"))
+    rootCount = bytes.count
+  }
+
+  /// The digest of a path below that root.
+  mutating func digest(_ form: DenyForm, path: RawSpan = RawSpan()) -> Digest128 {
+    bytes.dropLast(bytes.count - rootCount)
+    bytes.append(path)
+    bytes.append(form.rawValue)
+    return SipHash.hash128(bytes.readable, key: key)
+  }
+
+  /// The digest of what has a hash; takes the root's place.
+  mutating func digest(hash cid: CID) -> Digest128 {
+    bytes.clear()
+    cid.appendMultihash(to: &bytes)
+    return digestOfHash()
+  }
+
+  /// The same for a text that is hashed by a function; nil where that cannot be.
+  mutating func digest(of text: [UInt8], by function: HashFunction) -> Digest128? {
+    bytes.clear()
+    guard function.appendMultihash(of: text.rawBytes, to: &bytes) else { return nil }
+    return digestOfHash()
+  }
+
+  private mutating func digestOfHash() -> Digest128 {
+    bytes.append(DenyForm.hash.rawValue)
+    rootCount = 0
+    return SipHash.hash128(bytes.readable, key: key)
   }
 
   /// Appends the texts under which `//` rules have a path below a root, each to be hashed.

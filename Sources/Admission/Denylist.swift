@@ -76,19 +76,17 @@ public final class Denylist: Sendable {
     var best: DenyFinding?
     var digester = DenyDigester(key)
     if !forms.isEmpty || hasPrefixes {
-      var root = ByteBuffer(capacity: 160)
-      DenyDigester.append(subject, to: &root)
+      digester.begin(subject)
       if forms.contains(.exact) {
-        look(digester.digest(.exact, root: root.readable, path: path), &best)
-        if asksRoot { look(digester.digest(.exact, root: root.readable), &best) }
+        look(digester.digest(.exact, path: path), &best)
+        if asksRoot { look(digester.digest(.exact), &best) }
       }
-      if forms.contains(.tree) { look(digester.digest(.tree, root: root.readable), &best) }
+      if forms.contains(.tree) { look(digester.digest(.tree), &best) }
       if hasPrefixes {
-        let marker = digester.digest(.prefixes, root: root.readable)
+        let marker = digester.digest(.prefixes)
         for file in files {
           for length in file.prefixLengths[marker] ?? [] where length <= path.byteCount {
-            let prefix = path.extracting(0..<length)
-            look(digester.digest(.prefix, root: root.readable, path: prefix), &best)
+            look(digester.digest(.prefix, path: path.extracting(0..<length)), &best)
           }
         }
       }
@@ -104,12 +102,10 @@ public final class Denylist: Sendable {
     _ subject: DenyRule.Subject, _ path: RawSpan, _ digester: inout DenyDigester,
     _ best: inout DenyFinding?
   ) {
-    var multihash = ByteBuffer(capacity: 128)
     for text in DenyDigester.texts(of: subject, path: path) {
       for function in functions {
-        multihash.clear()
-        guard function.appendMultihash(of: text.rawBytes, to: &multihash) else { continue }
-        look(digester.digest(hash: multihash.readable), &best)
+        guard let digest = digester.digest(of: text, by: function) else { continue }
+        look(digest, &best)
       }
     }
   }

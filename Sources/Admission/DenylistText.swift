@@ -51,6 +51,7 @@ public struct DenylistText: ~Copyable {
   public private(set) var places: [(line: Int, offset: Int)] = []
   private var header = DenylistHeader()
   private var digester: DenyDigester
+  private var scratch = ByteBuffer(capacity: 256)
   private var isBuilding = true
   private var appended = DenyRules()
   /// Whether the rest of a line that is too long is being dropped.
@@ -130,7 +131,7 @@ public struct DenylistText: ~Copyable {
     let isMarked = line == 1 && text.hasPrefix("\u{feff}")
     let text = isMarked ? text.extracting(3..<text.byteCount) : text
     do throws(DenyRuleError) {
-      guard let rule = try DenyRule.parse(text) else { return }
+      guard let rule = try DenyRule.parse(text, scratch: &scratch) else { return }
       let mark = DenyMark(
         line: line, allows: rule.allows, isLegal: rule.isLegal ?? header.isLegal)
       rules.add(rule, mark, isBuilding: isBuilding, by: &digester)

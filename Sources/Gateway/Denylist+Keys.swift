@@ -90,4 +90,17 @@ extension Denylist {
     }
     return nil
   }
+
+  /// The denial of what an Etag names, as gateways write it: a CID, and perhaps a form behind a dot.
+  ///
+  /// It may be a file that stands for its directory, which is no step of the path. The root is not asked about.
+  func denial(ofEtag etag: RawSpan, root: CID?) -> DenyFinding? {
+    let start = etag.hasPrefix("W/\"") ? 3 : 1
+    guard etag.byteCount > start else { return nil }
+    let dot = etag.first(UInt8(ascii: "."), from: start, to: etag.byteCount)
+    let end = min(dot, etag.byteCount - 1)
+    guard start < end, let cid = try? CID.parse(etag.extracting(start..<end)) else { return nil }
+    if let root, root.hash == cid.hash, root.digest.equals(cid.digest) { return nil }
+    return denial(of: cid, path: RawSpan())
+  }
 }

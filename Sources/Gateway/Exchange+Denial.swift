@@ -57,7 +57,7 @@ extension Exchange {
 
   // MARK: What a path leads through
 
-  /// What a record's roots are denied by; nil where they are not.
+  /// By what a record's roots, or its Etag's CID, are denied; nil where they are not.
   func denial(of record: RecordView, _ bytes: RawSpan) -> DenyFinding? {
     guard let denials = worker.denials, !isCleared else { return nil }
     var finding: DenyFinding?
@@ -65,6 +65,8 @@ extension Exchange {
       guard finding == nil, bytes.bytes(name).equalsIgnoringCase("x-ipfs-roots") else { return }
       finding = denial(ofRoots: bytes.bytes(value), by: denials.list)
     }
+    finding =
+      finding ?? denials.list.denial(ofEtag: bytes.bytes(record.etag), root: contentRoot)
     note(finding, denials, isKept: true)
     return finding
   }
@@ -73,7 +75,9 @@ extension Exchange {
   func denial(of head: AnswerHead) -> DenyFinding? {
     guard let denials = worker.denials, !isCleared else { return nil }
     let roots = head.fields.first { $0.name.rawBytes.equalsIgnoringCase("x-ipfs-roots") }
-    let finding = roots.flatMap { denial(ofRoots: $0.value.rawBytes, by: denials.list) }
+    let finding =
+      roots.flatMap { denial(ofRoots: $0.value.rawBytes, by: denials.list) }
+      ?? denials.list.denial(ofEtag: head.etag.rawBytes, root: contentRoot)
     note(finding, denials, isKept: head.notStored == nil)
     return finding
   }

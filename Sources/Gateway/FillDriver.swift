@@ -226,7 +226,7 @@ final class FillDriver: FillSource, Search {
   func opened(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
     endSearch()
     var verdict = AnswerPolicy.Verdict.pass(.bypass)
-    if let content = request.content {
+    if let content = request.content, !isDenied(answer, text: text) {
       verdict = AnswerPolicy.judge(answer, text: text, content: content)
     }
     source = server
@@ -296,7 +296,7 @@ final class FillDriver: FillSource, Search {
   func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
     endSearch()
     note(status: answer.status)
-    guard let content = request.content,
+    guard let content = request.content, !isDenied(answer, text: text),
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {
       if let content = request.content, content.isBlock, answer.status == 200 {
@@ -392,6 +392,23 @@ final class FillDriver: FillSource, Search {
       return false
     }
     return list.denial(ofRoots: roots.value.rawBytes, path: key.rawBytes.bytes(remainder)) != nil
+  }
+
+  /// Whether an answer says itself that its path leads through what is denied: then it is not kept, and
+  /// who asked for it sees the same and refuses.
+  private func isDenied(_ answer: ResponseHead, text: RawSpan) -> Bool {
+    let key = fill.canonicalKey
+    guard let list = worker.denials?.list,
+      let (root, remainder) = CanonicalKey.content(of: key.rawBytes)
+    else { return false }
+    let path = key.rawBytes.bytes(remainder)
+    if let place = answer.value(.xIpfsRoots),
+      list.denial(ofRoots: text.bytes(place), path: path) != nil
+    {
+      return true
+    }
+    guard let place = answer.value(.etag) else { return false }
+    return list.denial(ofEtag: text.bytes(place), root: root) != nil
   }
 
   func leave() {

@@ -72,8 +72,14 @@ extension RemovalSubject {
       (isOne || probe.denial(ofKey: key) != nil) && list.denial(ofKey: key) != nil
     }
     subject.matchesRecord = { record, bytes in
-      guard let (_, remainder) = CanonicalKey.content(of: bytes.bytes(record.key)) else {
+      guard let (root, remainder) = CanonicalKey.content(of: bytes.bytes(record.key)) else {
         return false
+      }
+      let etag = bytes.bytes(record.etag)
+      if isOne || probe.denial(ofEtag: etag, root: root) != nil,
+        list.denial(ofEtag: etag, root: root) != nil
+      {
+        return true
       }
       let path = bytes.bytes(record.key).bytes(remainder)
       var isDenied = false

@@ -57,6 +57,20 @@ import Testing
     #expect(nothing == nil)
   }
 
+  @Test func etags() throws {
+    let list = self.list("/ipfs/\(Self.roots[0])")
+    let (root, other) = (try cid(Self.roots[0]), try cid(Self.roots[1]))
+    func isDenied(_ etag: String, _ root: CID) -> Bool {
+      list.denial(ofEtag: bytes(etag).rawBytes, root: root) != nil
+    }
+    #expect(isDenied("\"\(root)\"", other) && isDenied("\"\(root.version1).raw\"", other))
+    #expect(isDenied("W/\"\(root).car.abc\"", other) && !isDenied("W/\"\(root).car.abc\"", root))
+    #expect(!isDenied("\"\(other)\"", root) && !isDenied("\"DirIndex-x_CID-\(root)\"", other))
+    for etag in ["", "\"", "\"\"", "W/\"", "W/\"\"", ".", "\".\""] {
+      #expect(!isDenied(etag, other))
+    }
+  }
+
   private func key(_ path: String, _ form: String) throws -> [UInt8] {
     var key = ByteBuffer(capacity: 64)
     key.append(0x61)

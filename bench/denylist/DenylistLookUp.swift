@@ -69,7 +69,9 @@ struct DenylistLookUp: ParsableCommand {
   /// The best of seven rounds over content that no rule names.
   private func time(_ list: Denylist, path: String) throws -> Int {
     let path = Array(path.utf8)
-    let cids = try (0..<(1 << 18)).map { try Self.cid(Self.random(UInt64(1) << 40 + UInt64($0))) }
+    let cids = try (0..<min(rules, 1 << 18)).map {
+      try Self.cid(Self.random(UInt64(1) << 40 + UInt64($0)))
+    }
     var best = Double.infinity
     var found = 0
     for _ in 0..<7 {
