@@ -38,9 +38,11 @@ extension Exchange {
     let now = worker.loop.now
     counters.add(outcome.counter)
     if outcome == .hit {
+      counters.add(.bodyBytesCached, Int(stream.bodyBytes))
       counters.observe(.requestHit, now - stream.started)
       counters.observe(.firstByteHit, stream.firstByte - stream.started)
     } else if outcome != .none && stream.requestBody == .absent {
+      counters.add(.bodyBytesFetched, Int(stream.bodyBytes))
       // How long a body takes is its client's to say.
       counters.observe(.requestMiss, now - stream.started)
       counters.observe(.firstByteMiss, stream.firstByte - stream.started)

@@ -120,6 +120,9 @@ public enum Counter: String, CaseIterable, Sendable {
   case sliceCheck = "sluice_cache_slice_checks_total"
   case sliceBad = "sluice_cache_slices_bad_total"
 
+  case bodyBytesCached = #"sluice_content_bytes_total{source="cache"}"#
+  case bodyBytesFetched = #"sluice_content_bytes_total{source="upstream"}"#
+
   /// The place in a page: the order of the cases above.
   @inlinable
   public var index: Int {

@@ -48,6 +48,8 @@ int64_t linux_let_go(int32_t descriptor, uint64_t offset, uint64_t count);
 // Takes back for this process's maps of a file that their order of use is random; how many there are.
 int64_t linux_keep_mapped(uint64_t inode);
 int64_t linux_inode(int32_t descriptor);
+// Who may do what with the file: the low 12 bits of its mode.
+int64_t linux_mode(int32_t descriptor);
 // When the bytes last changed, in nanoseconds since 1970.
 int64_t linux_modified(int32_t descriptor);
 int64_t linux_page_size(void);
