@@ -28,6 +28,7 @@ public struct Settings: Equatable, Sendable {
   public var clusterAPI = ClusterAPI()
   public var limits = Limits()
   public var admin = Admin()
+  public var cacheStats = CacheStats()
   public var logs = Logs()
 
   public init() {}
@@ -176,11 +177,6 @@ public struct Settings: Equatable, Sendable {
     public var connections = 20_000
     public var headerBytes = 32 << 10
     public var http2Streams = 100
-  }
-
-  public struct Admin: Equatable, Sendable {
-    /// An address, never a name; port 0 leaves the choice to the system.
-    public var address = HostPort(loopback: 9180)
   }
 
   public struct Logs: Equatable, Sendable {

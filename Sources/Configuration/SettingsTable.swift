@@ -8,7 +8,7 @@ import Router
 enum SettingsTable {
   static let all: [Setting<Settings>] =
     general + answers + tls + redirect + cache + servers + geo + cluster + timeouts + limits
-    + outputs
+    + admin + outputs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -170,9 +170,6 @@ enum SettingsTable {
   ]
 
   private static let outputs: [Setting<Settings>] = [
-    Setting(
-      "admin.address", \.admin.address, .ownAddress,
-      "Where statistics and metrics are served; keep it away from the public."),
     Setting(
       "logs.access.path", \.logs.access.target, .logTarget,
       "Where the access log goes, a line for each request."),
