@@ -24,7 +24,7 @@ public final class DiskStorage: @unchecked Sendable {
 
   let shelf: IndexShelf
   private let queue: WriteQueue
-  private let keeper: StorageKeeper
+  let keeper: StorageKeeper
   private let stamps = Atomic<UInt64>(0)
   private let life = Mutex(Life())
 

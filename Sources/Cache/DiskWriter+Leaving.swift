@@ -136,7 +136,8 @@ extension DiskWriter {
     if isIndexFull { return !live.isEmpty }
     // What readers still hold counts until they let go: evicting more would empty the cache for it.
     let held = retired.reduce(0) { $0 + $1.size }
-    return live.count > 1 && usedBytes - held + options.segmentSize > options.maxSize
+    let limit = min(options.maxSize, diskLimit?.bytes ?? .max)
+    return live.count > 1 && usedBytes - held + options.segmentSize > limit
   }
 
   private func isTooOld(_ created: Int64, _ wallSeconds: Int64) -> Bool {

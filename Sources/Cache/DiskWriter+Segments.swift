@@ -183,6 +183,13 @@ extension DiskWriter {
     if noRoomTries < Self.noRoomPatience { rest(until: noRoomUntil) }
   }
 
+  /// Whether a segment may go on behalf of a disk that others fill.
+  ///
+  /// At the first try, and at the last one that jobs wait for: what went first may still be held by a reader.
+  private var mayEvictForDisk: Bool {
+    noRoomTries == 0 || noRoomTries % Self.noRoomPatience == Self.noRoomPatience - 1
+  }
+
   private func beginNow(now: Instant, wallSeconds: Int64) throws(Fault) {
     let size = options.segmentSize
     try makeRoom(size, now: now, wallSeconds: wallSeconds)
@@ -195,12 +202,13 @@ extension DiskWriter {
       descriptor = try create(number, size)
     } catch {
       // The disk holds less than max_size promises: the oldest segment makes room, now and then.
-      guard error == Self.noSpace, !live.isEmpty, noRoomTries % Self.noRoomPatience == 0
-      else { throw error }
+      guard error == Self.noSpace, !live.isEmpty, mayEvictForDisk else { throw error }
       commit(now: now, wallSeconds: wallSeconds)
       try evictOldest(wallSeconds)
       sweep()
       descriptor = try create(number, size)
+      // So much it does hold. From now on the next segment leaves before its room is needed.
+      diskLimit = (usedBytes + size, now + Self.diskLimitTime)
     }
     guard table.add(number, descriptor: descriptor) else {
       _ = File(owning: descriptor)

@@ -95,6 +95,8 @@ final class DiskWriter {
   /// No new segment before this: there was no room for one.
   var noRoomUntil = Instant.zero
   var noRoomTries = 0
+  /// What the disk was found to hold of `max_size`, and for how long that is believed.
+  var diskLimit: (bytes: Int, until: Instant)?
   private var pause = DiskWriter.firstPause
   private var started: Instant?
   private var lastReaderCheck: Instant?
@@ -116,6 +118,8 @@ final class DiskWriter {
   static let noRoomPause = Interval.milliseconds(40)
   /// Tries that jobs wait for, and tries between two evictions on behalf of a disk that others fill.
   static let noRoomPatience = 4
+  /// How long a disk that was too small is taken for as small as it was.
+  static let diskLimitTime = Interval.seconds(60)
   /// ENOSPC.
   static let noSpace = Fault(.exhausted, .disk, errno: 28)
 
@@ -249,6 +253,7 @@ final class DiskWriter {
       index.clearDeadReaders()
     }
     sweep()
+    if let diskLimit, diskLimit.until <= now { self.diskLimit = nil }
     if pausedUntil <= now {
       attempt(now) { () throws(Fault) in try letGo(now: now, wallSeconds: wallSeconds) }
     }

@@ -1,0 +1,106 @@
+import Base
+import System
+import Testing
+
+@testable import Cache
+
+/// A disk that holds less than `max_size` promises.
+@Suite(.serialized) struct SmallDiskTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  /// Room for so many segments, and no more.
+  final class SmallDisk: DiskFaults {
+    let room: Int
+    var segments: Set<UInt32> = []
+    /// Segments that readers have in hand: unlinking them frees nothing yet.
+    var held: Set<UInt32> = []
+    var failures = 0
+
+    init(room: Int) { self.room = room }
+
+    override func before(_ operation: DiskOperation) throws(Fault) {
+      switch operation {
+      case .create(let segment):
+        guard segments.count < room else {
+          failures += 1
+          throw DiskWriter.noSpace
+        }
+        segments.insert(segment)
+      case .remove(let segment) where !held.contains(segment): segments.remove(segment)
+      default: break
+      }
+    }
+  }
+
+  func open(_ faults: SmallDisk) throws -> DiskStorage {
+    try DiskStorage(folder.options(segments: 12), wallSeconds: wall, secret: nil, faults: faults)
+  }
+
+  func store(_ disk: DiskStorage, _ text: String, _ byte: UInt8) {
+    let body = [UInt8](repeating: byte, count: 800_000)
+    let record = disk.newRecord(text, body.count)
+    let key = disk.text(text)
+    #expect(disk.submit(.put(key: key, record: record, nil)))
+    let buffer = SliceBuffer(body)
+    #expect(disk.submit(.slice(key: key, stamp: record.stamp, index: 0, buffer, nil)))
+  }
+
+  /// So much time in steps of ten milliseconds; as with the writer's thread, jobs wait for its pauses.
+  func pass(_ disk: DiskStorage, from start: Instant, milliseconds: Int) {
+    for tick in 0..<milliseconds / 10 {
+      let now = start + .milliseconds(10 * tick)
+      while disk.keeper.pausedUntil <= now, disk.step(now: now, wallSeconds: wall) {}
+    }
+  }
+
+  func pin(_ disk: DiskStorage, _ text: String) throws -> (Slice, SegmentPin) {
+    let slice = try #require(try disk.record(disk.text(text))?.slices[0], "\(text)")
+    return (slice, try #require(try disk.pin(slice.segment), "\(text)"))
+  }
+
+  @Test func whatItHoldsIsLearnedAtTheFirstFailure() throws {
+    let small = SmallDisk(room: 5)
+    let disk = try open(small)
+    func fill(_ numbers: Range<Int>, hitting hot: String? = nil) throws {
+      for number in numbers {
+        store(disk, "filler \(number)", UInt8(number))
+        pass(disk, from: .zero + .seconds(number), milliseconds: 400)
+        guard let hot else { continue }
+        let (slice, pin) = try pin(disk, hot)
+        disk.noteHit(slice, pin)
+        disk.unpin(pin)
+      }
+    }
+    try fill(0..<30)
+    #expect(small.failures == 1)
+    // What is hit moves on as on a disk that holds all of max_size.
+    store(disk, "hot", 255)
+    try fill(30..<58, hitting: "hot")
+    let counts = disk.counters.snapshot
+    #expect(counts.evictions > 5 && counts.movedSlices >= 1 && counts.refusals == 0)
+    #expect(small.failures == 1)
+    // Later it is tried again: others may have made room.
+    try fill(85..<120)
+    #expect(small.failures == 2 && disk.counters.snapshot.refusals == 0)
+  }
+
+  /// What goes first may be in a reader's hand: another one goes before jobs are refused.
+  @Test func aHeldSegmentRefusesLittle() throws {
+    let small = SmallDisk(room: 3)
+    let disk = try open(small)
+    store(disk, "read", 1)
+    pass(disk, from: .zero, milliseconds: 400)
+    let (slice, pin) = try pin(disk, "read")
+    small.held = [slice.segment]
+    for number in 0..<100 {
+      store(disk, "filler \(number)", UInt8(number))
+      pass(disk, from: .zero + .seconds(1) + .milliseconds(10 * number), milliseconds: 10)
+    }
+    pass(disk, from: .zero + .seconds(2), milliseconds: 400)
+    // A try that finds no room costs the job that made it; all others have waited.
+    #expect(small.failures > 0 && disk.counters.snapshot.refusals < 10)
+    disk.unpin(pin)
+  }
+}
