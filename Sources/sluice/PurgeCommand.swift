@@ -109,7 +109,7 @@ enum PurgeText {
     let seconds = answers.reduce(0) { $0 + ($1["seconds"]?.real ?? 0) }
     let ids = answers.compactMap { $0["id"]?.string }.joined(separator: " ")
     return table.text + "\n\n" + """
-      \(Shown.count(sum("objects"))) objects and \(Shown.bytes(sum("bytes"))) gone from the disk in \
+      \(Shown.count(sum("objects"), "object")) and \(Shown.bytes(sum("bytes"))) gone from the disk in \
       \(Shown.decimal(seconds)) s; receipt \(ids)
       """
   }

@@ -76,8 +76,9 @@ enum StatsText {
       "fills       \(count("fills", "in_flight")) in flight, \(count("fills", "begun")) begun, "
         + "\(count("fills", "joined")) joined",
       "cache       \(Shown.bytes(number("cache", "bytes"))) of "
-        + "\(Shown.bytes(number("cache", "max_bytes"))), \(count("cache", "entries")) objects in "
-        + "\(count("cache", "segments")) segments, \(count("cache", "evictions")) evicted"
+        + "\(Shown.bytes(number("cache", "max_bytes"))), "
+        + "\(Shown.count(number("cache", "entries"), "object")) in "
+        + "\(Shown.count(number("cache", "segments"), "segment")), \(count("cache", "evictions")) evicted"
         + (age.map { ", oldest \(Shown.duration($0)) ago" } ?? ""), "",
     ]
     var table = TextTable(

@@ -42,6 +42,11 @@ enum Shown {
     return (number < 0 ? "-" : "") + String(digits)
   }
 
+  /// `1 object`, `2 objects`.
+  static func count(_ number: Int, _ thing: String) -> String {
+    "\(count(number)) \(thing)\(number == 1 ? "" : "s")"
+  }
+
   /// `1.5 GiB`; whole below 1 KiB.
   static func bytes(_ number: Int) -> String {
     var value = Double(number)

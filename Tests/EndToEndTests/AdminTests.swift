@@ -41,7 +41,7 @@ extension EndToEnd {
       #expect(Self.number(server, "requests") == 1 && Self.number(server, "errors") == 0)
       let text = try world.run("stats")
       #expect(text.ending == .exited(0))
-      for words in ["hit ratio   80.0 % of requests", "1 objects", "test/127.0.0.1"] {
+      for words in ["hit ratio   80.0 % of requests", "1 object in ", "test/127.0.0.1"] {
         #expect(text.text.contains(words), "\(text.text)")
       }
       // By HTTP it is the same page, whose head is asked for too.
