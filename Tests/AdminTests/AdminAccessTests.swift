@@ -54,7 +54,7 @@ import Testing
     ("LocalHost:1", true), ("gateway.internal:9180", true), ("Gateway.Internal", true),
     ("192.0.2.7", true), ("evil.example", false), ("gateway.internal.evil.example", false),
     ("127.0.0.1.evil.example", false), ("localhost.evil.example", false), ("", false),
-    ("1", false), ("127.1", false), ("[::1].evil.example", false),
+    ("1", false), ("127.1", false),
   ])
   func onlyOwnNamesAreAskedBy(host: String, isOwn: Bool) throws {
     let refusal = try? Self.refusal([], .reading, host: host)
