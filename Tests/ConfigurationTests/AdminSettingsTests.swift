@@ -48,7 +48,7 @@ import Testing
     ("admin: { hosts: [\"*.example\"] }", "expected a host's name"),
     ("admin: { hosts: [a.example, A.example] }", "repeats an earlier entry"),
     ("admin: { allow: [10.0.0.1/8] }", "bits are set behind the prefix"),
-    ("admin: { token: x }", "did you mean 'token_file'?"),
+    ("admin: { tokenfile: x }", "did you mean 'token_file'?"),
     ("cache_stats: { networks: [] }", "unknown setting 'cache_stats.networks'"),
   ])
   func mistakesAreNamed(text: String, sentence: String) {
