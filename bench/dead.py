@@ -23,6 +23,7 @@ from servers import BENCH, MISS_CACHE, REPOSITORY, SearchingOrigin, Server, Slui
 HITS, MISSES = "hit-1k", "miss-16k-raw"
 CONNECTIONS = 16
 PATIENCE = 60  # seconds: longer than any round, so that clients wait as long as Sluice lets them
+SLOW = 5  # seconds after which a search gives way to others, as Sluice has it
 
 
 def say(text: str) -> None:
@@ -65,9 +66,9 @@ class Dead:
             return server
 
         self.silent = started(Silent(run / "silent", core))
-        origin = started(SearchingOrigin(run / "origin", core, plain, self.silent.port))
+        self.origin = started(SearchingOrigin(run / "origin", core, plain, self.silent.port))
         first = min(os.sched_getaffinity(0))
-        self.sluice = started(Sluice(run / "sluice", first, binary, origin.port, MISS_CACHE))
+        self.sluice = started(Sluice(run / "sluice", first, binary, self.origin.port, MISS_CACHE))
         self.list = run / "misses.txt"
         self.misses = iter((self.lists / f"{MISSES}.txt").read_text().splitlines(keepends=True))
 
@@ -80,17 +81,26 @@ class Dead:
         command += [self.given.seconds, CONNECTIONS, seed]
         return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
 
+    def dead(self, port: int, rate: int, seconds: int, patience: int) -> subprocess.Popen:
+        command = [sys.executable, BENCH / "dead_load.py", port, rate, seconds, patience]
+        return subprocess.Popen(
+            [str(part) for part in command], stdout=subprocess.PIPE, text=True
+        )
+
     def round(self, seed: int, with_dead: bool) -> dict[str, float]:
         given = self.given
         count = given.rate * given.seconds
         self.list.write_text("".join(next(self.misses) for _ in range(count)))
-        # Without them the same load goes to the silent one, so that the clients are disturbed alike.
-        port = self.sluice.port if with_dead else self.silent.port
         seconds = given.seconds + 8
-        command = [sys.executable, BENCH / "dead_load.py", port, 2 * given.rate, seconds, PATIENCE]
-        dead = subprocess.Popen(
-            [str(part) for part in command], stdout=subprocess.PIPE, text=True
-        )
+        # Without them the same load goes past Sluice, so that clients and origin are disturbed alike: to
+        # the origin what is new, for as long as Sluice would wait, and the rest to who never answers.
+        loads = [(self.sluice.port, 2 * given.rate, PATIENCE)]
+        if not with_dead:
+            loads = [
+                (self.origin.port, given.rate, SLOW),
+                (self.silent.port, given.rate, PATIENCE),
+            ]
+        dead = [self.dead(port, rate, seconds, patience) for port, rate, patience in loads]
         # Until as many searches are slow ones as may be.
         time.sleep(6)
         cpu = self.sluice.cpu()
@@ -103,8 +113,8 @@ class Dead:
                 raise Failure(f"the clients of {name}: {output}")
             found |= {f"{name} {key}": value for key, value in json.loads(output).items()}
         found["cpu"] = (self.sluice.cpu() - cpu).total / 1e9 / given.seconds
-        output, _ = dead.communicate(timeout=120)
-        say(f"{'with' if with_dead else 'without'}: {found}; dead: {output.strip()}")
+        seen = [child.communicate(timeout=120)[0].strip() for child in dead]
+        say(f"{'with' if with_dead else 'without'}: {found}; dead: {', '.join(seen)}")
         time.sleep(1)
         return found
 
@@ -156,7 +166,8 @@ def text(given: argparse.Namespace, rounds: Rounds) -> str:
             "for CIDs that nobody has, a second; of these half are new ones, half of 1,000; the "
             "origin looks for them until its client leaves; one worker, default settings",
             f"- {given.rounds} interleaved rounds of {given.seconds} s, median (smallest–largest); "
-            "without dead CIDs the same load goes past Sluice",
+            "without dead CIDs the same load goes past Sluice: the new ones to the origin, which "
+            f"looks for them for {SLOW} s, the others to who never answers",
             "",
             report.row(["", "without", "with dead CIDs"]),
             report.row(["---", "--:", "--:"]),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import client
+import handshakes
 import processes
 from client import Ask
 from data import Group
@@ -40,15 +41,24 @@ TITLES = {
     "miss-16k": "miss 16 KiB",
     "miss-16k-raw": "miss 16 KiB, checked",
     "miss-8m": "miss 8 MiB",
-    "h2c-1k": "HTTP/2 hit 1 KiB",
-    "h2c-16k": "HTTP/2 hit 16 KiB",
-    "h2c-1m": "HTTP/2 hit 1 MiB",
+    "h2-1k": "hit 1 KiB by HTTP/2, TLS",
+    "h2-16k": "hit 16 KiB by HTTP/2, TLS",
+    "h2-1m": "hit 1 MiB by HTTP/2, TLS",
+    "h2c-1k": "hit 1 KiB by HTTP/2, cleartext",
+    "h2c-16k": "hit 16 KiB by HTTP/2, cleartext",
+    "h2c-1m": "hit 1 MiB by HTTP/2, cleartext",
+    "handshake-new": "handshake of TLS 1.3, new",
+    "handshake-resumed": "handshake of TLS 1.3, resumed",
+    "handshake-new-1.2": "handshake of TLS 1.2, new",
+    "handshake-resumed-1.2": "handshake of TLS 1.2, resumed",
 }
 
 
 def group_of(name: str) -> str:
     """The group of objects that a line asks for: by TLS or HTTP/2 they are the same."""
-    return name.replace("h2c-", "hit-").replace("tls-", "hit-")
+    if name in handshakes.KINDS:
+        return "hit-1k"
+    return re.sub("^(h2|h2c|tls)-", "hit-", name)
 
 
 @dataclass(frozen=True)
@@ -71,8 +81,9 @@ class Line:
     def __init__(self, name: str, group: Group, data: Path, scratch: Path):
         self.name = name
         self.title = TITLES[name]
-        self.is_secure = name.startswith("tls-")
-        self.is_http2 = name.startswith("h2c-")
+        self.handshake = handshakes.KINDS.get(name)
+        self.is_secure = name.startswith(("tls-", "h2-")) or self.handshake is not None
+        self.is_http2 = name.startswith(("h2-", "h2c-"))
         self.is_miss = name.startswith("miss-")
         self.group = group
         self.plain = data / "plain"
@@ -109,13 +120,18 @@ class Line:
                 out.write(f"{ask.path}{span}\n")
 
     def load(self, server: Server, seed: int, seconds: int) -> dict[str, int]:
-        """Loads a server with hits: by wrk, or by h2load."""
+        """Loads a server with hits: by wrk, or by h2load, or a connection each."""
+        if self.handshake is not None:
+            return handshakes.load(self.handshake, server.tls_port, self.urls, seconds)
         if not self.is_http2:
             place = f"http://127.0.0.1:{server.port}"
             if self.is_secure:
                 place = f"https://127.0.0.1:{server.tls_port}"
             return walk(place, self.list, seed, seconds)
-        order = [f"http://127.0.0.1:{server.http2_port}{url}" for url in self.urls]
+        place = f"http://127.0.0.1:{server.http2_port}"
+        if self.is_secure:
+            place = f"https://127.0.0.1:{server.tls_port}"
+        order = [place + url for url in self.urls]
         random.Random(seed).shuffle(order)
         uris = self.list.with_suffix(".uris")
         uris.write_text("\n".join(order) + "\n")

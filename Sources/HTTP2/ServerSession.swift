@@ -35,8 +35,10 @@ public enum SessionEnd: Equatable, Sendable {
 /// can be sent, and written into it directly.
 @safe
 public final class ServerSession {
-  /// Who drives the session, and owns it; set before the first `receive`.
-  public weak var delegate: (any ServerSessionDelegate)?
+  /// Who drives the session, and owns it; set before the first `receive`, and taken out at the end.
+  ///
+  /// A weak reference would make each count of references to a connection a slow one.
+  public var delegate: (any ServerSessionDelegate)?
   let limits: HTTP2Limits
   /// Must outlive the session.
   private let memory: SessionMemory

@@ -434,6 +434,8 @@ final class HTTP2Connection: ServerConnection {
     transport.close(handle)
     worker.connectionClosed(handle)
     closeStreams()
+    // They hold each other.
+    session.delegate = nil
     if let output, output.isEmpty { supplies.giveBack(output) }
     output = nil
   }
