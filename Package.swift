@@ -124,15 +124,17 @@ let package = Package(
     room(
       "Admin",
       [
-        "Base", "System", "HTTP", "HTTP1", "Telemetry", "TLS", "Server", "Cache", "Upstreams",
-        "Gateway",
+        "Base", "System", "HTTP", "IPFS", "EventLoop", "HTTP1", "Telemetry", "TLS", "Server",
+        "Cache",
+        "Upstreams", "Gateway", .product(name: "Logging", package: "swift-log"),
       ]),
+    tests("AdminTests", ["Base", "System", "HTTP", "HTTP1", "IPFS", "Gateway", "Admin"]),
     // Floor 7
     .executableTarget(
       name: "sluice",
       dependencies: [
-        "Base", "System", "EventLoop", "Telemetry", "TLS", "HTTP1", "HTTP2", "Server", "Router",
-        "Admission", "Cache",
+        "Base", "System", "HTTP", "EventLoop", "Telemetry", "TLS", "HTTP1", "HTTP2", "Server",
+        "Router", "Admission", "Cache",
         "Upstreams", "Gateway", "Origin", "Admin", "Configuration",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

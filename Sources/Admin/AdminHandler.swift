@@ -1,93 +1,106 @@
 internal import Base
-public import Gateway
+internal import EventLoop
 public import HTTP
 public import HTTP1
+internal import Logging
 public import Server
-public import TLS
-public import Telemetry
+internal import Synchronization
+internal import System
+internal import Telemetry
 
-/// What the admin pages tell of, read when they are asked for.
-public struct AdminSubject: Sendable {
-  public var gateway: Gateway
-  /// The workers' pages.
-  public var pages: [CounterPage]
-  /// The names of the regions that the pages count, by their places there.
-  public var regions: [String]
-  /// Nil where no listener has TLS.
-  public var certificates: CertificateStore?
-  public var accessLog: AccessLogWriter?
-  public var version: String
-
-  public init(
-    gateway: Gateway, pages: [CounterPage], regions: [String], certificates: CertificateStore?,
-    accessLog: AccessLogWriter?, version: String
-  ) {
-    self.gateway = gateway
-    self.pages = pages
-    self.regions = regions
-    self.certificates = certificates
-    self.accessLog = accessLog
-    self.version = version
-  }
-}
-
-/// Answers on the admin address: `/metrics` for Prometheus, `/health`, and a page that names both.
+/// Answers on the admin address: metrics, the JSON API below `/api/v1`, and a page that names them.
 public final class AdminHandler: RequestHandler {
-  private let subject: AdminSubject
+  let subject: AdminSubject
+  /// Purges under way.
+  var purges = 0
 
   public init(_ subject: AdminSubject) {
     self.subject = subject
   }
 
   public func handle(_ request: RequestHead, text: RawSpan, on stream: ClientStream) {
-    guard request.method == .get || request.method == .head else {
-      send(405, "text/plain; charset=utf-8", on: stream) {
-        $0.append("405 Method Not Allowed: the admin pages answer GET and HEAD\n")
-      }
+    let path = text.bytes(request.path)
+    let isAPI = path.hasPrefix("/api")
+    let page = AdminPage(path: path)
+    if let page, request.method == .options {
+      AdminAnswer.sendMethods(page.methods, on: stream)
       return
     }
-    let path = text.bytes(request.path)
-    if path.equals("/metrics") {
-      send(200, Exposition.contentType, on: stream) {
+    if let page, !page.takes(request.method) {
+      let refusal = AdminRefusal(
+        status: 405, error: "this page answers \(page.methods)",
+        hint: page.isChange ? "changes are asked for by POST" : "")
+      AdminAnswer.send(refusal, isAPI: isAPI, allow: page.methods, on: stream)
+      return
+    }
+    let need = page?.need ?? .network
+    let refusal = subject.access.refusal(
+      of: request, text, from: stream.peer.networkAddress, need,
+      token: need == .changing ? token : .success(nil))
+    if let refusal {
+      refuse(refusal, isAPI, on: stream)
+      return
+    }
+    guard let page else {
+      let pages = AdminPage.allCases.map(\.rawValue).joined(separator: " ")
+      let refusal = AdminRefusal(status: 404, error: "nothing is here", hint: "there are \(pages)")
+      AdminAnswer.send(refusal, isAPI: isAPI, on: stream)
+      return
+    }
+    answer(page, request, text, on: stream)
+  }
+
+  private func answer(
+    _ page: AdminPage, _ request: RequestHead, _ text: RawSpan, on stream: ClientStream
+  ) {
+    switch page {
+    case .index:
+      AdminAnswer.send(200, "text/plain; charset=utf-8", on: stream) { body in
+        body.append("Sluice\n\n")
+        for page in AdminPage.allCases {
+          let space = String(repeating: " ", count: max(1, 26 - page.rawValue.utf8.count))
+          body.append("\(page.isChange ? "POST" : "GET ") \(page.rawValue)\(space)\(page.title)\n")
+        }
+      }
+    case .health:
+      AdminAnswer.send(200, "text/plain; charset=utf-8", on: stream) { $0.append("ok\n") }
+    case .metrics:
+      AdminAnswer.send(200, Exposition.contentType, on: stream) {
         Exposition.write(pages: subject.pages, values: Metrics.values(of: subject), into: &$0)
       }
-    } else if path.equals("/health") {
-      send(200, "text/plain; charset=utf-8", on: stream) { $0.append("ok\n") }
-    } else if path.equals("/") {
-      send(200, "text/plain; charset=utf-8", on: stream) {
-        $0.append("Sluice\n\n/metrics  counters and gauges, in the text format of Prometheus\n")
-        $0.append("/health   ok, for as long as this process runs\n")
-      }
-    } else {
-      send(404, "text/plain; charset=utf-8", on: stream) {
-        $0.append("404 Not Found: the admin pages are /metrics and /health\n")
-      }
+    case .stats:
+      AdminAnswer.send(Statistics.all(of: subject, at: stream.loop.now), on: stream)
+    case .why: explain(text.bytes(request.query), AdminTask(stream), stream.loop)
+    case .purge:
+      let loop = stream.loop
+      AdminTask(stream).readBody { [self] in purge($1, $0, loop) }
+    case .drain, .undrain:
+      let loop = stream.loop
+      AdminTask(stream).readBody { [self] in drain(page == .drain, $1, $0, loop) }
     }
+  }
+
+  private var token: Result<[UInt8]?, AdminToken.Unusable> {
+    guard let token = subject.token else { return .success(nil) }
+    do throws(AdminToken.Unusable) {
+      return .success(try token.current())
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private func refuse(_ refusal: AdminRefusal, _ isAPI: Bool, on stream: ClientStream) {
+    subject.counters.refusals.add(1, ordering: .relaxed)
+    if refusal.status == 401 {
+      subject.log.warning(
+        "a change was asked for without the token",
+        metadata: ["client": .string(stream.peer.host), "why": .string(refusal.error)])
+    }
+    AdminAnswer.send(refusal, isAPI: isAPI, on: stream)
   }
 
   public func refuse(_ refusal: Refusal, on stream: ClientStream) {
-    send(refusal.status, "text/plain; charset=utf-8", on: stream) {
-      $0.append(decimal: refusal.status)
-      $0.append(" ")
-      $0.append(Status.reason(refusal.status))
-      $0.append(": ")
-      $0.append(refusal.sentence)
-      $0.append("\n")
-    }
-  }
-
-  private func send(
-    _ status: Int, _ type: StaticString, on stream: ClientStream,
-    _ write: (inout ByteBuffer) -> Void
-  ) {
-    var body = ByteBuffer(capacity: 32 * 1024)
-    write(&body)
-    stream.begin(status: status)
-    stream.field(.contentType, type)
-    stream.field(.cacheControl, "no-store")
-    if status == 405 { stream.field(.allow, "GET, HEAD") }
-    stream.endHead(.known(Int64(body.count)))
-    if stream.bodyDue > 0 { stream.fill(body.readable) }
-    stream.finish()
+    AdminAnswer.send(
+      AdminRefusal(status: refusal.status, error: "\(refusal.sentence)"), isAPI: false, on: stream)
   }
 }

@@ -1,5 +1,6 @@
 internal import Cache
 internal import Gateway
+internal import Synchronization
 internal import System
 internal import TLS
 internal import Telemetry
@@ -26,6 +27,7 @@ enum Metrics {
     values += RequestMetrics.values(of: subject.pages, regions: subject.regions)
     values += process()
     values += limits(subject.gateway)
+    values += admin(subject.counters)
     values.append(
       MetricValue(
         "sluice_build_info", .gauge, help: "1, labelled with the version that runs.",
@@ -170,6 +172,19 @@ enum Metrics {
     ]
   }
 
+  private static func admin(_ counters: AdminCounters) -> [MetricValue] {
+    [
+      MetricValue(
+        "sluice_admin_refusals_total", .counter,
+        help:
+          "Requests to the admin address that were refused: by network, token, host or as a page's.",
+        .integer(counters.refusals.load(ordering: .relaxed))),
+      MetricValue(
+        "sluice_admin_changes_total", .counter, help: "Purges, drains and undrains that were made.",
+        .integer(counters.changes.load(ordering: .relaxed))),
+    ]
+  }
+
   private static func upstreams(_ map: UpstreamMap) -> [MetricValue] {
     let now = Clock.now
     return map.regions.flatMap { region in
@@ -182,6 +197,10 @@ enum Metrics {
             "sluice_upstream_server_up", .gauge,
             help: "1, or 0 while a server is taken for down.", labels: labels,
             .integer(server.isDown(at: now) ? 0 : 1)),
+          MetricValue(
+            "sluice_upstream_server_drained", .gauge,
+            help: "1 while an operator has a server get no new requests.", labels: labels,
+            .integer(server.isDrained ? 1 : 0)),
           MetricValue(
             "sluice_upstream_server_active", .gauge, help: "Requests under way at a server.",
             labels: labels, .integer(server.active)),

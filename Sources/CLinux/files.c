@@ -152,6 +152,12 @@ int64_t linux_keep_mapped(uint64_t inode) {
   return found;
 }
 
+int64_t linux_mode(int32_t descriptor) {
+  struct stat found;
+  if (fstat(descriptor, &found) < 0) return -errno;
+  return found.st_mode & 07777;
+}
+
 int64_t linux_inode(int32_t descriptor) {
   struct stat found;
   return fstat(descriptor, &found) < 0 ? -errno : (int64_t)found.st_ino;

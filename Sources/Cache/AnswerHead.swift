@@ -93,6 +93,7 @@ public struct AnswerHead: Sendable {
     record.etag = etag
     record.contentType = contentType
     record.fields = fields
+    record.server = Array(server.utf8)
     return record
   }
 }

@@ -5,7 +5,7 @@ public import Base
 /// Layout, little endian: version (1 byte), flags (1), status (2), slice shift (1), inline slices (1),
 /// kept fields (2), total bytes (8), created (8), stamp (8), lengths of key, Etag, Content-Type and
 /// kept fields (2 each), home (4), `Seal` (4), the inline slices (16 each), then those four byte strings. A kept
-/// field is two lengths (2 each), name and value.
+/// field is two lengths (2 each), name and value. With the flag for it (2), what is left is the server's name.
 public struct Record: Equatable, Sendable {
   public struct Field: Equatable, Sendable {
     public var name: [UInt8]
@@ -34,6 +34,8 @@ public struct Record: Equatable, Sendable {
   public var contentType: [UInt8] = []
   /// Other fields of the answer's head that a hit repeats.
   public var fields: [Field] = []
+  /// The name of the server that gave it, for those who ask where content came from; may be empty.
+  public var server: [UInt8] = []
   /// The segment that was written to when the record was put.
   ///
   /// It names the record, so that its eviction forgets one that has no slices. The writer sets it.
@@ -61,6 +63,8 @@ public struct Record: Equatable, Sendable {
   /// Bytes of a coded record at most: heads are bounded long before, and the index's pages are 4 KiB.
   public static let maximumBytes = 64 << 10
   static let version: UInt8 = 1
+  static let verifiedFlag: UInt8 = 1
+  static let serverFlag: UInt8 = 2
   static let headBytes = 48
   static let sealOffset = 44
 
@@ -89,7 +93,7 @@ public struct Record: Equatable, Sendable {
 
   private var codedBytes: Int {
     Self.headBytes + slices.count * Slice.codedBytes + key.count + etag.count + contentType.count
-      + fieldBytes
+      + fieldBytes + server.count
   }
 
   /// Whether `encoded` has bytes to give.
@@ -102,7 +106,8 @@ public struct Record: Equatable, Sendable {
   public func encoded() -> [UInt8]? {
     guard isEncodable else { return nil }
     let (total, fieldBytes) = (codedBytes, fieldBytes)
-    var bytes: [UInt8] = [Self.version, isVerified ? 1 : 0]
+    let flags = (isVerified ? Self.verifiedFlag : 0) | (server.isEmpty ? 0 : Self.serverFlag)
+    var bytes: [UInt8] = [Self.version, flags]
     bytes.reserveCapacity(total)
     bytes.append(littleEndian: status)
     bytes.append(sliceShift)
@@ -127,6 +132,7 @@ public struct Record: Equatable, Sendable {
       bytes += field.name
       bytes += field.value
     }
+    bytes += server
     Seal.put(in: &bytes, at: Self.sealOffset)
     return bytes
   }
@@ -144,6 +150,7 @@ public struct Record: Equatable, Sendable {
     key = bytes.bytes(view.key).array
     etag = bytes.bytes(view.etag).array
     contentType = bytes.bytes(view.contentType).array
+    server = bytes.bytes(view.server).array
     var kept: [Field] = []
     view.forEachField(in: bytes) { name, value in
       kept.append(Field(name: bytes.bytes(name).array, value: bytes.bytes(value).array))
@@ -167,6 +174,8 @@ public struct RecordView: Sendable {
   public let key: ByteRange
   public let etag: ByteRange
   public let contentType: ByteRange
+  /// The name of the server that gave it; empty where that is not known.
+  public let server: ByteRange
   /// How many slices the record holds itself; 0 where they lie in blocks.
   public let inlineSlices: Int
   private let fields: ByteRange
@@ -175,10 +184,11 @@ public struct RecordView: Sendable {
   public init?(_ bytes: RawSpan) {
     let count = bytes.byteCount
     guard count >= Record.headBytes, count <= Record.maximumBytes,
-      bytes.byte(0) == Record.version, bytes.byte(1) & 0xfe == 0, bytes.byte(4) <= 40,
+      bytes.byte(0) == Record.version, bytes.byte(1) <= Record.verifiedFlag | Record.serverFlag,
+      bytes.byte(4) <= 40,
       Seal.fits(bytes, at: Record.sealOffset)
     else { return nil }
-    isVerified = bytes.byte(1) & 1 == 1
+    isVerified = bytes.byte(1) & Record.verifiedFlag != 0
     status = bytes.integer(at: 2)
     sliceShift = bytes.byte(4)
     inlineSlices = Int(bytes.byte(5))
@@ -199,7 +209,10 @@ public struct RecordView: Sendable {
     etag = next(34)
     contentType = next(36)
     fields = next(38)
-    guard start == count else { return nil }
+    guard bytes.byte(1) & Record.serverFlag == 0 ? start == count : start < count else {
+      return nil
+    }
+    server = ByteRange(start: start, count: count - start)
     guard Self.areFields(bytes.bytes(fields), count: bytes.integer(at: 6)) else { return nil }
   }
 

@@ -31,6 +31,7 @@ public struct Settings: Equatable, Sendable {
   public var rateLimits: [RateLimit] = []
   public var denylist = Denylist()
   public var admin = Admin()
+  public var cacheStats = CacheStats()
   public var logs = Logs()
   public var tracing = Tracing()
 
@@ -184,10 +185,5 @@ public struct Settings: Equatable, Sendable {
     public var minSendRate: Rate?
     public var headerBytes = 32 << 10
     public var http2Streams = 100
-  }
-
-  public struct Admin: Equatable, Sendable {
-    /// An address, never a name; port 0 leaves the choice to the system.
-    public var address = HostPort(loopback: 9180)
   }
 }

@@ -98,6 +98,8 @@ extension Settings {
     }
     redirect.webroot = redirect.webroot.map(placed)
     tls.authorities = tls.authorities.map(placed)
+    admin.tokenFile = admin.tokenFile.map(placed)
+    admin.auditLog = admin.auditLog.map(placed)
     if case .file(let path) = logs.access.target { logs.access.target = .file(placed(path)) }
   }
 }

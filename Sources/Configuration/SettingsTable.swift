@@ -8,7 +8,7 @@ import Router
 enum SettingsTable {
   static let all: [Setting<Settings>] =
     general + answers + tls + redirect + cache + servers + geo + cluster + timeouts + limits
-    + rateLimits + denylist + outputs + logs
+    + rateLimits + denylist + admin + logs
 
   private static let general: [Setting<Settings>] = [
     Setting(
@@ -156,12 +156,6 @@ enum SettingsTable {
 
   private static let short = Kind.duration(.milliseconds(10) ... .seconds(3_600))
   private static let long = Kind.duration(.milliseconds(10) ... .seconds(86_400))
-
-  private static let outputs: [Setting<Settings>] = [
-    Setting(
-      "admin.address", \.admin.address, .ownAddress,
-      "Where statistics and metrics are served; keep it away from the public.")
-  ]
 
   static let listen: [Setting<Settings.Listen>] = [
     Setting(

@@ -71,7 +71,7 @@ extension Exchange {
   /// use it from the browser of an operator who looks at that page. Requests that change something always have
   /// an Origin then (the Fetch standard, 3.1), others a Referer or Sec-Fetch-Site unless the page sees to it and
   /// the gateway is spoken to in cleartext.
-  private func isFromPage(_ request: RequestHead, _ text: RawSpan) -> Bool {
+  func isFromPage(_ request: RequestHead, _ text: RawSpan) -> Bool {
     request.fields.contains { field in
       switch field.token {
       case .origin, .referer: true

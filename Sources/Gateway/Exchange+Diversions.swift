@@ -3,6 +3,7 @@ internal import Cache
 internal import EventLoop
 internal import HTTP
 internal import HTTP1
+internal import Router
 internal import Server
 
 /// What clients who came without TLS get in the place of content.
@@ -10,9 +11,10 @@ extension Exchange {
   /// Answers a challenge, or sends the client to https; false where neither is due.
   ///
   /// Challenges are answered whatever the client came by: authorities follow redirects.
-  func divert(_ request: RequestHead, _ text: RawSpan) -> Bool {
+  func divert(_ request: RequestHead, _ text: RawSpan, _ site: AskedSite) -> Bool {
     let options = worker.gateway.options
     let asked = text.bytes(request.path)
+    if asked.equals("/cache-stats"), answerStatistics(request, text, site) { return true }
     if let folder = options.webroot.map(ChallengeFolder.init(path:)),
       asked.hasPrefix(ChallengeFolder.prefix)
     {

@@ -55,6 +55,7 @@ extension Exchange {
     counters.add(outcome.counter)
     counters.addRequest(hostClass, version.metricClass, isSecure: stream.isSecure)
     if outcome == .hit {
+      counters.add(.bodyBytesCached, Int(stream.bodyBytes))
       if duration == .zero {
         worker.turnHits &+= 1
       } else {
@@ -62,6 +63,7 @@ extension Exchange {
         counters.observe(.firstByteHit, stream.firstByte - stream.started)
       }
     } else if let fetched = outcome.fetched {
+      if stream.requestBody == .absent { counters.add(.bodyBytesFetched, Int(stream.bodyBytes)) }
       if regionPlace >= 0 { counters.addRegion(regionPlace, fetched) }
       // How long a body takes is its client's to say.
       if stream.requestBody == .absent {

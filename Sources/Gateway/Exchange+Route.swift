@@ -12,7 +12,7 @@ extension Exchange {
   /// Finds out what the request is for.
   func route(_ request: RequestHead, _ text: RawSpan) {
     let site = askedSite(request, text)
-    if worker.hasDiversions, divert(request, text) { return }
+    if worker.hasDiversions, divert(request, text, site) { return }
     if worker.hasCluster, passToCluster(request, text, site) { return }
     let route = Router.route(
       request, text: text, site: site, path: &path, key: &canonicalKey)

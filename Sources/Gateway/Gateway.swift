@@ -7,6 +7,7 @@ public import HTTP1
 public import Logging
 internal import Router
 public import Server
+internal import Synchronization
 internal import System
 public import Telemetry
 public import Upstreams
@@ -29,6 +30,8 @@ public final class Gateway: Sendable {
   let absences = AbsenceTable()
   let siteAnswers = SiteAnswerTable()
   let doubtful = DoubtfulKeys()
+  /// What `/cache-stats` says; nil before the program has said how that is found out.
+  private let statistics = Mutex<(@Sendable (Instant) -> [UInt8])?>(nil)
   private let diskWarnings = LogPace()
   private let sliceWarnings = LogPace()
   /// A line a second says enough of where time goes.
@@ -44,6 +47,16 @@ public final class Gateway: Sendable {
     self.upstreams = upstreams
     self.disk = disk
     self.log = log
+  }
+
+  /// Says what `/cache-stats` answers, as JSON; `page` is called on any worker.
+  public func provideStatistics(_ page: @escaping @Sendable (Instant) -> [UInt8]) {
+    statistics.withLock { $0 = page }
+  }
+
+  /// The statistics of now; nil where nobody provides them.
+  func statisticsPage(at now: Instant) -> [UInt8]? {
+    statistics.withLock { $0 }?(now)
   }
 
   /// Tells the log that the cache's disk took nothing, at most every ten seconds.
@@ -126,7 +139,9 @@ public final class GatewayWorker: RequestHandler {
     hasTrustedProxies = !gateway.options.trustedProxies.isEmpty
     hasCluster = gateway.options.cluster != nil
     denials = gateway.options.denials.map { WorkerDenials($0.list) }
-    hasDiversions = gateway.options.securePort != nil || gateway.options.webroot != nil
+    hasDiversions =
+      gateway.options.securePort != nil || gateway.options.webroot != nil
+      || !gateway.options.cacheStats.isEmpty
     limiter = gateway.options.rateLimits
     clusterLimiter = gateway.options.clusterRateLimits
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
@@ -218,39 +233,70 @@ public final class GatewayWorker: RequestHandler {
     for driver in drivers.all where driver.isDenied(by: list) { driver.cut() }
   }
 
-  /// Breaks off all answers that give something that is being removed; how many they are.
-  func breakOff(_ subject: RemovalSubject) -> Int {
+  /// Breaks off all answers that give something that is being removed; how many they are, by part.
+  ///
+  /// - Parameter parts: keys that were found in the index to be of the subject, and of which part.
+  func breakOff(_ subject: RemovalSubject, _ parts: [Digest128: Int]) -> [Int: Int] {
     // What this turn still does shall not see the index as it was.
     index.endTurn()
-    let given = active.filter { exchange in
-      exchange.canonicalKey.withReadable { $0.byteCount > 0 && subject.matches($0) }
+    var counts: [Int: Int] = [:]
+    // As it is now: each that ends changes it.
+    for exchange in active.map({ $0 }) {
+      guard let part = part(of: exchange, subject, parts) else { continue }
+      counts[part, default: 0] += 1
+      exchange.breakOff()
     }
-    for exchange in given { exchange.breakOff() }
-    return given.count
+    return counts
   }
 
-  /// Cuts the fills of this worker that bring such; how many they are.
-  func cutFills(_ subject: RemovalSubject) -> Int {
-    let brought = drivers.all.filter { driver in
-      let key = driver.fill.canonicalKey
-      return subject.matches(key.rawBytes)
+  /// Cuts the fills of this worker that bring such; how many they are, by part.
+  func cutFills(_ subject: RemovalSubject, _ parts: [Digest128: Int]) -> [Int: Int] {
+    var counts: [Int: Int] = [:]
+    for driver in drivers.all {
+      guard let part = part(of: driver, subject, parts) else { continue }
+      counts[part, default: 0] += 1
+      driver.cut()
     }
-    for driver in brought { driver.cut() }
-    return brought.count
+    return counts
   }
 
-  /// Keys that answers and fills of this worker are about which do not match.
-  func keysInUse(outside subject: RemovalSubject) -> Set<Digest128> {
+  /// Keys that answers and fills of this worker are about which are of nothing that is being removed.
+  func keysInUse(outside subject: RemovalSubject, _ parts: [Digest128: Int]) -> Set<Digest128> {
     var keys: Set<Digest128> = []
     for exchange in active
-    where exchange.canonicalKey.withReadable({ $0.byteCount > 0 && !subject.matches($0) }) {
+    where !exchange.canonicalKey.isEmpty && part(of: exchange, subject, parts) == nil {
       keys.insert(exchange.key)
     }
-    for driver in drivers.all {
-      let key = driver.fill.canonicalKey
-      if !key.isEmpty && !subject.matches(key.rawBytes) { keys.insert(driver.fill.key) }
+    for driver in drivers.all
+    where !driver.fill.canonicalKey.isEmpty && part(of: driver, subject, parts) == nil {
+      keys.insert(driver.fill.key)
     }
     return keys
+  }
+
+  private func part(
+    of exchange: Exchange, _ subject: RemovalSubject, _ parts: [Digest128: Int]
+  ) -> Int? {
+    if exchange.canonicalKey.isEmpty { return nil }
+    if let part = parts[exchange.key] { return part }
+    return exchange.canonicalKey.withReadable { key in
+      guard subject.looksAtHeads else { return subject.part(ofKey: key, etag: RawSpan()) }
+      let fields = exchange.reader?.fill.head?.fields ?? []
+      // Before the head is known what stands there is an earlier answer's.
+      if exchange.total == 0 { exchange.etag.clear() }
+      return exchange.etag.withReadable { subject.part(ofKey: key, etag: $0, fields: fields) }
+    }
+  }
+
+  private func part(
+    of driver: FillDriver, _ subject: RemovalSubject, _ parts: [Digest128: Int]
+  ) -> Int? {
+    let key = driver.fill.canonicalKey
+    if key.isEmpty { return nil }
+    if let part = parts[driver.fill.key] { return part }
+    let etag = driver.head?.etag ?? []
+    return subject.part(
+      ofKey: key.rawBytes, etag: etag.rawBytes, fields: driver.head?.fields ?? [])
   }
 
   // MARK: The index

@@ -23,6 +23,8 @@ public struct GatewayOptions: Sendable {
   public var cluster: ClusterAccess?
   /// What may not be given; nil where there is no such list.
   public var denials: Denials?
+  /// Who may see `/cache-stats`; nobody where there is none.
+  public var cacheStats = NetworkSet()
   /// How long past its time a name's content may be given where no upstream answers.
   public var staleNames = Interval.seconds(86_400)
   /// How long it is remembered that nothing is at a path, where that is proven; zero has none proven.

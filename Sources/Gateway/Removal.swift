@@ -1,50 +1,7 @@
-public import Base
+internal import Base
 internal import Cache
 internal import EventLoop
-public import IPFS
-internal import Router
 internal import Synchronization
-
-/// What is to be removed from the cache, by canonical key (see `Router`).
-public struct RemovalSubject: Sendable {
-  /// One object's canonical key, where it is one.
-  let key: [UInt8]?
-  let matches: @Sendable (RawSpan) -> Bool
-  /// Tells the same by the record itself, for objects whose key does not say it.
-  var matchesRecord: (@Sendable (RecordView, RawSpan) -> Bool)?
-
-  /// One object, by its canonical key.
-  public static func object(_ canonicalKey: [UInt8]) -> RemovalSubject {
-    RemovalSubject(key: canonicalKey) { $0.equals(canonicalKey.rawBytes) }
-  }
-
-  /// All that is kept under a CID, in whatever form and at whatever path below it.
-  public static func content(_ cid: CID) -> RemovalSubject {
-    let place = CanonicalKey.place(of: cid)
-    return RemovalSubject(key: nil) { key in
-      key.byteCount > place.count && key.extracting(1..<1 + place.count).equals(place.rawBytes)
-    }
-  }
-
-  /// Every object whose canonical key `body` says yes to.
-  public static func all(where body: @escaping @Sendable (RawSpan) -> Bool) -> RemovalSubject {
-    RemovalSubject(key: nil, matches: body)
-  }
-}
-
-/// What a removal has come to.
-public struct RemovalReceipt: Equatable, Sendable {
-  /// Objects that were in the index.
-  public var objects = 0
-  /// Bytes that were taken off the disk.
-  public var bytes = 0
-  /// Fills that were cut.
-  public var fills = 0
-  /// Answers under way that were broken off.
-  public var answers = 0
-  /// Why it did not go to its end; what was found until then is noted, and removed at the next start.
-  public var fault: Fault?
-}
 
 extension Gateway {
   /// Removes content: answers under way are broken off, fills are cut, the index forgets it, and its bytes
@@ -57,13 +14,27 @@ extension Gateway {
   public func remove(
     _ subject: RemovalSubject, _ done: @escaping @Sendable (RemovalReceipt) -> Void
   ) {
+    removeAll(subject) { done($0.sum) }
+  }
+
+  /// The same for many subjects at once, which reads the index once for all of them.
+  public func remove(
+    _ batch: RemovalBatch, _ done: @escaping @Sendable (RemovalOutcome) -> Void
+  ) {
+    if batch.count == 0 { return done(RemovalOutcome(parts: 0)) }
+    removeAll(batch.subject, done)
+  }
+
+  private func removeAll(
+    _ subject: RemovalSubject, _ done: @escaping @Sendable (RemovalOutcome) -> Void
+  ) {
     guard let home = crew.members.first else {
-      done(RemovalReceipt(fault: Fault(.unavailable, .own)))
+      done(RemovalOutcome(parts: subject.parts, fault: Fault(.unavailable, .own)))
       return
     }
     home.port.mailbox.post {
       guard let worker = home.worker else {
-        done(RemovalReceipt(fault: Fault(.unavailable, .own)))
+        done(RemovalOutcome(parts: subject.parts, fault: Fault(.unavailable, .own)))
         return
       }
       Removal(worker, subject, done).begin()
@@ -107,15 +78,18 @@ final class Removal: @unchecked Sendable {
   private weak var worker: GatewayWorker?
   private let home: Mailbox
   private let subject: RemovalSubject
-  private let done: @Sendable (RemovalReceipt) -> Void
-  private var receipt = RemovalReceipt()
+  private let done: @Sendable (RemovalOutcome) -> Void
+  private var outcome: RemovalOutcome
   /// Keys of records that match, and keys without a record whose bytes may be such an object's.
   private var found = Found()
-  private var bytes: [StoredBytes] = []
+  /// Which part of the subject each key that was found is of: all that has to be let go of by workers.
+  private var parts: [Digest128: Int] = [:]
+  private var bytes: [(place: StoredBytes, part: Int?)] = []
   private var next = 0
 
   private struct Found {
-    var keys: [Digest128] = []
+    /// By the part of the subject that they are of.
+    var keys: [(part: Int, keys: [Digest128])] = []
     var lost: [Digest128] = []
   }
 
@@ -124,22 +98,30 @@ final class Removal: @unchecked Sendable {
 
   init(
     _ worker: GatewayWorker, _ subject: RemovalSubject,
-    _ done: @escaping @Sendable (RemovalReceipt) -> Void
+    _ done: @escaping @Sendable (RemovalOutcome) -> Void
   ) {
     self.worker = worker
     home = worker.port.mailbox
     self.subject = subject
     self.done = done
+    outcome = RemovalOutcome(parts: subject.parts)
   }
 
   func begin() {
-    onAllWorkers({ [subject] in $0.breakOff(subject) }) { [self] answers in
-      receipt.answers += answers
-      onAllWorkers({ [subject] in $0.cutFills(subject) }) { [self] fills in
-        receipt.fills += fills
-        worker?.gateway.absences.forget(subject)
-        worker?.gateway.siteAnswers.forget(subject)
-        flush()
+    cut { [self] in
+      worker?.gateway.absences.forget(subject)
+      worker?.gateway.siteAnswers.forget(subject)
+      flush()
+    }
+  }
+
+  /// Breaks off who gives it, then cuts who brings it.
+  private func cut(_ then: @escaping @Sendable () -> Void) {
+    onAllWorkers({ [subject, parts] in $0.breakOff(subject, parts) }) { [self] answers in
+      for (part, count) in answers { outcome.parts[part].answers += count }
+      onAllWorkers({ [subject, parts] in $0.cutFills(subject, parts) }) { [self] fills in
+        for (part, count) in fills { outcome.parts[part].fills += count }
+        then()
       }
     }
   }
@@ -155,24 +137,25 @@ final class Removal: @unchecked Sendable {
       })
   }
 
-  /// Runs something on each worker's thread, and then `then` here with what it came to in all.
+  /// Runs something on each worker's thread, and then `then` here with what it came to in all, by part.
   private func onAllWorkers(
-    _ work: @escaping @Sendable (GatewayWorker) -> Int, _ then: @escaping @Sendable (Int) -> Void
+    _ work: @escaping @Sendable (GatewayWorker) -> [Int: Int],
+    _ then: @escaping @Sendable ([Int: Int]) -> Void
   ) {
     let members = worker?.gateway.crew.members ?? []
     let home = home
-    let outcome = Mutex((left: members.count, total: 0))
+    let outcome = Mutex((left: members.count, total: [Int: Int]()))
     let count = Shared(outcome)
     for member in members {
       member.port.mailbox.post {
         // One that has closed gives nothing any more.
-        let part = member.worker.map(work) ?? 0
-        let isLast = count.value.withLock { outcome in
+        let part = member.worker.map(work) ?? [:]
+        let all: [Int: Int]? = count.value.withLock { outcome in
           outcome.left -= 1
-          outcome.total += part
+          outcome.total.merge(part, uniquingKeysWith: +)
           return outcome.left == 0 ? outcome.total : nil
         }
-        if let isLast { home.post { then(isLast) } }
+        if let all { home.post { then(all) } }
       }
     }
     if members.isEmpty { end(Fault(.unavailable, .own)) }
@@ -191,7 +174,7 @@ final class Removal: @unchecked Sendable {
       return
     }
     if let key = subject.key {
-      found.keys = [gateway.storage.hash(key.rawBytes)]
+      take(Found(keys: [(0, [gateway.storage.hash(key.rawBytes)])]))
       unlist()
       return
     }
@@ -201,13 +184,18 @@ final class Removal: @unchecked Sendable {
       home.post { [self] in
         switch found {
         case .success(let found):
-          self.found = found
+          take(found)
           spareOthers()
         case .failure(let fault): end(fault)
         }
       }
     }
     if !isTaken { end(Fault(.exhausted, .own)) }
+  }
+
+  private func take(_ found: Found) {
+    self.found = found
+    for (part, keys) in found.keys { for key in keys { parts[key] = part } }
   }
 
   /// The keys of all records that match, and of all bytes whose record has gone; reads the whole index, a
@@ -217,30 +205,29 @@ final class Removal: @unchecked Sendable {
   ) -> Result<Found, Fault> {
     do throws(Fault) {
       let reader = try storage.reader()
-      var found = Found()
+      var keys: [[Digest128]] = Array(repeating: [], count: subject.parts)
+      var lost: [Digest128] = []
       var last: Digest128?
       repeat {
         last = try reader.scan(after: last, limit: 2_000) { key, bytes in
-          if let record = RecordView(bytes),
-            subject.matches(bytes.bytes(record.key))
-              || subject.matchesRecord?(record, bytes) ?? false
-          {
-            found.keys.append(key)
+          if let record = RecordView(bytes), let part = subject.part(of: record, bytes) {
+            keys[part].append(key)
           }
         }
         reader.endTurn()
       } while last != nil
       repeat {
-        var keys: [Digest128] = []
+        var orphans: [Digest128] = []
         last = try reader.scanOrphans(after: last, limit: 2_000) { key in
-          if keys.last != key { keys.append(key) }
+          if orphans.last != key { orphans.append(key) }
         }
-        for key in keys where try reader.lookUp(key, { _ in true }) == nil {
-          found.lost.append(key)
+        for key in orphans where try reader.lookUp(key, { _ in true }) == nil {
+          lost.append(key)
         }
         reader.endTurn()
       } while last != nil
-      return .success(found)
+      let found = keys.enumerated().filter { !$0.element.isEmpty }
+      return .success(Found(keys: found.map { ($0.offset, $0.element) }, lost: lost))
     } catch {
       return .failure(error)
     }
@@ -256,10 +243,10 @@ final class Removal: @unchecked Sendable {
       return
     }
     let used = Shared(Mutex<Set<Digest128>>([]))
-    onAllWorkers({ [subject] worker in
-      let keys = worker.keysInUse(outside: subject)
+    onAllWorkers({ [subject, parts] worker in
+      let keys = worker.keysInUse(outside: subject, parts)
       used.value.withLock { $0.formUnion(keys) }
-      return keys.count
+      return [:]
     }) { [self] _ in
       let others = used.value.withLock { $0 }
       found.lost.removeAll { others.contains($0) }
@@ -270,27 +257,32 @@ final class Removal: @unchecked Sendable {
   private func unlist() {
     guard !found.keys.isEmpty || !found.lost.isEmpty else {
       // Who asked in between may have begun anew, and have looked a place up that the index forgot since.
-      onAllWorkers({ [subject] in $0.cutFills(subject) }) { [self] fills in
-        receipt.fills += fills
-        onAllWorkers({ [subject] in $0.breakOff(subject) }) { [self] answers in
-          receipt.answers += answers
+      onAllWorkers({ [subject, parts] in $0.cutFills(subject, parts) }) { [self] fills in
+        for (part, count) in fills { outcome.parts[part].fills += count }
+        onAllWorkers({ [subject, parts] in $0.breakOff(subject, parts) }) { [self] answers in
+          for (part, count) in answers { outcome.parts[part].answers += count }
           erase()
         }
       }
       return
     }
-    let part = Found(
-      keys: Array(found.keys.suffix(Self.batch)), lost: Array(found.lost.suffix(Self.batch)))
-    found.keys.removeLast(part.keys.count)
-    found.lost.removeLast(part.lost.count)
+    // One part at a time, so that what is found is known to be of it.
+    var (part, keys): (Int?, [Digest128]) = (nil, [])
+    if let last = found.keys.popLast() {
+      (part, keys) = (last.part, Array(last.keys.suffix(Self.batch)))
+      let rest = Array(last.keys.dropLast(keys.count))
+      if !rest.isEmpty { found.keys.append((last.part, rest)) }
+    }
+    let lost = part == nil ? Array(found.lost.suffix(Self.batch)) : []
+    found.lost.removeLast(lost.count)
     let home = home
     submit(
-      .unlist(keys: part.keys, lost: part.lost) { [self] event in
+      .unlist(keys: keys, lost: lost) { [self, part] event in
         home.post { [self] in
           switch event {
           case .unlisted(let objects, let found):
-            receipt.objects += objects
-            bytes += found
+            if let part { outcome.parts[part].objects += objects }
+            bytes += found.map { ($0, part) }
             unlist()
           case .failed(let fault): end(fault)
           default: break
@@ -301,15 +293,21 @@ final class Removal: @unchecked Sendable {
 
   /// One job at least: what lies in a segment that is leaving may have lost its names already.
   private func erase() {
-    let part = Array(bytes[next..<min(next + Self.batch, bytes.count)])
-    next += part.count
+    let now = Array(bytes[next..<min(next + Self.batch, bytes.count)])
+    next += now.count
     let home = home
     submit(
-      .erase(part) { [self] event in
+      .erase(now.map(\.place)) { [self] event in
         home.post { [self] in
           switch event {
           case .committed:
-            receipt.bytes += part.reduce(0) { $0 + $1.count }
+            for (place, part) in now {
+              if let part {
+                outcome.parts[part].bytes += place.count
+              } else {
+                outcome.lostBytes += place.count
+              }
+            }
             if next < bytes.count { erase() } else { end(nil) }
           case .failed(let fault): end(fault)
           default: break
@@ -327,7 +325,7 @@ final class Removal: @unchecked Sendable {
   }
 
   private func end(_ fault: Fault?) {
-    receipt.fault = fault
-    done(receipt)
+    outcome.fault = fault
+    done(outcome)
   }
 }

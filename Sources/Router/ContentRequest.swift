@@ -90,14 +90,38 @@ public enum CanonicalKey {
   ///
   /// - Returns: Nil for bytes that are no such key.
   public static func content(of key: RawSpan) -> (root: CID, remainder: ByteRange)? {
-    guard key.byteCount > 2, key.byte(1) == ContentPath.Namespace.ipfs.rawValue else { return nil }
-    // The key has the CID without its version.
-    var binary = ByteBuffer(capacity: 256)
-    binary.append(1)
-    binary.append(key.extracting(2..<min(key.byteCount, 2 + CID.maximumBinary)))
-    guard let parsed = try? CID.parse(binary: binary.readable) else { return nil }
-    let start = 1 + parsed.count
-    let end = key.first(0, from: start, to: key.byteCount)
-    return (parsed.cid, ByteRange(start: start, count: end - start))
+    guard key.byteCount > 2, key.byte(1) == ContentPath.Namespace.ipfs.rawValue,
+      let parts = Parts(key)
+    else { return nil }
+    return (parts.root, parts.path)
+  }
+
+  /// The parts of a canonical key, by their places in it; nil for what is none.
+  public struct Parts: Sendable {
+    public let form: ContentForm
+    public let mode: OriginMode
+    /// The root, as version 1.
+    public let root: CID
+    public let multihash: ByteRange
+    /// The decoded path below the root; empty, or begins with a slash.
+    public let path: ByteRange
+
+    public init?(_ key: RawSpan) {
+      guard key.byteCount > 2, key.byte(0) >= 0x61,
+        let form = ContentForm(rawValue: (key.byte(0) - 0x61) & 0x0f),
+        let mode = OriginMode(rawValue: (key.byte(0) - 0x61) >> 4),
+        let read = try? CID.parse(binary: ([1] + key.extracting(2...).array).rawBytes)
+      else { return nil }
+      self.form = form
+      self.mode = mode
+      root = read.cid
+      // A byte for the version was put in front of what stands at offset 2.
+      let pathStart = 1 + read.count
+      var hash = ByteBuffer(capacity: 64)
+      read.cid.appendMultihash(to: &hash)
+      multihash = ByteRange(start: pathStart - hash.count, count: hash.count)
+      let end = key.first(0, from: pathStart, to: key.byteCount)
+      path = ByteRange(start: pathStart, count: end - pathStart)
+    }
   }
 }

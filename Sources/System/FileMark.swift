@@ -17,6 +17,9 @@ extension File {
       modified: try checked(linux_modified(descriptor)))
   }
 
+  /// Who may do what with the file (chmod, 2): bits as octal 0640 has them.
+  public func mode() throws(Fault) -> Int { Int(try checked(linux_mode(descriptor))) }
+
   /// Where every process finds this one's descriptor of the file: a name for libraries that open by name.
   public var path: String { "/proc/self/fd/\(descriptor)" }
 }

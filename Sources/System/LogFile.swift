@@ -41,6 +41,9 @@ public struct LogFile: ~Copyable, Sendable {
     _ = try Self.checked(result)
   }
 
+  /// Waits until what was written is on the disk (fdatasync, 2).
+  public func sync() throws(Fault) { try file.sync() }
+
   private static func checked(_ result: Int64) throws(Fault) -> Int64 {
     if result < 0 { throw Fault(.io, .disk, errno: Int32(truncatingIfNeeded: -result)) }
     return result

@@ -121,6 +121,8 @@ public enum Counter: String, CaseIterable, Sendable {
   case slowRequest = "sluice_slow_requests_total"
   case connectionRefused = #"sluice_connections_limited_total{limit="connections_per_client"}"#
   case connectionTooSlow = #"sluice_connections_limited_total{limit="min_send_rate"}"#
+  case bodyBytesCached = #"sluice_content_bytes_total{source="cache"}"#
+  case bodyBytesFetched = #"sluice_content_bytes_total{source="upstream"}"#
 
   /// The place in a page: the order of the cases above.
   @inlinable

@@ -1,4 +1,4 @@
-import Base
+public import Base
 
 extension ByteBuffer {
   /// Appends bytes as the inside of a JSON string (RFC 8259, section 7), whatever they are.
@@ -6,7 +6,7 @@ extension ByteBuffer {
   /// Quotation mark and backslash get a backslash, control characters (C0, DELETE and C1, which
   /// could steer a terminal) become `\u00XX`, and each byte that is not part of well-formed UTF-8
   /// becomes U+FFFD. Everything else stands as it is.
-  mutating func append(jsonEscaping bytes: RawSpan) {
+  public mutating func append(jsonEscaping bytes: RawSpan) {
     var start = 0
     var offset = 0
     while true {

@@ -13,6 +13,18 @@ public struct WallTime: Equatable, Sendable {
   }
 }
 
+extension WallTime {
+  /// `2026-01-02T03:04:05.678Z` (UTC, RFC 3339).
+  public var text: String {
+    var text = ByteBuffer(capacity: 64)
+    text.append(utc: seconds)
+    text.append(".")
+    text.append(milliseconds, digits: 3)
+    text.append("Z")
+    return text.readable.text
+  }
+}
+
 /// A day of the proleptic Gregorian calendar, and the seconds within it.
 private struct CalendarTime {
   var year: Int

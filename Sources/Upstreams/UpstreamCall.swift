@@ -161,6 +161,12 @@ public final class UpstreamCall: EventHandler {
   func granted(_ waiter: UpstreamWaiter) -> Bool {
     guard phase == .started, let waiting, waiting.waiter === waiter else { return false }
     stopWaiting()
+    guard !waiter.server.isDrained else {
+      // Drained meanwhile: the place goes on to who waits next, and comes to the same.
+      passedOver.append(waiter.server.number)
+      next(after: waiting.fault, .free)
+      return false
+    }
     begin(waiter.server, in: waiting.region)
     return true
   }

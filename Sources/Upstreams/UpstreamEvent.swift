@@ -10,6 +10,9 @@ public enum UpstreamEvent: Equatable, Sendable {
   case down(server: String, Cause)
   /// It takes its part again.
   case up(server: String)
+  /// An operator has drained a server, or has it take part again.
+  case drained(server: String)
+  case undrained(server: String)
   /// A region's servers are others than before, since a name has other addresses.
   case changed(region: String, servers: [String])
   /// A server's certificate is not what it should be, or it does not speak TLS as it should; nothing was sent

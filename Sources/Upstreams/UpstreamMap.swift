@@ -4,17 +4,53 @@ internal import Synchronization
 /// Servers that can answer for one another: those of one place.
 public final class UpstreamRegion: Sendable {
   public let name: String
-  private let members: Mutex<[UpstreamServer]>
+  private let members: Mutex<Members>
+
+  private struct Members {
+    var servers: [UpstreamServer]
+    /// What operators have drained: labels, and names as they are configured.
+    ///
+    /// A name's servers come and go, and those that come are drained like those that went.
+    var drained: Set<String> = []
+  }
 
   public init(name: String, servers: [UpstreamServer]) {
     self.name = name
-    members = Mutex(servers)
+    members = Mutex(Members(servers: servers))
   }
 
   /// The servers as they are now; they change where a name has other addresses than before.
-  public var servers: [UpstreamServer] { members.withLock { $0 } }
+  public var servers: [UpstreamServer] { members.withLock { $0.servers } }
 
-  func replace(with servers: [UpstreamServer]) { members.withLock { $0 = servers } }
+  func replace(with servers: [UpstreamServer]) {
+    members.withLock { members in
+      members.servers = servers
+      for server in servers {
+        server.setDrained(!members.drained.isDisjoint(with: [server.label, server.entry]))
+      }
+    }
+  }
+
+  /// Drains the servers of a label, or of a name with all its addresses, or has them take part again.
+  ///
+  /// - Returns: those that it is about; none where there are no such servers.
+  func setDrained(_ isDrained: Bool, _ label: String) -> [UpstreamServer] {
+    members.withLock { members in
+      let named = members.servers.filter { $0.label == label || $0.entry == label }
+      if named.isEmpty { return [] }
+      if isDrained {
+        members.drained.insert(label)
+      } else {
+        // Of a drained name one address may be wanted again: the others stay as they are.
+        for server in members.servers where members.drained.contains(server.entry) {
+          members.drained.insert(server.label)
+        }
+        for server in named { members.drained.subtract([server.label, server.entry]) }
+      }
+      for server in named { server.setDrained(isDrained) }
+      return named
+    }
+  }
 }
 
 /// All regions, and where each one's requests go if it cannot answer; shared by all workers.
@@ -71,7 +107,7 @@ public final class UpstreamMap: Sendable {
 
   /// All servers that a request which belongs to a region may come to.
   public func servers(from home: Int) -> [UpstreamServer] {
-    route(from: home).flatMap { regions[$0].servers }
+    route(from: home).flatMap { regions[$0].servers }.filter { !$0.isDrained }
   }
 
   /// All servers of all regions.

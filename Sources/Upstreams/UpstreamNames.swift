@@ -152,8 +152,8 @@ public final class UpstreamNames {
       if let server = present.first(where: { $0.address == address }) { return server }
       let label = entry.isName ? "\(entry.text)@\(address.host)" : entry.text
       return UpstreamServer(
-        address: address, name: "\(region)/\(label)", label: label, traits: entry.traits,
-        peer: entry.peer, authority: entry.authority)
+        address: address, name: "\(region)/\(label)", label: label, entry: entry.text,
+        traits: entry.traits, peer: entry.peer, authority: entry.authority)
     }
   }
 }

@@ -61,7 +61,9 @@ public final class UpstreamPool {
 
   private func choose(in region: Int, _ tried: [Int], mayBeDown: Bool) -> Choice? {
     let now = loop.now
-    var servers = map.regions[region].servers.filter { !tried.contains($0.number) }
+    var servers = map.regions[region].servers.filter {
+      !$0.isDrained && !tried.contains($0.number)
+    }
     var standings = servers.map { ($0.number, $0.standing(at: now, options)) }
     if !mayBeDown {
       servers = servers.indices.filter { standings[$0].1.rank < .down }.map { servers[$0] }
@@ -119,7 +121,8 @@ public final class UpstreamPool {
 
   /// Keeps a connection for the next request; false where there are enough.
   func keep(_ connection: UpstreamConnection) -> Bool {
-    guard idleCount(connection.server) < options.idlePerServer else { return false }
+    guard idleCount(connection.server) < options.idlePerServer, !connection.server.isDrained
+    else { return false }
     idle[connection.server.number, default: []].append(connection)
     counters.adjust(.upstreamConnectionsIdle, by: 1)
     return true

@@ -33,6 +33,8 @@ public final class UpstreamServer: Sendable {
   public let name: String
   /// Within its region: as configured, and for one of a name's addresses that too.
   public let label: String
+  /// As configured; the same as `label` but for one of a name's addresses.
+  public let entry: String
   public let traits: Traits
   /// Whom to find there by TLS; nil for cleartext.
   public let peer: TLSPeer?
@@ -52,17 +54,20 @@ public final class UpstreamServer: Sendable {
   private let health = Mutex(ServerHealth())
   /// Why the last handshake with it failed; nil where it did not.
   private let distrust = Mutex<String?>(nil)
+  /// Whether an operator has taken it out; see `drain`.
+  private let isOut = Atomic<Bool>(false)
   /// Who waits, in order; only where there is a most.
   private let waiting = Mutex<[UpstreamWaiter]>([])
 
   public init(
-    address: SocketAddress, name: String, label: String? = nil, traits: Traits = Traits(),
-    peer: TLSPeer? = nil, authority: String? = nil
+    address: SocketAddress, name: String, label: String? = nil, entry: String? = nil,
+    traits: Traits = Traits(), peer: TLSPeer? = nil, authority: String? = nil
   ) {
     number = Self.count.add(1, ordering: .relaxed).newValue
     self.address = address
     self.name = name
     self.label = label ?? name
+    self.entry = entry ?? label ?? name
     self.traits = traits
     self.peer = peer
     self.authority = [UInt8]((authority ?? address.description).utf8)
@@ -80,6 +85,11 @@ public final class UpstreamServer: Sendable {
   public var retries: Int { triesAgain.load(ordering: .relaxed) }
   /// Bodies that broke off and went on from it.
   public var resumed: Int { bodiesResumed.load(ordering: .relaxed) }
+
+  /// Whether it gets no new requests, by an operator's word; those under way go to their end.
+  public var isDrained: Bool { isOut.load(ordering: .relaxed) }
+
+  func setDrained(_ isDrained: Bool) { isOut.store(isDrained, ordering: .relaxed) }
 
   // MARK: Places
 

@@ -45,7 +45,7 @@ struct Check: ParsableCommand {
     let settings = try SettingsLoader.load(config)
     let warnings = [
       Self.warning(settings.cache, memory: MemoryLimit.bytes), Self.warning(settings.geo),
-      Self.warning(settings.tls), Self.warning(settings.denylist),
+      Self.warning(settings.tls), Self.warning(settings.denylist), Self.warning(settings.admin),
     ].compactMap { $0 }
     for warning in warnings { Program.tell("\(config): warning: \(warning)") }
     if print {
@@ -89,6 +89,16 @@ struct Check: ParsableCommand {
         ? nil : "denylist.files: lines that are no rules: " + complaints.joined(separator: "; ")
     } catch {
       return "denylist.files: they cannot be used: \(error.sentence)"
+    }
+  }
+
+  /// A token without which `serve` does not start.
+  private static func warning(_ admin: Settings.Admin) -> String? {
+    do {
+      _ = try Service.token(admin)
+      return nil
+    } catch {
+      return "\(error)"
     }
   }
 

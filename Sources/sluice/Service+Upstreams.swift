@@ -96,6 +96,12 @@ extension Service {
         metadata: ["server": .string(server), "cause": .string(cause.rawValue)])
     case .up(let server):
       log.notice("a server is up again", metadata: ["server": .string(server)])
+    case .drained(let server):
+      log.notice(
+        "a server is drained: it gets no new requests", metadata: ["server": .string(server)])
+    case .undrained(let server):
+      log.notice(
+        "a server is drained no more", metadata: ["server": .string(server)])
     case .changed(let region, let servers):
       log.notice(
         "a region has other servers",

@@ -135,6 +135,7 @@ final class Service {
     options.cluster = Self.cluster(settings, upstreams)
     options.hosts = Self.hosts(settings)
     options.trustedProxies = Self.trustedProxies(settings)
+    options.cacheStats = NetworkSet(settings.cacheStats.allow)
     options.securePort = settings.redirect.https ? UInt16(settings.redirect.port) : nil
     options.webroot = settings.redirect.webroot
     options.staleNames = settings.cache.staleNames
@@ -165,10 +166,9 @@ final class Service {
     (workers, addresses) = try Self.makeWorkers(
       count, gateway, server, listen: settings.listen,
       accessLog: settings.logs.access.target == .off ? nil : accessLog)
-    let subject = AdminSubject(
-      gateway: gateway, pages: workers.map(\.server.counters),
-      regions: settings.regions.map(\.name), certificates: server.certificates,
-      accessLog: settings.logs.access.target == .off ? nil : accessLog, version: Sluice.version)
+    let subject = try Self.adminSubject(
+      settings, gateway, pages: workers.map(\.server.counters), server.certificates,
+      accessLog: settings.logs.access.target == .off ? nil : accessLog, disk, log)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
     prober = Self.probe(settings).map { [admin] in
       Prober(UpstreamProber(loop: admin.loop, map: upstreams, probe: $0))

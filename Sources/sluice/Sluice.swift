@@ -8,7 +8,10 @@ struct Sluice: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sluice",
     abstract: "A caching gateway in front of IPFS nodes.",
-    subcommands: [Serve.self, Check.self, OriginCommand.self, Demo.self, Version.self])
+    subcommands: [
+      Serve.self, Check.self, StatsCommand.self, WhyCommand.self, PurgeCommand.self,
+      DrainCommand.self, UndrainCommand.self, OriginCommand.self, Demo.self, Version.self,
+    ])
 }
 
 struct Version: ParsableCommand {

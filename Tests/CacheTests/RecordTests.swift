@@ -20,6 +20,7 @@ import Testing
         name: randomBytes(random.number(in: 0...20), &random),
         value: randomBytes(random.number(in: 0...200), &random))
     }
+    record.server = randomBytes(random.chance(0.5) ? 0 : random.number(in: 1...40), &random)
     for index in record.slices.indices where random.chance(0.7) {
       record.slices[index] = Slice(
         segment: UInt32(truncatingIfNeeded: random.next()),

@@ -147,8 +147,8 @@ import Testing
         "8:10: logs.level: 'verbose' does not fit; expected debug, info, warning or error",
         "9:1: unknown setting 'colour'; expected one of: "
           + "workers, listen, trusted_proxies, hosts, headers, tls, redirect, cache, regions, "
-          + "last_resort, health, geo, cluster_api, timeouts, limits, rate_limits, denylist, admin, logs, "
-          + "tracing",
+          + "last_resort, health, geo, cluster_api, timeouts, limits, rate_limits, denylist, admin, "
+          + "cache_stats, logs, tracing",
       ])
   }
 

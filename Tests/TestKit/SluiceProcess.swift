@@ -21,6 +21,8 @@ public final class SluiceProcess {
     public var hosts: [String] = []
     /// Lines of the `tls` section; with any there is a listener with TLS too.
     public var tls: [String] = []
+    /// Lines of the `admin` section beside its address.
+    public var admin: [String] = []
     /// 0 lets the system choose.
     public var port: UInt16 = 0
     /// The cache's folder; in the process's own one unless it is absolute.
@@ -52,7 +54,8 @@ public final class SluiceProcess {
       if !timeouts.isEmpty { lines += ["timeouts:"] + timeouts.map { "  " + $0 } }
       if !hosts.isEmpty { lines += ["hosts:"] + hosts.map { "  - " + $0 } }
       if !limits.isEmpty { lines += ["limits:"] + limits.map { "  " + $0 } }
-      lines += ["admin:", "  address: 127.0.0.1:0", "logs:", "  access:", "    path: access.log"]
+      lines += ["admin:", "  address: 127.0.0.1:0"] + admin.map { "  " + $0 }
+      lines += ["logs:", "  access:", "    path: access.log"]
       lines += accessLog.map { "    " + $0 } + logs.map { "  " + $0 }
       return lines.joined(separator: "\n") + "\n"
     }

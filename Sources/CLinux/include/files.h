@@ -52,6 +52,8 @@ int64_t linux_inode(int32_t descriptor);
 int64_t linux_links(int32_t descriptor);
 // In how many ticks of a second /proc tells times.
 int64_t linux_clock_ticks(void);
+// Who may do what with the file: the low 12 bits of its mode.
+int64_t linux_mode(int32_t descriptor);
 // When the bytes last changed, in nanoseconds since 1970.
 int64_t linux_modified(int32_t descriptor);
 int64_t linux_page_size(void);
