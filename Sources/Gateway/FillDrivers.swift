@@ -1,7 +1,9 @@
 /// The drivers of a worker, those included whose fill has left the table and still brings bytes.
 struct FillDrivers {
+  /// Unowned: a driver takes itself out when it goes, and a weak reference would make each count of
+  /// references to it a slow one.
   private struct Place {
-    weak var driver: FillDriver?
+    unowned var driver: FillDriver
   }
 
   private var places: [Int: Place] = [:]
@@ -15,5 +17,5 @@ struct FillDrivers {
   mutating func remove(_ number: Int) { places[number] = nil }
 
   /// In the order in which they began.
-  var all: [FillDriver] { places.sorted { $0.key < $1.key }.compactMap(\.value.driver) }
+  var all: [FillDriver] { places.sorted { $0.key < $1.key }.map(\.value.driver) }
 }

@@ -161,6 +161,8 @@ public final class GatewayWorker: RequestHandler {
     gateway.crew.join(self)
   }
 
+  deinit { gateway.crew.leave(port.number) }
+
   private func endTurn() {
     index.endTurn()
     gateway.storage.announce()

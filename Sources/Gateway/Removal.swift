@@ -33,11 +33,11 @@ extension Gateway {
       return
     }
     home.port.mailbox.post {
-      guard let worker = home.worker else {
+      guard home.worker != nil else {
         done(RemovalOutcome(parts: subject.parts, fault: Fault(.unavailable, .own)))
         return
       }
-      Removal(worker, subject, done).begin()
+      Removal(home, subject, done).begin()
     }
   }
 }
@@ -47,7 +47,9 @@ final class GatewayCrew: Sendable {
   /// Unchecked: the worker is asked for on its own thread only.
   final class Member: @unchecked Sendable {
     let port: WorkerPort
-    private(set) weak var worker: GatewayWorker?
+    /// Nil once it has closed. Unowned, since a weak reference makes each count of references to the worker,
+    /// on every hit, a slow one.
+    fileprivate(set) unowned var worker: GatewayWorker?
 
     init(_ worker: GatewayWorker) {
       port = worker.port
@@ -64,9 +66,15 @@ final class GatewayCrew: Sendable {
     joined.withLock { $0.append(member) }
   }
 
-  /// Takes out the worker of a number, which has closed.
+  /// Takes out the worker of a number, which closes; called on its thread.
   func leave(_ number: Int) {
-    joined.withLock { members in members.removeAll { $0.port.number == number } }
+    joined.withLock { members in
+      members.removeAll { member in
+        guard member.port.number == number else { return false }
+        member.worker = nil
+        return true
+      }
+    }
   }
 }
 
@@ -74,8 +82,8 @@ final class GatewayCrew: Sendable {
 ///
 /// Unchecked for that: what other threads hold of it is only posted back.
 final class Removal: @unchecked Sendable {
-  /// Weak: jobs of a writer that has ended hold what waits for them.
-  private weak var worker: GatewayWorker?
+  /// Jobs of a writer that has ended hold what waits for them, so this must not hold a worker that has closed.
+  private let member: GatewayCrew.Member
   private let home: Mailbox
   private let subject: RemovalSubject
   private let done: @Sendable (RemovalOutcome) -> Void
@@ -96,12 +104,14 @@ final class Removal: @unchecked Sendable {
   /// Keys and places in one job of the cache writer: some milliseconds each.
   private static let batch = 500
 
+  private var worker: GatewayWorker? { member.worker }
+
   init(
-    _ worker: GatewayWorker, _ subject: RemovalSubject,
+    _ member: GatewayCrew.Member, _ subject: RemovalSubject,
     _ done: @escaping @Sendable (RemovalOutcome) -> Void
   ) {
-    self.worker = worker
-    home = worker.port.mailbox
+    self.member = member
+    home = member.port.mailbox
     self.subject = subject
     self.done = done
     outcome = RemovalOutcome(parts: subject.parts)

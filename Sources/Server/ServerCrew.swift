@@ -22,8 +22,9 @@ public final class ServerCrew: Sendable {
   }
 
   /// A worker that is touched only in messages that run on its own thread.
-  private struct Colleague: @unchecked Sendable {
-    private weak var worker: ServerWorker?
+  private final class Colleague: @unchecked Sendable {
+    /// Nil once it has gone. Unowned, since a weak reference makes each count of references to it a slow one.
+    unowned var worker: ServerWorker?
 
     init(_ worker: ServerWorker) { self.worker = worker }
 
@@ -75,6 +76,9 @@ public final class ServerCrew: Sendable {
     member.mailbox.post { member.worker.take(socket, from: peer, traits) }
     return true
   }
+
+  /// A worker goes.
+  func forget(_ number: Int) { members[number].worker.worker = nil }
 
   /// A connection of a worker has ended.
   func ended(at number: Int) { members[number].load.subtract(1, ordering: .relaxed) }

@@ -62,6 +62,10 @@ public final class ServerWorker {
     options.headEdits.apply(to: &head, from: start, scratch: &editedHead)
   }
 
+  deinit {
+    if let crew { crew.all.forget(crew.number) }
+  }
+
   public var connectionCount: Int { connections.count }
   var hasRoom: Bool { connections.count + greeters.count < options.connections }
 
