@@ -25,9 +25,12 @@ public struct NetworkAddress: Hashable, Sendable {
 
   /// The network that it is in, of 24 bits for an IPv4 address and of 48 for an IPv6 one: what is left of an
   /// address where nobody is to be told by it.
+  ///
+  /// The 48 bits of a 6to4 address (RFC 3056) hold a whole IPv4 address, so 40 of them are left.
   public var shortened: NetworkAddress {
-    isIPv4
-      ? NetworkAddress(high: high, low: low & ~0xff) : NetworkAddress(high: high & ~0xffff, low: 0)
+    if isIPv4 { return NetworkAddress(high: high, low: low & ~0xff) }
+    let is6to4 = high >> 48 == 0x2002
+    return NetworkAddress(high: high & (is6to4 ? ~0xff_ffff : ~0xffff), low: 0)
   }
 
   /// Reads `127.0.0.1`, or an IPv6 address in a form of RFC 4291, section 2.2, without brackets.

@@ -15,19 +15,20 @@ int64_t linux_duplicate(int32_t descriptor) {
   return second < 0 ? -errno : second;
 }
 
-int64_t linux_write_all(int32_t descriptor, const void *from, size_t count) {
-  const char *rest = from;
-  while (count > 0) {
-    ssize_t written = write(descriptor, rest, count);
+int64_t linux_write_all(int32_t descriptor, const void *from, size_t count, int32_t *error) {
+  const char *bytes = from;
+  size_t done = 0;
+  *error = 0;
+  while (done < count && *error == 0) {
+    ssize_t written = write(descriptor, bytes + done, count - done);
     if (written >= 0) {
-      rest += written;
-      count -= (size_t)written;
+      done += (size_t)written;
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       struct pollfd room = {.fd = descriptor, .events = POLLOUT};
-      if (poll(&room, 1, -1) < 0 && errno != EINTR) return -errno;
+      if (poll(&room, 1, -1) < 0 && errno != EINTR) *error = errno;
     } else if (errno != EINTR) {
-      return -errno;
+      *error = errno;
     }
   }
-  return 0;
+  return (int64_t)done;
 }

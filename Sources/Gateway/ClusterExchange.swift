@@ -23,6 +23,8 @@ final class ClusterExchange: Responder {
   /// Bytes of the answer that the client has not taken yet.
   private var piece = ByteBuffer(capacity: pieceBytes)
   private var isComplete = false
+  /// Whether the server has taken all that has come of the request's body, and there is more to come.
+  private var awaitsUpload = false
 
   init(_ exchange: Exchange, _ access: ClusterAccess) {
     self.exchange = exchange
@@ -48,7 +50,7 @@ final class ClusterExchange: Responder {
       exchange.worker.pool, request, ClusterAnswer(self),
       body: request.body == .none ? nil : ClusterBody(self))
     self.call = call
-    exchange.steps.begin(.server, at: exchange.worker.loop.now)
+    noteStep()
     call.start()
   }
 
@@ -66,8 +68,10 @@ final class ClusterExchange: Responder {
 
   /// Whether the client or the server is waited for.
   private func noteStep() {
-    guard let exchange else { return }
-    exchange.steps.begin(piece.isEmpty ? .body : .client, at: exchange.worker.loop.now)
+    guard let exchange, let stream else { return }
+    let step: RequestSteps.Step =
+      if awaitsUpload || !piece.isEmpty { .client } else { stream.isUntouched ? .server : .body }
+    exchange.steps.begin(step, at: exchange.worker.loop.now)
   }
 
   override func writable() {
@@ -97,15 +101,19 @@ final class ClusterExchange: Responder {
     guard let stream else { return .broken(Fault(.closed, .client)) }
     let pull = unsafe stream.pullBody(into: room)
     if case .bytes(let count) = pull { exchange?.meter(taken: count) }
+    if case .pause = pull { awaitsUpload = true } else { awaitsUpload = false }
+    noteStep()
     return pull
   }
 
   fileprivate func received(_ head: ResponseHead, _ text: RawSpan, from server: UpstreamServer) {
     guard let exchange, let stream else { return }
     exchange.server = server.name
-    exchange.steps.begin(.body, at: exchange.worker.loop.now)
     if let timing = call?.timing { exchange.serverTimes = (timing.connect, timing.firstByte) }
     stream.begin(status: head.status)
+    // Who refuses is sent no more.
+    if head.status >= 300 { awaitsUpload = false }
+    noteStep()
     let connection = ConnectionFields(head.fields, text: text)
     for field in head.fields where !connection.contains(field, text: text) {
       let value = text.bytes(field.value)

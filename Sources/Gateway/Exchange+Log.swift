@@ -53,14 +53,19 @@ extension Exchange {
     let now = worker.loop.now
     let duration = now - stream.started
     counters.add(outcome.counter)
-    counters.addRequest(hostClass, version.metricClass, isSecure: stream.isSecure)
+    counters.addRequest(hostClass, stream.version.metricClass, isSecure: stream.isSecure)
     if outcome == .hit {
       counters.add(.bodyBytesCached, Int(stream.bodyBytes))
       if duration == .zero {
         worker.turnHits &+= 1
       } else {
         counters.observe(.requestHit, duration)
-        counters.observe(.firstByteHit, stream.firstByte - stream.started)
+        // A client that left before had none.
+        if stream.status != 0 && stream.firstByte == stream.started {
+          worker.turnFirstBytes &+= 1
+        } else if stream.status != 0 {
+          counters.observe(.firstByteHit, stream.firstByte - stream.started)
+        }
       }
     } else if let fetched = outcome.fetched {
       if stream.requestBody == .absent { counters.add(.bodyBytesFetched, Int(stream.bodyBytes)) }
@@ -74,7 +79,10 @@ extension Exchange {
         }
       }
     }
-    let isSlow = duration >= worker.slowAfter
+    // A client that takes its time is not what somebody looks for there.
+    let isSlow =
+      duration >= worker.slowAfter
+      && duration >= worker.slowAfter + steps.time(.client, at: now)
     if isSlow { noteSlow(stream, duration, now) }
     guard worker.accessLog != nil else { return }
     // A sample stands for those that nobody would look for.
@@ -89,33 +97,36 @@ extension Exchange {
     let region = Array(regionName.utf8)
     let tls = stream.tls?.version ?? []
     let cipher = stream.tls?.cipher ?? []
-    var number = ByteBuffer(capacity: 64)
-    trace?.appendTrace(to: &number)
+    worker.traceNumber.clear()
+    trace?.appendTrace(to: &worker.traceNumber)
     let asksServers = steps.isUsed && outcome.fetched != nil
     let rule = deniedBy.flatMap { worker.gateway.options.denials?.place(of: $0) } ?? ""
     let ruleBytes = Array(rule.utf8)
-    text.withReadable { text in
-      let method = method.text
-      let methodBytes = unsafe RawSpan(
-        _unsafeBytes: UnsafeRawBufferPointer(
-          start: method.utf8Start, count: method.utf8CodeUnitCount))
-      let target = text.bytes(target)
-      let entry = AccessLogEntry(
-        time: WallTime(
-          seconds: worker.loop.wallSeconds, milliseconds: worker.loop.wallMilliseconds),
-        duration: now - stream.started,
-        firstByte: stream.status == 0 ? nil : stream.firstByte - stream.started,
-        upstreamTime: asksServers ? steps.upstreamTime(at: now) : nil, client: client.rawBytes,
-        // What was not understood has no method either.
-        method: target.isEmpty ? RawSpan() : methodBytes, target: target, host: text.bytes(host),
-        version: version.text, tls: tls.rawBytes, cipher: cipher.rawBytes, status: stream.status,
-        bytesSent: Int(stream.bodyBytes),
-        bytesReceived: text.byteCount + Int(stream.requestBodyBytes), cache: outcome.name,
-        reason: reason, region: region.rawBytes, upstream: server.rawBytes,
-        referer: text.bytes(referer), userAgent: text.bytes(userAgent), trace: number.readable,
-        rule: ruleBytes.rawBytes,
-        isAborted: isAborted, sample: sample)
-      worker.accessLog?.append(entry)
+    worker.traceNumber.withReadable { number in
+      text.withReadable { text in
+        let method = method.text
+        let methodBytes = unsafe RawSpan(
+          _unsafeBytes: UnsafeRawBufferPointer(
+            start: method.utf8Start, count: method.utf8CodeUnitCount))
+        let target = text.bytes(target)
+        let entry = AccessLogEntry(
+          time: WallTime(
+            seconds: worker.loop.wallSeconds, milliseconds: worker.loop.wallMilliseconds),
+          duration: now - stream.started,
+          firstByte: stream.status == 0 ? nil : stream.firstByte - stream.started,
+          upstreamTime: asksServers ? steps.upstreamTime(at: now) : nil, client: client.rawBytes,
+          // What was not understood has no method either.
+          method: target.isEmpty ? RawSpan() : methodBytes, target: target, host: text.bytes(host),
+          version: stream.version.text, tls: tls.rawBytes, cipher: cipher.rawBytes,
+          status: stream.status,
+          bytesSent: Int(stream.bodyBytes),
+          bytesReceived: text.byteCount + Int(stream.requestBodyBytes), cache: outcome.name,
+          reason: reason, region: region.rawBytes, upstream: server.rawBytes,
+          referer: text.bytes(referer), userAgent: text.bytes(userAgent), trace: number,
+          rule: ruleBytes.rawBytes,
+          isAborted: isAborted, sample: sample)
+        worker.accessLog?.append(entry)
+      }
     }
   }
 

@@ -30,12 +30,17 @@ extension Exchange {
   }
 
   /// The fields that go on with the trace; none where there is none.
+  ///
+  /// A trace's number does no harm, whoever has made it up. What makes servers record (`sampled`), and up to
+  /// 2 KiB that they may keep, are taken from trusted proxies alone (W3C Trace Context, Security Considerations).
   var traceFields: [(name: StaticString, value: [UInt8])] {
-    guard let trace else { return [] }
+    guard var trace else { return [] }
+    let isTrusted = client != nil
+    trace.isSampled = trace.isSampled && isTrusted
     var value = ByteBuffer(capacity: 64)
     trace.append(to: &value)
     var fields: [(name: StaticString, value: [UInt8])] = [("traceparent", value.readable.array)]
-    guard !traceStates.isEmpty else { return fields }
+    guard isTrusted, !traceStates.isEmpty else { return fields }
     let state: [UInt8] = text.withReadable { text in
       Array(traceStates.map { text.bytes($0).array }.joined(separator: Array(",".utf8)))
     }

@@ -32,7 +32,6 @@ final class Exchange: Responder {
   var text = ByteBuffer(capacity: 2048)
   var method = Method.get
   var target = ByteRange.empty
-  var version = Version.http11
   var referer = ByteRange.empty
   var userAgent = ByteRange.empty
   /// The values of Accept; nearly always one.
@@ -145,7 +144,6 @@ final class Exchange: Responder {
     self.text.append(text)
     method = request.method
     target = request.target
-    version = request.version
     conditions = Conditions(request)
     for field in request.fields {
       switch field.token {

@@ -112,6 +112,10 @@ public final class GatewayWorker: RequestHandler {
   let startsTraces: Bool
   /// Hits that began and ended in this turn.
   var turnHits = 0
+  /// Hits that ended in this turn, and whose answer had begun within one that was over long ago.
+  var turnFirstBytes = 0
+  /// Room for a trace's number on its way into the access log.
+  var traceNumber = ByteBuffer(capacity: 64)
   private var random: SeededRandom
   /// Set by the program when it stops: `/health` says so.
   public var isDraining = false
@@ -169,11 +173,13 @@ public final class GatewayWorker: RequestHandler {
     accessLog?.flushIfDue(now: loop.now)
     counters.add(.loopTurn)
     counters.observe(.loopLag, loop.lag)
-    guard turnHits > 0 else { return }
-    // Within a turn time stands still: none of them took longer than all of it.
-    counters.observe(.requestHit, loop.lag, count: turnHits)
-    counters.observe(.firstByteHit, loop.lag, count: turnHits)
+    guard turnHits | turnFirstBytes > 0 else { return }
+    // Within a turn time stands still: none of them took longer than all of it. For an answer that began in
+    // an earlier turn this one stands, since its own is not known any more.
+    counters.observe(.firstByteHit, loop.lag, count: turnHits + turnFirstBytes)
+    if turnHits > 0 { counters.observe(.requestHit, loop.lag, count: turnHits) }
     turnHits = 0
+    turnFirstBytes = 0
   }
 
   /// A number by chance, never zero: nobody's secret.

@@ -113,6 +113,7 @@ final class NameLookUp: UpstreamConsumer, Search {
       question.segments = 0
       var again = UpstreamRequest(method: .head, target: question.rootTarget)
       again.region = request.region
+      again.fields = request.fields.filter { UpstreamRequest.isTrace($0.name) }
       request = again
       start()
       return

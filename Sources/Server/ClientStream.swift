@@ -37,7 +37,7 @@ public final class ClientStream {
   public internal(set) var isSecure: Bool
   /// The peer is a proxy that has named no client: requests may say of one what they like.
   public internal(set) var isPeerUnnamed = false
-  /// When the first byte of the request was seen.
+  /// When the last byte of the request's head had come.
   public internal(set) var started: Instant = .zero
   /// Bytes of bodies offered and taken in this answer.
   public internal(set) var bodyBytes: Int64 = 0
@@ -53,8 +53,9 @@ public final class ClientStream {
   public internal(set) var requestBody = BodyLength.absent
   /// When the head was written.
   public internal(set) var firstByte: Instant = .zero
+  /// The protocol of the request, also of one whose head could not be understood.
+  public internal(set) var version = Version.http11
   var isHead = false
-  var version = Version.http11
   var phase = Phase.idle
   var isChunked = false
   /// Where the answer's fields begin in `output`.

@@ -35,10 +35,19 @@ public struct LogFile: ~Copyable, Sendable {
 
   /// Writes all bytes, or throws; some may have been written then.
   public func write(_ bytes: RawSpan) throws(Fault) {
-    let result = unsafe bytes.withUnsafeBytes { source in
-      unsafe linux_write_all(file.descriptor, source.baseAddress, source.count)
+    let errno = writeAsMuchAsGoes(bytes).errno
+    if errno != 0 { throw Fault(.io, .disk, errno: errno) }
+  }
+
+  /// Writes bytes until all are written or the system refuses.
+  ///
+  /// - Returns: How many were written, and the system's error number; 0 where it is all of them.
+  public func writeAsMuchAsGoes(_ bytes: RawSpan) -> (count: Int, errno: Int32) {
+    var errno: Int32 = 0
+    let count = unsafe bytes.withUnsafeBytes { source in
+      unsafe linux_write_all(file.descriptor, source.baseAddress, source.count, &errno)
     }
-    _ = try Self.checked(result)
+    return (Int(count), errno)
   }
 
   /// Waits until what was written is on the disk (fdatasync, 2).

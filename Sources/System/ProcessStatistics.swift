@@ -33,13 +33,12 @@ public struct ProcessStatistics: Sendable {
 
   /// When the process began, in seconds since 1970; worked out once, so that it stands still.
   public static let startSeconds: Double = {
-    guard let stat = SmallFile.read("/proc/self/stat"), let times = ProcessTimes(stat: stat),
-      let uptime = SmallFile.read("/proc/uptime")?.split(separator: " ").first.flatMap({
-        Double($0)
-      })
-    else { return 0 }
-    let now = Double(linux_wall_nanos()) / 1e9
-    return now - uptime + Double(times.startTicks) / ticks
+    guard let stat = SmallFile.read("/proc/self/stat"), let times = ProcessTimes(stat: stat) else {
+      return 0
+    }
+    // Not by /proc/uptime, which is the container's where one has its own.
+    let age = Double(linux_boot_nanos()) / 1e9 - Double(times.startTicks) / ticks
+    return Double(linux_wall_nanos()) / 1e9 - age
   }()
 
   private static let ticks = Double(max(1, linux_clock_ticks()))

@@ -137,6 +137,9 @@ public final class AccessLogWriter: Sendable {
     var isFailing = false
     // Whether the file may end within a line.
     var hasPart = false
+    // Whether the file has no name even when it was just opened by one, as on some file systems: then it says
+    // nothing that it has none.
+    var isNeverNamed = false
     while true {
       switch next() {
       case .end: return
@@ -144,21 +147,24 @@ public final class AccessLogWriter: Sendable {
         do throws(Fault) {
           file = try open()
           hasPart = false
+          isNeverNamed = false
         } catch {
           // The old file stays in use: lines under an old name are better than none.
           log.error("access log not reopened", metadata: ["errno": "\(error.errno)"])
         }
       case .write(let chunk):
+        var errno: Int32 = 0
         // A file without a name is one that nobody will ever read.
-        if isUnlinked(file) {
+        if !isNeverNamed && isUnlinked(file) {
           do throws(Fault) {
             file = try open()
             hasPart = false
-          } catch {}
+            isNeverNamed = isUnlinked(file)
+          } catch {
+            errno = error.errno
+          }
         }
-        let isGone = isUnlinked(file)
-        let errno = isGone ? SystemError.notFound : write(chunk.bytes, to: file, behind: hasPart)
-        hasPart = errno != 0 && (hasPart || !isGone)
+        if errno == 0 { errno = write(chunk.bytes, to: file, &hasPart) }
         if errno != 0 { dropped.wrappingAdd(chunk.lines, ordering: .relaxed) }
         if errno != 0 && !isFailing {
           log.error("access log not written", metadata: ["errno": "\(errno)"])
@@ -192,20 +198,22 @@ public final class AccessLogWriter: Sendable {
 
   /// Gives the system's error number, or 0.
   ///
-  /// What failed before may have left a part of a line behind, which is ended first.
+  /// - Parameter hasPart: Whether what failed before has left a part of a line behind, which is ended first.
   private func write(
-    _ bytes: borrowing ByteBuffer, to file: borrowing LogFile?, behind isPart: Bool
+    _ bytes: borrowing ByteBuffer, to file: borrowing LogFile?, _ hasPart: inout Bool
   ) -> Int32 {
     switch file {
     case .none: return 0
     case .some(let file):
-      do throws(Fault) {
-        if isPart { try file.write([0x0a].rawBytes) }
-        try file.write(bytes.readable)
-        return 0
-      } catch {
-        return error.errno
+      let newline: UInt8 = 0x0a
+      if hasPart {
+        let ending = file.writeAsMuchAsGoes([newline].rawBytes)
+        if ending.errno != 0 { return ending.errno }
+        hasPart = false
       }
+      let written = file.writeAsMuchAsGoes(bytes.readable)
+      if written.count > 0 { hasPart = bytes.readable.byte(written.count - 1) != newline }
+      return written.errno
     }
   }
 }

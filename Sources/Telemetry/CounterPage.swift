@@ -103,8 +103,7 @@ public final class CounterPage: @unchecked Sendable {
   /// Counts a request by its host and protocol; the owning worker's alone.
   @inlinable
   public func addRequest(_ host: HostClass, _ version: ProtocolClass, isSecure: Bool) {
-    let cell =
-      (Int(host.rawValue) &* 3 &+ Int(version.rawValue)) &* 2 &+ (isSecure ? 1 : 0)
+    let cell = RequestCells.index(host, version, isSecure: isSecure)
     unsafe Self.add(requests + cell, 1)
   }
 

@@ -38,9 +38,11 @@ public enum ProtocolClass: UInt8, CaseIterable, Sendable {
 /// One cell for each kind of host, protocol, and whether TLS was spoken: a request is counted by one addition.
 ///
 /// What is published are the sums over rows and columns, so that there are few series.
+@usableFromInline
 enum RequestCells {
   static let count = HostClass.allCases.count * ProtocolClass.allCases.count * 2
 
+  @inlinable
   @inline(__always)
   static func index(_ host: HostClass, _ version: ProtocolClass, isSecure: Bool) -> Int {
     (Int(host.rawValue) &* 3 &+ Int(version.rawValue)) &* 2 &+ (isSecure ? 1 : 0)

@@ -78,7 +78,8 @@ public enum RequestMetrics {
       return [
         MetricValue(
           "sluice_worker_busy_seconds_total", .counter,
-          help: "Time that a worker's loop did not wait: a rate of 1 is a full core.",
+          help:
+            "Time that a worker's loop did not wait, less the end of each turn: a rate near 1 is a full core.",
           labels: labels, .real(busy)),
         MetricValue(
           "sluice_worker_turns_total", .counter, help: "Turns of a worker's loop.",

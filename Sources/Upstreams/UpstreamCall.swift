@@ -37,6 +37,8 @@ public final class UpstreamCall: EventHandler {
 
   /// Present during a try.
   private var connection: UpstreamConnection?
+  /// Whether this try asks the last resort, which may be a stranger's.
+  private(set) var asksLastResort = false
   /// Whether a place at the server is held.
   private var isActive = false
   /// Whether this try finds out if the server is up again.
@@ -44,6 +46,8 @@ public final class UpstreamCall: EventHandler {
   private var tryBegan = Instant.zero
   /// How long the last try took so far.
   public private(set) var timing = UpstreamTiming()
+  /// When the last byte of the request's body went out; nil before, and where there is none.
+  private var bodyEnd: Instant?
   /// When the first byte of the present answer came.
   private var firstByte: Instant?
   /// Whether the answer that was handed over is none to the server's credit.
@@ -192,6 +196,7 @@ public final class UpstreamCall: EventHandler {
     if tries > 1 || request.isContinuation { server.countRetry() }
     tried.append(server.number)
     if !askedRegions.contains(region) { askedRegions.append(region) }
+    asksLastResort = region == pool.map.lastResort
     if region != request.region { pool.counters.add(.upstreamElsewhere) }
     let kept = needsOwnConnection ? nil : pool.takeIdle(server)
     connect(kept ?? UpstreamConnection(pool, server))
@@ -206,6 +211,7 @@ public final class UpstreamCall: EventHandler {
   private func connect(_ connection: UpstreamConnection) {
     tryBegan = pool.loop.now
     timing = UpstreamTiming()
+    bodyEnd = nil
     firstByte = nil
     isTrial = connection.server.tryBegan(at: tryBegan) || isTrial
     pool.counters.add(.upstreamRequest)
@@ -298,16 +304,28 @@ public final class UpstreamCall: EventHandler {
     pool.counters.observe(.upstreamConnect, timing.connect)
   }
 
-  /// The first byte of an answer has come.
+  /// All of the request's body has been sent.
+  func bodySent() { bodyEnd = pool.loop.now }
+
+  /// The first byte of an answer, or of an interim one before it, has come.
   func heard() {
     firstByte = pool.loop.now
-    timing.firstByte = pool.loop.now - tryBegan
-    pool.counters.observe(.upstreamFirstByte, timing.firstByte)
     server?.heard(at: pool.loop.now)
+  }
+
+  /// Counts the time to the first byte of an answer whose head is here.
+  ///
+  /// How long a body was on its way is its client's to say: the server's time begins at its end, and an answer
+  /// that came before tells none.
+  private func noteFirstByte() {
+    guard let firstByte, let since = body == nil ? tryBegan : bodyEnd else { return }
+    timing.firstByte = max(.zero, firstByte - since)
+    pool.counters.observe(.upstreamFirstByte, timing.firstByte)
   }
 
   func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
     isTroubled = false
+    noteFirstByte()
     if isDropped(head, text, from: server) { return }
     consumer?.received(head, text: text, from: server)
   }

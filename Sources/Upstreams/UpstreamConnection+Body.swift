@@ -94,6 +94,7 @@ extension UpstreamConnection {
   /// All of the request is sent: now the server's time begins.
   private func bodySent() {
     sender = nil
+    call?.bodySent()
     if state == .waiting {
       setTryDeadline(
         hasFirstByte ? pool.options.betweenBytesTimeout : pool.options.firstByteTimeout)

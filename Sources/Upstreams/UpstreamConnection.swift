@@ -95,7 +95,9 @@ final class UpstreamConnection: EventHandler {
       BodySender($0, call.request.body, awaitsContinue: call.request.expectsContinue)
     }
     guard
-      call.request.write(for: server, keepAlive: pool.options.idlePerServer > 0, to: &output)
+      call.request.write(
+        for: server, isStranger: call.asksLastResort, keepAlive: pool.options.idlePerServer > 0,
+        to: &output)
     else {
       fail(Fault(.malformed, .own))
       return

@@ -59,6 +59,8 @@ public final class UpstreamMap: Sendable {
   public let regions: [UpstreamRegion]
   /// The regions that clients belong to.
   let homes: Range<Int>
+  /// The place of the last resort; nil where there is none.
+  let lastResort: Int?
   /// The place of the servers apart; nil where there are none.
   public let apart: Int?
   /// For each region the places of those to ask, itself first.
@@ -81,6 +83,7 @@ public final class UpstreamMap: Sendable {
     self.apart = apart == nil ? nil : served.count
     let own = regions.indices
     homes = own
+    self.lastResort = lastResort == nil ? nil : regions.count
     let last = lastResort == nil ? [] : [regions.count]
     routes =
       own.map { home in

@@ -47,9 +47,17 @@ public struct UpstreamRequest: Sendable {
     self.fields = fields
   }
 
+  /// Whether a field tells of the trace that the request belongs to (W3C Trace Context).
+  public static func isTrace(_ name: StaticString) -> Bool {
+    let name = name.description
+    return name == "traceparent" || name == "tracestate"
+  }
+
   /// Appends the head for one server; false where the method, target or a name cannot be sent.
+  ///
+  /// - Parameter isStranger: Whether the server may be somebody else's, who is told of no trace.
   func write(
-    for server: UpstreamServer, keepAlive: Bool, to buffer: inout ByteBuffer
+    for server: UpstreamServer, isStranger: Bool, keepAlive: Bool, to buffer: inout ByteBuffer
   ) -> Bool {
     guard HeadWriter.requestLine(method, target.rawBytes, to: &buffer) else { return false }
     let host = host ?? server.authority
@@ -68,7 +76,7 @@ public struct UpstreamRequest: Sendable {
       if let lastByte { buffer.append(decimal: lastByte) }
       buffer.append("\r\n")
     }
-    for field in fields {
+    for field in fields where !isStranger || !Self.isTrace(field.name) {
       // A static string's bytes live as long as the process.
       let bytes = unsafe UnsafeRawBufferPointer(
         start: field.name.utf8Start, count: field.name.utf8CodeUnitCount)

@@ -42,6 +42,8 @@ import Testing
   @Test(arguments: [
     ("203.0.113.7", "203.0.113.0"), ("0.0.0.255", "0.0.0.0"), ("::ffff:10.1.2.3", "10.1.2.0"),
     ("2001:db8:1:2:3:4:5:6", "2001:db8:1::"), ("::1", "::"), ("fe80::1", "fe80::"),
+    // 203.0.113.7 by 6to4.
+    ("2002:cb00:7107:1::1", "2002:cb00:7100::"),
   ])
   func shortenedAddressesKeepTheirNetwork(text: String, network: String) {
     #expect(NetworkAddress(text)?.shortened.description == network)

@@ -76,6 +76,30 @@ extension EndToEnd {
       #expect(try client.request("/cluster/id").status == 200)
     }
 
+    /// How long a body is on its way is its client's time, not the server's.
+    @Test func anUploadsTimeIsItsClients() throws {
+      let server = try Cluster.reader()
+      defer { server.stop() }
+      let sluice = try Cluster.gateway([server.port])
+      let client = try sluice.connect()
+      try client.send(
+        RawClient.text("/cluster/add", method: "POST", [("Content-Length", "20")]))
+      for _ in 0..<2 {
+        usleep(500_000)
+        try client.send("0123456789")
+      }
+      #expect(try client.response().status == 200)
+      #expect(try sluice.metric("sluice_upstream_first_byte_seconds_count") == 1)
+      let firstByte = try sluice.metric("sluice_upstream_first_byte_seconds_sum")
+      #expect(try sluice.stop() == .exited(0))
+      let data = Data((sluice.accessLog.split(separator: "\n").last ?? "").utf8)
+      let line = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+      let duration = try #require(line["duration"] as? Double)
+      let upstream = try #require(line["upstream_time"] as? Double)
+      #expect(duration >= 0.9 && upstream < duration - 0.4, "\(upstream) of \(duration)")
+      #expect(firstByte < duration - 0.4)
+    }
+
     /// By TLS on both sides: the client's bytes come out of one session and go into another.
     @Test func byTLS() throws {
       let server = try Cluster.reader()

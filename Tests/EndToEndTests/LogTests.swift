@@ -26,13 +26,23 @@ extension EndToEnd {
         try reply.serve(content)
       }
       defer { upstream.stop() }
-      let sluice = try SluiceProcess(upstream: upstream.port)
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.workers = 1
+      let sluice = try SluiceProcess(settings)
       for _ in 0..<2 { #expect(try sluice.request(content.path).status == 200) }
+      // What is refused after it has nothing of another request's.
+      let other = try Outcome.curl([
+        "--http2-prior-knowledge", "http://127.0.0.1:\(sluice.port)/ipfs/bafkqaaa",
+      ])
+      #expect(other.ending == .exited(0))
       let client = try sluice.connect()
       try client.send("nonsense\r\n\r\n")
       #expect(try client.response(to: "GET").status == 400)
+      let found = try sluice.metrics()
+      #expect(found[#"sluice_protocol_requests_total{protocol="HTTP/1.1",tls="no"}"#] == 3)
+      #expect(found[#"sluice_protocol_requests_total{protocol="HTTP/2",tls="no"}"#] == 1)
       let lines = try Self.lines(of: sluice)
-      #expect(lines.count == 3)
+      #expect(lines.count == 4)
       let miss = try #require(lines.first { $0["cache"] as? String == "miss" })
       #expect(miss["host"] as? String == "127.0.0.1" && miss["region"] as? String == "test")
       #expect(miss["request_bytes"] as? Int == RawClient.text(content.path).utf8.count)
@@ -43,6 +53,7 @@ extension EndToEnd {
       #expect(hit["bytes"] as? Int == 3_000)
       let refused = try #require(lines.first { $0["status"] as? Int == 400 })
       #expect(refused["method"] == nil && refused["target"] == nil)
+      #expect(refused["version"] as? String == "HTTP/1.1")
     }
 
     @Test func reopeningUnderLoadLosesNoLine() throws {
@@ -116,8 +127,12 @@ extension EndToEnd {
     }
 
     @Test func addressesLoseTheirLastPart() throws {
-      let dead = try DeadPort()
-      var settings = SluiceProcess.Settings(upstreams: [dead.port])
+      let upstream = try ScriptedUpstream { _, reply in
+        reply.pause(milliseconds: 30)
+        try reply.answer(500, [], [])
+      }
+      defer { upstream.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
       settings.sections = ["trusted_proxies: [127.0.0.0/8]"]
       settings.accessLog = ["shorten_addresses: true"]
       settings.logs = ["slow: 1ms", "level: debug"]
@@ -132,6 +147,7 @@ extension EndToEnd {
       let lines = try Self.lines(of: sluice)
       let clients = Set(lines.compactMap { $0["client"] as? String })
       #expect(clients == ["203.0.113.0", "2001:db8:1::", "198.51.100.0", "127.0.0.0"])
+      #expect(sluice.errors.contains("a request was slow"))
       for whole in said.dropLast() { #expect(!sluice.errors.contains(whole)) }
     }
 
@@ -181,6 +197,34 @@ extension EndToEnd {
         #expect((line["cipher"] as? String)?.hasPrefix("TLS_") == true)
         #expect(line["host"] as? String == "gw.test:\(sluice.securePort)")
       }
+    }
+
+    /// Its time is not Sluice's, and it is left out of the log like any other hit.
+    @Test func aClientThatTakesItsTimeIsNotSlow() throws {
+      let content = try TestContent.opaque(noise(24 << 20, seed: 714))
+      let upstream = try ScriptedUpstream { _, reply in try reply.serve(content) }
+      defer { upstream.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.accessLog = ["sample: 1/1000000"]
+      settings.logs = ["slow: 2s"]
+      let sluice = try SluiceProcess(settings)
+      #expect(try sluice.request(content.path).isComplete)
+      try sluice.settle()
+      let slow = try sluice.metric("sluice_slow_requests_total")
+      let client = try RawClient(port: sluice.port, receiveBuffer: 8 << 10)
+      try client.send(RawClient.text(content.path))
+      usleep(2_500_000)
+      let answer = try client.response()
+      #expect(answer.cacheStatus == "HIT" && isSame(answer.body, content.body))
+      let hits = #"{cache="hit"}"#
+      #expect(
+        try eventually { try sluice.metric("sluice_request_duration_seconds_sum" + hits) > 2.4 })
+      #expect(try sluice.metric("sluice_slow_requests_total") == slow)
+      // Begun within a turn, it took some part of one to its first byte.
+      let firstByte = try sluice.metric("sluice_first_byte_seconds_sum" + hits)
+      #expect(firstByte > 0 && firstByte < 2)
+      #expect(try sluice.metric("sluice_first_byte_seconds_count" + hits) == 1)
+      #expect(try Self.lines(of: sluice).allSatisfy { $0["cache"] as? String != "hit" })
     }
 
     @Test func slowRequestsSayWhereTheTimeWent() throws {

@@ -12,7 +12,7 @@ extension EndToEnd {
       let upstream: ScriptedUpstream
       let sluice: SluiceProcess
 
-      init(_ content: TestContent, starts: Bool) throws {
+      init(_ content: TestContent, starts: Bool, isTrusted: Bool = false) throws {
         upstream = try ScriptedUpstream { request, reply in
           if request.target.hasPrefix("/ipfs/\(content.cid)") {
             try reply.serve(content)
@@ -21,7 +21,11 @@ extension EndToEnd {
           }
         }
         var settings = SluiceProcess.Settings(upstreams: [upstream.port])
-        settings.sections = ["tracing: { start: \(starts) }"]
+        settings.sections = [
+          "tracing: { start: \(starts) }", "cluster_api:",
+          "  servers: [{ address: 127.0.0.1:\(upstream.port) }]", "  allow: [127.0.0.0/8]",
+        ]
+        if isTrusted { settings.sections.append("trusted_proxies: [127.0.0.0/8]") }
         sluice = try SluiceProcess(settings)
       }
 
@@ -34,27 +38,39 @@ extension EndToEnd {
       }
     }
 
-    @Test func aTraceGoesOnWithAnotherParent() throws {
+    /// What makes servers record or keep something comes from trusted proxies alone.
+    @Test(arguments: [true, false]) func aTraceGoesOnWithAnotherParent(isTrusted: Bool) throws {
       let content = try TestContent.opaque(noise(700, seed: 720))
-      let gate = try Gate(content, starts: false)
+      let gate = try Gate(content, starts: false, isTrusted: isTrusted)
       defer { gate.upstream.stop() }
       let client = try gate.sluice.connect()
       let told = "00-\(Self.trace)-\(Self.parent)-01"
-      // A miss, a hit, and two kinds that are passed through.
-      for path in [content.path, content.path, content.path + "/missing", "/ipns/a.example/b"] {
+      // A miss, a hit, two kinds that are passed through, and one that is the cluster's.
+      let paths = [
+        content.path, content.path, content.path + "/missing", "/ipns/a.example/b", "/cluster/id",
+      ]
+      for path in paths {
         _ = try client.request(
           path, [("traceparent", told), ("tracestate", "a=1"), ("tracestate", "b=2")])
       }
       let requests = gate.upstream.requests.filter { $0["traceparent"] != nil }
-      #expect(requests.count >= 3)
+      #expect(requests.contains { $0.target == content.path })
+      #expect(requests.contains { $0.target == content.path + "/missing" })
+      #expect(requests.contains { $0.target == "/id" })
+      // A name is asked for by its path, and then by its root.
+      let named = gate.upstream.requests.filter { $0.target.hasPrefix("/ipns/a.example") }
+      #expect(named.filter { $0.method == "HEAD" }.count == 2)
+      #expect(named.allSatisfy { $0["traceparent"] != nil })
       for request in requests {
         let value = request["traceparent"] ?? ""
-        #expect(value.hasPrefix("00-\(Self.trace)-") && value.hasSuffix("-01"), "\(value)")
+        #expect(
+          value.hasPrefix("00-\(Self.trace)-") && value.hasSuffix(isTrusted ? "-01" : "-00"),
+          "\(value)")
         let parent = value.dropFirst(36).prefix(16)
         #expect(parent != Self.parent && parent != "0000000000000000")
-        #expect(request["tracestate"] == "a=1,b=2")
+        #expect(request["tracestate"] == (isTrusted ? "a=1,b=2" : nil))
       }
-      #expect(try gate.logged() == Array(repeating: Self.trace, count: 4))
+      #expect(try gate.logged() == Array(repeating: Self.trace, count: paths.count))
     }
 
     @Test func whatIsNoTraceIsNotGivenOn() throws {

@@ -269,6 +269,54 @@ let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
     #expect(try String(contentsOfFile: file, encoding: .utf8).hasPrefix("{"))
   }
 
+  /// As on file systems that count no links, or where the path is that of a descriptor.
+  @Test func aFileThatNeverHasANameIsWritten() throws {
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    try FileManager.default.removeItem(atPath: path)
+    let writer = AccessLogWriter(.file(path: "/proc/self/fd/\(descriptor)"), log: silent)
+    let thread = try writer.start()
+    func lines() -> [Substring] {
+      var room = [UInt8](repeating: 0, count: 1 << 16)
+      let count = pread(descriptor, &room, room.count, 0)
+      return String(decoding: room.prefix(max(0, count)), as: UTF8.self).split(separator: "\n")
+    }
+    for number in 1...2 {
+      try write("/\(number)", to: writer) { lines().count == number || writer.droppedLines > 0 }
+    }
+    writer.reopen()
+    try write("/3", to: writer) { lines().count == 3 || writer.droppedLines > 0 }
+    writer.stop()
+    thread.join()
+    #expect(writer.droppedLines == 0 && lines().count == 3)
+  }
+
+  /// A write of which nothing went out leaves no part of a line that had to be ended.
+  @Test func aFailedWriteLeavesNoEmptyLine() throws {
+    signal(SIGPIPE, SIG_IGN)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try #require(mkfifo(path, 0o600) == 0)
+    var reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    defer { close(reader) }
+    let writer = AccessLogWriter(.file(path: path), log: silent)
+    let thread = try writer.start()
+    close(reader)
+    try write("/lost", to: writer) { writer.droppedLines == 1 }
+    reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    var text = ""
+    func receive() -> Bool {
+      var room = [UInt8](repeating: 0, count: 4096)
+      let count = read(reader, &room, room.count)
+      text += String(decoding: room.prefix(max(0, count)), as: UTF8.self)
+      return text.hasSuffix("\n")
+    }
+    try write("/kept", to: writer) { receive() && text.contains("/kept") }
+    writer.stop()
+    thread.join()
+    #expect(text.hasPrefix("{") && writer.droppedLines == 1)
+  }
+
   @Test func aFileThatCannotBeOpenedIsAFaultAtTheStart() {
     let writer = AccessLogWriter(.file(path: path + "/no/such"), log: silent)
     #expect(throws: Fault.self) { try writer.start().join() }

@@ -69,6 +69,10 @@ import Testing
     let asker = world.ask(.post, .length(200), source)
     world.run { asker.isOver }
     #expect(asker.status == 200 && world.network.now > .zero + .seconds(2_900))
+    // Which is not the server's.
+    let taken = world.counters.value(.upstreamFirstByte)
+    #expect(taken.count == 1 && taken.sumNanoseconds < 5_000_000_000)
+    #expect(try #require(asker.call).timing.firstByte < .seconds(5))
   }
 
   /// After its end the server has its usual time.
@@ -90,6 +94,7 @@ import Testing
     let asker = world.ask(.post, .length(300_000), source)
     world.run { asker.isOver }
     #expect(asker.status == 200 && asker.outcome == .success(true) && asker.body == bytes)
+    #expect(world.counters.value(.upstreamFirstByte).count == 0)
   }
 
   /// Who refuses gets no more of it, and the connection is not used again.

@@ -37,6 +37,25 @@ import Testing
     #expect(ends(world))
   }
 
+  /// Which may be somebody else's.
+  @Test func theLastResortIsToldOfNoTrace() {
+    let world = SimulatedUpstreams(seed: 2, regions: [1, 1], hasLastResort: true) { server, _ in
+      server == 0 ? .text("HTTP/1.1 503 No\nContent-Length: 0\n\n") : .ok([])
+    }
+    var request = UpstreamRequest(target: [UInt8]("/x".utf8))
+    request.fields = [
+      ("traceparent", [UInt8]("00-1-2-01".utf8)), ("X-Forwarded-Host", [UInt8]("a.test".utf8)),
+      ("tracestate", [UInt8]("a=1".utf8)),
+    ]
+    let asker = Asker(world, request)
+    asker.call.start()
+    world.run { asker.isOver }
+    #expect(asker.status == 200 && world.requests.map(\.server) == [0, 1])
+    let heads = world.requests.map(\.head)
+    #expect(heads[0].contains("traceparent: 00-1-2-01\r\n") && heads[0].contains("tracestate: a=1"))
+    #expect(!heads[1].contains("trace") && heads[1].contains("X-Forwarded-Host: a.test\r\n"))
+  }
+
   @Test func whatCannotBeSentFailsAtOnce() {
     let world = SimulatedUpstreams(seed: 1, servers: 2)
     let asker = world.ask("/a b")
@@ -188,6 +207,8 @@ import Testing
       #expect(refused.fault == Fault(.malformed, .upstream))
       #expect(refused.status == nil)
     }
+    // Of three requests one had an answer.
+    #expect(world.counters.value(.upstreamFirstByte).count == 1)
     #expect(ends(world))
   }
 

@@ -7,5 +7,6 @@
 int64_t linux_open_append(const char *path);
 // A second descriptor of the same open file, with O_CLOEXEC.
 int64_t linux_duplicate(int32_t descriptor);
-// Writes all bytes or fails; gives 0. Repeats on EINTR, and waits where a pipe is full.
-int64_t linux_write_all(int32_t descriptor, const void *from, size_t count);
+// Writes all bytes or fails; gives how many went out, and sets *error to errno where not all did, else to 0.
+// Repeats on EINTR, and waits where a pipe is full.
+int64_t linux_write_all(int32_t descriptor, const void *from, size_t count, int32_t *error);
