@@ -62,7 +62,7 @@ public struct RateLimit: Equatable, Sendable {
 
   /// The most limits that one request is held against: each costs a look-up.
   public static let most = 16
-  /// Nobody owes more bytes than are earned in this time, beyond the burst: one huge answer is no
+  /// Nobody owes more than is earned in this time, beyond the burst: one huge answer is no
   /// sentence for a day.
   public static let longestDebt = Interval.seconds(3_600)
 }

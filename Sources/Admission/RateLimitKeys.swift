@@ -72,10 +72,13 @@ struct RateLimitKeying: Equatable, Sendable {
     }
   }
 
-  /// The host without its port, in lower case; of one that is longer than names can be, its beginning.
+  /// The host without its port and the root's dot, in lower case; of one that is longer than names can be, its
+  /// beginning.
   private func host(of authority: RawSpan, _ secret: SipKey) -> Digest128 {
     var name = InlineArray<256, UInt8>(repeating: 0)
-    let count = min(Authority.hostEnd(authority), name.count)
+    var end = Authority.hostEnd(authority)
+    if end > 1, authority.byte(end - 1) == UInt8(ascii: ".") { end -= 1 }
+    let count = min(end, name.count)
     for index in 0..<count { name[index] = authority.byte(index).asciiLowercased }
     return unsafe SipHash.hash128(
       name.span.bytes.extracting(0..<count), key: Self.varied(secret, 2))

@@ -33,10 +33,12 @@ struct RateLimitRule: Sendable {
     switch limit.measure {
     case .requests(let rate, let burst, let hit, let miss):
       kind = .requests
-      numbers.unit = rate.nanosecondsPerUnit
-      numbers.capacity = Self.nanoseconds(burst &+ 1, numbers.unit)
-      numbers.hit = Self.nanoseconds(hit, numbers.unit)
-      numbers.extra = Self.nanoseconds(miss, numbers.unit) - numbers.hit
+      // Rounded once, so that as many prices as the capacity is meant for are the capacity.
+      let unit = Int(max(1, rate.nanosecondsPerUnit.rounded()))
+      numbers.unit = Double(unit)
+      numbers.capacity = Self.product(burst &+ 1, unit)
+      numbers.hit = Self.product(hit, unit)
+      numbers.extra = Self.product(miss, unit) - numbers.hit
     case .bytes(let rate, let burst):
       kind = .bytes
       numbers.unit = rate.nanosecondsPerUnit
@@ -50,6 +52,12 @@ struct RateLimitRule: Sendable {
     hitCost = numbers.hit
     missExtra = max(0, numbers.extra)
     most = numbers.most
+  }
+
+  /// The same of whole nanoseconds.
+  private static func product(_ units: Int, _ unit: Int) -> Int {
+    let (product, isTooMuch) = max(0, units).multipliedReportingOverflow(by: unit)
+    return isTooMuch ? 1 << 61 : min(product, 1 << 61)
   }
 
   /// The time in which so many units are earned, at most some 70 years.

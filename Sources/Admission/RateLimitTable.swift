@@ -28,6 +28,7 @@ public final class RateLimitTable: @unchecked Sendable {
   static let ways = 8
   /// Slots for each key that there is to be room for.
   private static let slotsPerKey = 4
+  private static let hugePage = 2 << 20
   /// A value that no key has: somebody is writing the slot.
   private static let claimed = Int.min
   /// How often a check begins anew because others were faster; more is no contention but a fault.
@@ -43,16 +44,22 @@ public final class RateLimitTable: @unchecked Sendable {
 
   /// Makes room for so many keys.
   ///
-  /// - Parameter prepare: Called with the memory before its first use; the kernel can be told of it there.
-  public init(keys: Int, prepare: (UnsafeMutableRawBufferPointer) -> Void = { _ in }) {
+  /// - Parameter prepare: Called with memory of whole pages before its first use, where there is so much; true if
+  ///   it has been made zeros, which the kernel does without touching it.
+  public init(keys: Int, prepare: (UnsafeMutableRawBufferPointer) -> Bool = { _ in false }) {
     setCount = max(1, Self.slotsPerKey * keys / Self.ways)
     let count = setCount * 2 * Self.ways
-    // On the border of a huge page where it is that large.
-    let bytes = count * MemoryLayout<Atomic<Int>>.stride
+    var bytes = count * MemoryLayout<Atomic<Int>>.stride
+    let isLarge = bytes >= Self.hugePage
+    // On the border of a huge page where it is that large, and then with nobody else's bytes in the last one.
+    if isLarge { bytes = (bytes + Self.hugePage - 1) / Self.hugePage * Self.hugePage }
     let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: bytes, alignment: bytes >= 2 << 20 ? 2 << 20 : 128)
-    unsafe prepare(UnsafeMutableRawBufferPointer(start: memory, count: bytes))
-    unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+      byteCount: bytes, alignment: isLarge ? Self.hugePage : 128)
+    var isZero = false
+    if isLarge {
+      isZero = unsafe prepare(UnsafeMutableRawBufferPointer(start: memory, count: bytes))
+    }
+    if !isZero { unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes) }
     // An atomic word of zeros is what `Atomic(0)` is, and has nothing to deinitialize.
     unsafe words = memory.bindMemory(to: Atomic<Int>.self, capacity: count)
   }

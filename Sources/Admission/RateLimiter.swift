@@ -28,10 +28,10 @@ public final class RateLimiter: Sendable {
   /// - Parameters:
   ///   - limits: In the order in which they are asked; those above `RateLimit.most` are left out.
   ///   - secret: What keys are hashed with: nobody else's to know.
-  ///   - prepare: Called with each limit's memory before its first use.
+  ///   - prepare: As for `RateLimitTable`, called with each limit's memory.
   public init(
     _ limits: [RateLimit], secret: SipKey,
-    prepare: (UnsafeMutableRawBufferPointer) -> Void = { _ in }
+    prepare: (UnsafeMutableRawBufferPointer) -> Bool = { _ in false }
   ) {
     details = limits.prefix(RateLimit.most).map {
       Detail($0, unsafe RateLimitTable(keys: $0.keys, prepare: prepare))
@@ -78,7 +78,13 @@ public final class RateLimiter: Sendable {
       hold.keyed |= bit
       switch rule.kind {
       case .requests:
-        guard rule.hitCost > 0 else { break }
+        if rule.hitCost == 0 {
+          guard rule.missExtra > 0 else { break }
+          // Hits are free for all who do not owe for answers that turned out to be none.
+          let until = rule.owes(key, now: time)
+          if until &- time > rule.capacity { return refuse(index, &hold, until, 0, time) }
+          break
+        }
         switch rule.charge(key, rule.hitCost, capacity: rule.capacity, now: time) {
         case .passed: hold.charged |= bit
         case .refused(let until): return refuse(index, &hold, until, rule.hitCost, time)
@@ -124,6 +130,22 @@ public final class RateLimiter: Sendable {
       }
     }
     return nil
+  }
+
+  /// Charges what a miss costs more than a hit, once for a request, whatever is owed by then.
+  ///
+  /// For answers that began as hits, of which the rest had to be fetched.
+  public func oweForMiss(_ hold: inout RateLimitHold, now: Instant) {
+    if hold.hasPaidForMiss { return }
+    hold.hasPaidForMiss = true
+    let time = Int(now.nanoseconds)
+    for index in rules.indices where hold.keyed & (1 << UInt16(index)) != 0 {
+      let rule = rules[index]
+      guard rule.kind == .requests, rule.missExtra > 0 else { continue }
+      rule.owe(
+        hold.keys[index], rule.missExtra,
+        most: rule.capacity &+ Int(RateLimit.longestDebt.nanoseconds), now: time)
+    }
   }
 
   /// Notes bytes that have been sent to who made a request, or taken from there.

@@ -55,6 +55,17 @@ extension Settings {
       /// Bytes, written with their unit.
       case size(Int)
     }
+
+    /// How many bytes may be owed: without a burst of its own what the rate gives in four seconds, or in the minute or hour
+    /// that it is by.
+    ///
+    /// With nothing a client that has just got an answer would be refused the next one.
+    public var bytesBurst: Int {
+      switch burst {
+      case .size(let bytes): bytes
+      case .count: bytes.map { $0.period == .second ? 4 * $0.count : $0.count } ?? 0
+      }
+    }
   }
 
   /// What the entries of `rate_limits` need of each other and of other settings.
@@ -94,6 +105,8 @@ extension Settings {
         complain("miss_cost", "it is a price in requests; expected it with rate only")
       } else if limit.missCost < limit.hitCost {
         complain("miss_cost", "a miss costs less than a hit; expected \(limit.hitCost) at least")
+      } else if limit.rate != nil, limit.missCost == 0 {
+        complain("miss_cost", "nothing costs anything; expected 1 at least")
       } else if limit.rate != nil, limit.missCost > most {
         complain(
           "miss_cost",

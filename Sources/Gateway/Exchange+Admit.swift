@@ -37,6 +37,9 @@ extension Exchange {
     return false
   }
 
+  /// Is charged what a miss costs more than a hit, for an answer that has begun and cannot be refused any more.
+  func owesForMiss() { limiter?.oweForMiss(&hold, now: worker.loop.now) }
+
   /// Notes what has been sent of the answer since the last time, and what was taken of the request's body.
   func meter(taken: Int = 0) {
     guard let limiter, limiter.hasByteLimits, let stream else { return }
@@ -64,6 +67,8 @@ extension Exchange {
       var state = ByteBuffer(capacity: 64)
       limiter.appendState(of: refusal, to: &state)
       stream.field(named: "RateLimit", state.readable)
+      // Beside what all answers show to pages of other sites (the Fetch standard, CORS).
+      stream.field(.accessControlExposeHeaders, "Retry-After, RateLimit, RateLimit-Policy")
     }
   }
 }

@@ -199,6 +199,7 @@ extension Exchange {
 
   /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
   func rejoin() -> Bool {
+    if limiter != nil, wholeHead == nil { owesForMiss() }
     // What comes in another order the next time is not spliced.
     guard asked?.form.hasRanges ?? true, let isNew = join() else {
       breakOff()

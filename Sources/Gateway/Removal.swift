@@ -47,7 +47,9 @@ final class GatewayCrew: Sendable {
   /// Unchecked: the worker is asked for on its own thread only.
   final class Member: @unchecked Sendable {
     let port: WorkerPort
-    /// Nil once it has closed. Unowned, since a weak reference makes each count of references to the worker,
+    /// Nil once it has closed.
+    ///
+    /// Unowned, since a weak reference makes each count of references to the worker,
     /// on every hit, a slow one.
     fileprivate(set) unowned var worker: GatewayWorker?
 

@@ -198,11 +198,13 @@ public final class ServerSession {
       session, UInt8(NGHTTP2_FLAG_NONE.rawValue), stream, reason.rawValue)
   }
 
-  /// Whether a stream's body waits for its client's windows.
+  /// Whether a stream's body waits for the stream's own window.
   public func isStalled(_ stream: Int32) -> Bool {
     unsafe nghttp2_session_get_stream_remote_window_size(session, stream) <= 0
-      || nghttp2_session_get_remote_window_size(session) <= 0
   }
+
+  /// Whether all bodies wait for the connection's window.
+  public var isStalled: Bool { unsafe nghttp2_session_get_remote_window_size(session) <= 0 }
 
   /// Lets the client send as many bytes more, on the connection and, if wanted, on the stream.
   public func bodyTaken(_ stream: Int32, _ count: Int, staysOpen: Bool) {

@@ -290,8 +290,9 @@ final class ClientConnection: ServerConnection {
         headBegan = .never
       }
       if head.isChunked || (head.contentLength ?? 0) > 0 { beginBody() }
-      // Before the handler: an answer that blocks at once sets the deadline of sending.
-      setDeadline(.never)
+      // Before the handler: an answer that blocks at once sets the deadline of sending. One that is running already,
+      // for the answer before this, is not the next request's to end.
+      if !isBlocked { setDeadline(.never) }
       isHandling = true
       worker.handler.handle(head, text: input.readable.extracting(0..<count), on: stream)
       isHandling = false

@@ -7,6 +7,8 @@ internal import Telemetry
 ///
 /// A stream waits for its client where it has bytes and no window. It is seen whenever the connection looks at its
 /// deadlines: one that waits both times, never had nothing to give in between, and gave too little, has a slow client.
+/// Where what all streams share is the bound, the connection's window or its socket, the connection is judged as
+/// a whole, and no stream for what others took.
 extension HTTP2Connection {
   /// How long streams may be left unseen.
   var streamPause: Interval {
@@ -17,24 +19,32 @@ extension HTTP2Connection {
   /// Ends such streams; when to look again.
   func resetStalled(_ now: Instant) -> Instant {
     var next = now + streamPause
+    let isHeldUp = session.isStalled
+    // Streams are served in the order that their client wishes: where the connection's window moves one of them, the
+    // others only wait for their turn.
+    let lastMoved = isHeldUp ? places.reduce(Instant.zero) { max($0, $1.moved) } : .zero
     for place in places.indices {
       guard let stream = places[place].stream, stream.phase == .body || !stream.output.isEmpty,
-        !isBlocked, session.isStalled(places[place].id)
+        !isBlocked, isHeldUp || session.isStalled(places[place].id)
       else {
         places[place].paceSince = .never
         continue
       }
-      let due = places[place].moved + worker.options.sendTimeout
+      let due = max(places[place].moved, lastMoved) + worker.options.sendTimeout
       if now >= due {
         worker.counters.add(.timeoutClientSend)
         session.reset(places[place].id, .cancel)
         places[place].moved = now
-      } else if let rate = worker.options.minSendRate, isTooSlow(place, stream, rate, now) {
+      } else if let rate = worker.options.minSendRate, !isHeldUp,
+        isTooSlow(place, stream, rate, now)
+      {
         worker.counters.add(.connectionTooSlow)
         session.reset(places[place].id, .cancel)
         places[place].moved = now
       } else {
-        next = min(next, due, places[place].paceSince + SendRate.window)
+        if isHeldUp { places[place].paceSince = .never }
+        let since = places[place].paceSince
+        next = min(next, due, since == .never ? .never : since + SendRate.window)
       }
     }
     return next
@@ -49,11 +59,45 @@ extension HTTP2Connection {
     if since != .never, !places[place].hadNothing {
       let time = now - since
       if time < SendRate.window { return false }
-      if rate.isAbove(Int(clamping: taken - places[place].paceBefore), in: time) { return true }
+      if rate.isAbove(Int(clamping: taken - places[place].paceBefore), in: time),
+        !isBusy(since: places[place].takenBefore, rate, in: time)
+      {
+        return true
+      }
     }
     places[place].paceSince = now
     places[place].paceBefore = taken
+    places[place].takenBefore = takenBytes
     places[place].hadNothing = false
     return false
+  }
+
+  /// Whether the network is the bound: bytes are on their way, and all streams together are fast enough.
+  private func isBusy(since before: Int, _ rate: SendRate, in time: Interval) -> Bool {
+    loop.unacknowledged(transport.socket) > 0 && !rate.isAbove(takenBytes - before, in: time)
+  }
+
+  /// Notes whether bytes wait for the connection's window, which holds up all streams.
+  ///
+  /// Its client's pace is then watched as that of one whose socket is full.
+  func watchWindow() {
+    if isBlocked { return }
+    let isHeldUp =
+      session.isStalled
+      && places.contains {
+        guard let stream = $0.stream else { return false }
+        return stream.phase == .body || !stream.output.isEmpty
+      }
+    if isHeldUp {
+      beginPace()
+    } else {
+      pace.ended(at: loop.now)
+    }
+  }
+
+  /// Bytes wait for the client from now on, if they have not before.
+  func beginPace() {
+    pace.began(at: loop.now, taken: takenBytes)
+    noteDeadline(pace.due(at: loop.now))
   }
 }

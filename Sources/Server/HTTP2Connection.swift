@@ -43,6 +43,8 @@ final class HTTP2Connection: ServerConnection {
     /// Since when its client's pace is watched, and what it had taken then; never while it is not.
     var paceSince = Instant.never
     var paceBefore: Int64 = 0
+    /// What all of the connection had taken then.
+    var takenBefore = 0
     /// There has been nothing to give since then.
     var hadNothing = false
   }
@@ -82,7 +84,7 @@ final class HTTP2Connection: ServerConnection {
   private var timerDue = Instant.never
   private var sendDue = Instant.never
   /// Whether a client that takes some of what waits for it is fast enough.
-  private var pace = SendRateWatch()
+  var pace = SendRateWatch()
   private var sent = 0
   private var headDue = Instant.never
   private var idleDue = Instant.never
@@ -256,6 +258,7 @@ final class HTTP2Connection: ServerConnection {
     }
     isCorked = false
     if state != .open { return }
+    if worker.options.minSendRate != nil { watchWindow() }
     // A fast client leaves room for the others.
     if !resumed.isEmpty || sent >= ServerOptions.http2BytesPerTurn && !isBlocked { flushSoon() }
     if let output, output.isEmpty {
@@ -310,15 +313,12 @@ final class HTTP2Connection: ServerConnection {
     sendDue =
       loop.now
       + (session.end == nil ? worker.options.sendTimeout : ServerOptions.lingerTimeout)
-    if worker.options.minSendRate != nil {
-      pace.began(at: loop.now, taken: takenBytes)
-      noteDeadline(pace.due(at: loop.now))
-    }
+    if worker.options.minSendRate != nil { beginPace() }
     noteDeadline(sendDue)
   }
 
   /// What the client has taken of all that was sent to it.
-  private var takenBytes: Int { sent - loop.unacknowledged(transport.socket) }
+  var takenBytes: Int { sent - loop.unacknowledged(transport.socket) }
 
   // MARK: Deadlines
 
@@ -349,14 +349,14 @@ final class HTTP2Connection: ServerConnection {
         return close()
       }
       next = sendDue
-      if let rate = worker.options.minSendRate {
-        if pace.isTooSlow(for: rate, at: now, taken: takenBytes) {
-          worker.counters.add(.connectionTooSlow)
-          transport.abort()
-          return close()
-        }
-        next = min(next, pace.due(at: now))
+    }
+    if let rate = worker.options.minSendRate, pace.isWaiting {
+      if pace.isTooSlow(for: rate, at: now, taken: takenBytes) {
+        worker.counters.add(.connectionTooSlow)
+        transport.abort()
+        return close()
       }
+      next = min(next, pace.due(at: now))
     }
     if now >= headDue {
       worker.counters.add(.timeoutClientHeader)

@@ -33,6 +33,9 @@ struct SendRateWatch {
   /// What the client had taken when the window began.
   private var before = 0
 
+  /// Whether something waits.
+  var isWaiting: Bool { since != nil }
+
   /// Bytes wait for the client.
   mutating func began(at now: Instant, taken: @autoclosure () -> Int) {
     if waited == .zero && since == nil { before = taken() }

@@ -23,7 +23,9 @@ public final class ServerCrew: Sendable {
 
   /// A worker that is touched only in messages that run on its own thread.
   private final class Colleague: @unchecked Sendable {
-    /// Nil once it has gone. Unowned, since a weak reference makes each count of references to it a slow one.
+    /// Nil once it has gone.
+    ///
+    /// Unowned, since a weak reference makes each count of references to it a slow one.
     unowned var worker: ServerWorker?
 
     init(_ worker: ServerWorker) { self.worker = worker }

@@ -9,8 +9,10 @@ public enum Memory {
 
   /// Gives the pages of a page-aligned region back to the system; its bytes are lost.
   ///
-  /// The addresses stay valid.
-  public static func drop(_ region: UnsafeMutableRawBufferPointer) {
+  /// The addresses stay valid. True where they are zeros now, without a page behind them until they are written; false
+  /// where the kernel did not do it, as with memory that is locked.
+  @discardableResult
+  public static func drop(_ region: UnsafeMutableRawBufferPointer) -> Bool {
     unsafe linux_memory_drop(region.baseAddress, region.count)
   }
 }

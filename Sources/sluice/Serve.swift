@@ -44,7 +44,8 @@ struct Check: ParsableCommand {
   func run() throws {
     let settings = try SettingsLoader.load(config)
     let warnings = [
-      Self.warning(settings.cache, memory: MemoryLimit.bytes), Self.warning(settings.geo),
+      Self.warning(settings.cache, memory: MemoryLimit.bytes),
+      Self.warning(settings.rateLimits, memory: MemoryLimit.bytes), Self.warning(settings.geo),
       Self.warning(settings.tls), Self.warning(settings.denylist), Self.warning(settings.admin),
     ].compactMap { $0 }
     for warning in warnings { Program.tell("\(config): warning: \(warning)") }
@@ -109,6 +110,16 @@ struct Check: ParsableCommand {
     return """
       cache.max_size: the index may grow to \(gibibytes(index)), more than a quarter of the \
       \(gibibytes(memory)) of memory here; look-ups wait for the disk where it is not in memory
+      """
+  }
+
+  /// Limits that could take memory which content and the index would miss.
+  private static func warning(_ limits: [Settings.RateLimit], memory: Int) -> String? {
+    let bytes = limits.reduce(0) { $0 + 64 * $1.keys }
+    guard bytes > memory / 8 else { return nil }
+    return """
+      rate_limits: their keys may take \(gibibytes(bytes)), more than an eighth of the \
+      \(gibibytes(memory)) of memory here; each key takes 64 bytes
       """
   }
 

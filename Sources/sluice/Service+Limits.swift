@@ -20,23 +20,22 @@ extension Service {
     guard !limits.isEmpty else { return nil }
     let secret = SipKey(
       first: .random(in: .min ... .max), second: .random(in: .min ... .max))
-    return unsafe RateLimiter(limits, secret: secret) { unsafe Memory.preferHugePages($0) }
+    return unsafe RateLimiter(limits, secret: secret) { memory in
+      unsafe Memory.preferHugePages(memory)
+      return unsafe Memory.drop(memory)
+    }
   }
 
   /// Nil for an entry that limits nothing, which the settings' own check refuses.
   private static func rateLimit(_ entry: Settings.RateLimit) -> RateLimit? {
-    let burst =
-      switch entry.burst {
-      case .count(let count): count
-      case .size(let bytes): bytes
-      }
+    let burst = if case .count(let count) = entry.burst { count } else { 0 }
     let measure: RateLimit.Measure
     if let rate = entry.rate {
       measure = .requests(
         Rate(rate.count, per: rate.period.interval), burst: burst, hit: entry.hitCost,
         miss: entry.missCost)
     } else if let bytes = entry.bytes {
-      measure = .bytes(Rate(bytes.count, per: bytes.period.interval), burst: burst)
+      measure = .bytes(Rate(bytes.count, per: bytes.period.interval), burst: entry.bytesBurst)
     } else if entry.concurrent > 0 {
       measure = .concurrent(entry.concurrent)
     } else {

@@ -226,4 +226,21 @@ final class Tally: Sendable {
   func add() -> Int { value.add(1, ordering: .relaxed).newValue }
   func subtract() { value.subtract(1, ordering: .relaxed) }
   func raise(to number: Int) { value.max(number, ordering: .relaxed) }
+
+  /// Memory that is zeros already is not written to; what is too small for whole pages is not handed out.
+  @Test(arguments: [(100, false), (100_000, true), (100_000, false)])
+  func takesZerosFromWhoMakesThem(keys: Int, isMade: Bool) {
+    var sizes: [Int] = []
+    let table = RateLimitTable(keys: keys) { memory in
+      sizes.append(memory.count)
+      memory.initializeMemory(as: UInt8.self, repeating: isMade ? 0 : 0xff)
+      return isMade
+    }
+    #expect(sizes == (keys == 100 ? [] : [8 << 20]))
+    #expect(table.total == 0)
+    let key = Digest128(first: 5, second: .max)
+    #expect(table.owes(key, now: 9) == 9)
+    #expect(table.charge(key, 10, capacity: 10, now: 9) == .passed)
+    #expect(table.owes(key, now: 9) == 19)
+  }
 }

@@ -85,8 +85,10 @@ import Testing
     var second = try Asker("192.0.2.2", host: "gateway.example")
     var third = try Asker("192.0.2.2", host: "other.example")
     var endless = try Asker("192.0.2.2", host: String(repeating: "a", count: 5_000))
+    var rooted = try Asker("192.0.2.2", host: "gateway.example.:8080")
     #expect(first.ask(limiter) == nil)
     #expect(second.ask(limiter) != nil)
+    #expect(rooted.ask(limiter) != nil)
     #expect(third.ask(limiter) == nil)
     #expect(endless.ask(limiter) == nil)
   }
@@ -175,6 +177,45 @@ import Testing
     #expect(refusal == RateLimitRefusal(limit: 0, retryAfter: 1, remaining: 2, resetAfter: 1))
     #expect(asker.ask(limiter) == nil && asker.ask(limiter) == nil)
     #expect(asker.ask(limiter) != nil)
+  }
+
+  /// As many as the burst and one more, whether or not a second has that many nanoseconds for each.
+  @Test(arguments: [7, 15, 60, 1_500, 999_999, 1_000_000])
+  func roundingTakesNothingOfTheBurst(count: Int) throws {
+    for burst in [0, 20, 999] {
+      let limiter = Self.limiter(try Self.requests("rate", .client, count, burst: burst))
+      var asker = try Asker("192.0.2.1")
+      for number in 0...burst { #expect(asker.ask(limiter) == nil, "\(number) of \(burst)") }
+      #expect(asker.ask(limiter) != nil)
+    }
+    let limiter = Self.limiter(
+      try Self.requests("rate", .client, count, burst: 20, hit: 3, miss: 7))
+    var asker = try Asker("192.0.2.1")
+    for _ in 0..<3 {
+      #expect(asker.ask(limiter) == nil)
+      #expect(limiter.payForMiss(&asker.hold, now: .zero + .milliseconds(1_000)) == nil)
+    }
+    #expect(asker.ask(limiter)?.remaining == 0)
+  }
+
+  /// What began as a hit is charged as a miss once, whatever is owed, and paid off before the next request.
+  @Test(arguments: [0, 1]) func whatCannotBeRefusedIsOwed(hit: Int) throws {
+    let limiter = Self.limiter(try Self.requests(burst: 9, hit: hit, miss: 5))
+    var asker = try Asker("192.0.2.1")
+    let now = Instant.zero + .milliseconds(1_000)
+    for _ in 0..<2 {
+      #expect(asker.ask(limiter) == nil)
+      for _ in 0..<3 { limiter.oweForMiss(&asker.hold, now: now) }
+      #expect(limiter.payForMiss(&asker.hold, now: now) == nil)
+    }
+    if hit == 0 {
+      // All that may be owed is owed, and hits are free; one more answer that is none is too much.
+      #expect(asker.ask(limiter) == nil)
+      limiter.oweForMiss(&asker.hold, now: now)
+    }
+    #expect(asker.ask(limiter)?.remaining == 0)
+    #expect(asker.ask(limiter, at: hit == 0 ? 1_499 : 1_099) != nil)
+    #expect(asker.ask(limiter, at: hit == 0 ? 1_500 : 1_100) == nil)
   }
 
   @Test func hitsMayBeFree() throws {

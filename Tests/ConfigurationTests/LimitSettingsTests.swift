@@ -37,6 +37,15 @@ import Testing
     #expect(limits[5].scope == .cluster && limits[5].bytes?.count == 1 << 30)
   }
 
+  @Test(arguments: [
+    ("50MB/s", 200 << 20), ("1GB/h", 1 << 30), ("3MB/m", 3 << 20), ("1MB/s, burst: 5KB", 5 << 10),
+    ("1MB/s, burst: 0B", 0),
+  ])
+  func bytesHaveABurst(text: String, bytes: Int) throws {
+    let settings = try Self.read("rate_limits: [{ name: bytes, bytes: \(text) }]")
+    #expect(settings.rateLimits[0].bytesBurst == bytes)
+  }
+
   @Test func printsWhatReadsBack() throws {
     let settings = try Self.read(Self.text)
     #expect(try Self.read(settings.printed) == settings)
@@ -77,6 +86,10 @@ import Testing
     (
       "- { name: a, rate: 1/s, burst: 9, hit_cost: 2 }",
       "rate_limits[0].miss_cost: a miss costs less than a hit; expected 2 at least"
+    ),
+    (
+      "- { name: a, rate: 1/s, hit_cost: 0, miss_cost: 0 }",
+      "rate_limits[0].miss_cost: nothing costs anything; expected 1 at least"
     ),
     (
       "- { name: a, concurrent: 1, miss_cost: 3 }",

@@ -62,6 +62,9 @@ extension EndToEnd {
       #expect(refused.text.contains(/RateLimit: "gateway";r=0;t=(3600|359\d)\r\n/))
       #expect(refused.text.contains(/Retry-After: (1800|179\d)\r\n/))
       #expect(refused.text.contains("Cache-Control: no-store\r\n"))
+      #expect(
+        refused.text.contains(
+          "Access-Control-Expose-Headers: Retry-After, RateLimit, RateLimit-Policy\r\n"))
       #expect(refused.text.contains("Content-Type: text/plain; charset=utf-8\r\n"))
       #expect(
         refused.text.contains(
@@ -133,6 +136,42 @@ extension EndToEnd {
       #expect(try stage.ask(1, as: "192.0.2.1", [("Range", "bytes=0-9")]).status == 206)
       #expect(try stage.ask(0, as: "192.0.2.1").status == 429)
       #expect(try stage.ask(2, as: "192.0.2.2").status == 200)
+    }
+
+    /// Where the beginning is here and the rest is not, the answer goes on, and is paid for as a miss.
+    @Test func whatIsFetchedOnCostsAsAMiss() throws {
+      let stage = try Stage(
+        ["name: gateway, rate: 1/h, burst: 9, hit_cost: 0, miss_cost: 6"], bytes: 5 << 20)
+      let other = [("Range", "bytes=0-9")]
+      for file in 0..<3 {
+        #expect(try stage.ask(file, as: "192.0.2.\(10 + file)", other).status == 206)
+      }
+      try stage.sluice.settle()
+      for file in 0..<2 {
+        let answer = try stage.ask(file, as: "192.0.2.1")
+        #expect(answer.status == 200 && isSame(answer.body, stage.files[file].body))
+      }
+      #expect(try stage.ask(2, as: "192.0.2.1").status == 429)
+      #expect(try stage.ask(2, as: "192.0.2.2", other).status == 206)
+    }
+
+    /// The cluster's API keeps nothing: each of its requests is one that a server is asked for.
+    @Test func requestsToTheClusterCostAsMisses() throws {
+      let server = try EndToEnd.Cluster.reader()
+      defer { server.stop() }
+      let stage = try Stage(
+        ["name: uploads, applies_to: cluster, rate: 1/h, burst: 5, hit_cost: 0, miss_cost: 3"],
+        sections: [
+          "cluster_api:", "  servers: [{ address: 127.0.0.1:\(server.port) }]",
+          "  allow: [10.0.0.0/8]",
+        ])
+      let client = [("X-Forwarded-For", "10.0.0.1")]
+      for _ in 0..<2 {
+        #expect(try stage.sluice.connect().request("/cluster/id", client).status == 200)
+      }
+      let refused = try stage.sluice.connect().request("/cluster/id", client)
+      #expect(
+        refused.status == 429 && refused["RateLimit-Policy"]?.hasPrefix("\"uploads\"") == true)
     }
 
     @Test func bytesAreOwed() throws {

@@ -174,6 +174,80 @@ import Testing
     #expect(world.counters.value(.connectionTooSlow) == 0)
   }
 
+  /// A request behind an answer that its client does not take changes nothing about when it is given up.
+  @Test(arguments: [nil, 1_024] as [Int?]) func aRequestBehindDoesNotStopTheClock(rate: Int?) throws
+  {
+    let world = try slowWorld(rate)
+    let visitor = try world.visit(ServerWorld.get("/now/60000")) { $0.reads = false }
+    world.network.after(.seconds(1)) { visitor.send(ServerWorld.get("/hold")) }
+    world.run(for: .seconds(5))
+    #expect(world.handler.held.count == 1 && world.worker.connectionCount == 1)
+    world.run(for: .seconds(120))
+    #expect(world.worker.connectionCount == 0)
+    #expect(world.counters.value(.timeoutClientSend) == (rate == nil ? 1 : 0))
+    #expect(world.counters.value(.connectionTooSlow) == (rate == nil ? 0 : 1))
+  }
+
+  /// A stream that waits for its window is looked at when something is due, and not all the time.
+  @Test func aStalledStreamIsLeftAlone() throws {
+    let world = try ServerWorld(seed: 5, options: ServerOptions())
+    let visitor = try HTTP2Visitor(world, HTTP2Client(window: 8_192))
+    let stream = visitor.client.ask("/pump/20000")
+    visitor.client.stalled = [stream]
+    for number in 1...6 {
+      world.network.after(.seconds(50 * number)) {
+        visitor.client.open(stream, 4_100)
+        visitor.go()
+      }
+    }
+    var steps = 0
+    world.run {
+      steps += 1
+      return visitor.client.isComplete(stream)
+    }
+    #expect(visitor.client.isComplete(stream))
+    #expect(steps < 1_000, "\(steps)")
+  }
+
+  /// Many streams share what their connection takes: each alone is slow, and all of them together are not.
+  private func shared(_ bytes: Int, streams: Int = 8) throws -> (ServerWorld, HTTP2Visitor) {
+    var options = ServerOptions()
+    options.minSendRate = SendRate(bytes: 1_024, per: .seconds(1))
+    let world = try ServerWorld(seed: 9, options: options)
+    let visitor = try HTTP2Visitor(
+      world, HTTP2Client(window: 1 << 20, connectionWindow: 65_535))
+    let asked = (0..<streams).map { _ in visitor.client.ask("/pump/40000") }
+    visitor.client.isConnectionStalled = true
+    for number in 1...200 {
+      world.network.after(.seconds(5 * number)) {
+        visitor.client.openConnection(bytes)
+        visitor.go()
+      }
+    }
+    world.run {
+      asked.allSatisfy {
+        visitor.client.isComplete($0) || visitor.client.answers[$0]?.closed != nil
+      }
+        || world.worker.connectionCount == 0 && world.network.now > .zero + .seconds(10)
+    }
+    return (world, visitor)
+  }
+
+  @Test func streamsThatShareAWindowAreNotJudgedOneByOne() throws {
+    let (world, visitor) = try shared(6_000)
+    #expect(visitor.client.answers.values.allSatisfy { $0.body == pattern(40_000) })
+    #expect(visitor.client.answers.count == 8)
+    #expect(world.counters.value(.connectionTooSlow) == 0)
+    #expect(world.network.now > .zero + .seconds(120))
+  }
+
+  @Test func aConnectionWhoseWindowIsTooSmallIsCutOff() throws {
+    let (world, _) = try shared(4_000)
+    #expect(world.counters.value(.connectionTooSlow) == 1)
+    #expect(world.worker.connectionCount == 0)
+    #expect(world.network.now < .zero + .seconds(100))
+  }
+
   private func http2Pace(_ bytes: Int) throws -> (ServerWorld, HTTP2Visitor, Int32) {
     var options = ServerOptions()
     options.minSendRate = SendRate(bytes: 1_024, per: .seconds(1))

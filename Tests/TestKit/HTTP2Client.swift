@@ -26,6 +26,8 @@ public final class HTTP2Client {
   public private(set) var failure: String?
   /// Streams whose window is not opened again.
   public var stalled: Set<Int32> = []
+  /// Whether the connection's window is not opened again by itself.
+  public var isConnectionStalled = false
   private var session: OpaquePointer?
   private var bodies: [Int32: (bytes: [UInt8], offset: Int)] = [:]
 
@@ -145,6 +147,11 @@ public final class HTTP2Client {
     nghttp2_session_consume_stream(session, stream, bytes)
   }
 
+  /// Opens the connection's window by so much.
+  public func openConnection(_ bytes: Int) {
+    nghttp2_submit_window_update(session, UInt8(NGHTTP2_FLAG_NONE.rawValue), 0, Int32(bytes))
+  }
+
   // MARK: Bytes
 
   /// All that is to be sent now.
@@ -177,7 +184,7 @@ public final class HTTP2Client {
   private func data(_ stream: Int32, _ bytes: UnsafeBufferPointer<UInt8>) {
     answers[stream, default: Answer()].body += bytes
     if dataOrder.last != stream { dataOrder.append(stream) }
-    nghttp2_session_consume_connection(session, bytes.count)
+    if !isConnectionStalled { nghttp2_session_consume_connection(session, bytes.count) }
     if !stalled.contains(stream) { nghttp2_session_consume_stream(session, stream, bytes.count) }
   }
 

@@ -34,7 +34,10 @@ enum LimitCheck {
       }
       return SipHash.hash128(text.rawBytes, key: key)
     }
-    let table = unsafe RateLimitTable(keys: count) { unsafe Memory.preferHugePages($0) }
+    let table = unsafe RateLimitTable(keys: count) { memory in
+      unsafe Memory.preferHugePages(memory)
+      return unsafe Memory.drop(memory)
+    }
     var now = 1_000_000_000
     var best = Double.infinity
     var passed = 0
@@ -65,8 +68,9 @@ enum LimitCheck {
       name: "bytes", key: .client,
       measure: .bytes(Rate(50 << 20, per: .seconds(1)), burst: 200 << 20))
     for limits in [[rate], [rate, bytes, concurrent]] {
-      let limiter = unsafe RateLimiter(limits, secret: SipKey(first: 3, second: 4)) {
-        unsafe Memory.preferHugePages($0)
+      let limiter = unsafe RateLimiter(limits, secret: SipKey(first: 3, second: 4)) { memory in
+        unsafe Memory.preferHugePages(memory)
+        return unsafe Memory.drop(memory)
       }
       var hold = RateLimitHold()
       var now = Instant(nanoseconds: 1_000_000_000)
