@@ -12,6 +12,9 @@ public struct RemovalSubject: Sendable {
   let matches: @Sendable (RawSpan) -> Bool
   /// Tells the same by the record itself, for objects whose key does not say it.
   var matchesRecord: (@Sendable (RecordView, RawSpan) -> Bool)?
+  /// Whether answers and fills have to be ended for it, and what is remembered of its absence forgotten; where workers
+  /// have done so, they are only waited for.
+  var endsAnswers = true
 
   /// One object, by its canonical key.
   public static func object(_ canonicalKey: [UInt8]) -> RemovalSubject {
@@ -133,6 +136,10 @@ final class Removal: @unchecked Sendable {
   }
 
   func begin() {
+    guard subject.endsAnswers else {
+      onAllWorkers({ _ in 0 }) { [self] _ in flush() }
+      return
+    }
     onAllWorkers({ [subject] in $0.breakOff(subject) }) { [self] answers in
       receipt.answers += answers
       onAllWorkers({ [subject] in $0.cutFills(subject) }) { [self] fills in
