@@ -292,8 +292,8 @@ final class DenylistSource {
       offset += got
       // A last line without an end is read once more.
       let isNew = max(0, offset - state.digest.count)
-      let all = bytes.readable
-      state.digest.update(all.extracting(max(0, all.byteCount - isNew)..<all.byteCount))
+      let (first, end) = (max(0, bytes.count - isNew), bytes.count)
+      state.digest.update(bytes.readable.extracting(first..<end))
       bytes.consume(state.text.read(bytes.readable))
       state.consumed = offset - bytes.count
       state.tail = bytes.count
