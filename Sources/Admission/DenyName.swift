@@ -19,6 +19,9 @@ public enum DenyName: Equatable, Sendable {
     }
     var name = text.array.map(\.asciiLowercased)
     if name.count > 1, name.last == UInt8(ascii: ".") { name.removeLast() }
+    // Where the record of a name stands, which resolvers take for the name itself.
+    let record = Array("_dnslink.".utf8)
+    if name.count > record.count, name.starts(with: record) { name.removeFirst(record.count) }
     self = .domain(name.contains(UInt8(ascii: ".")) ? name : Self.restored(name))
   }
 

@@ -88,30 +88,55 @@ struct DenyDigester: ~Copyable {
   /// Appends the texts under which `//` rules have a path below a root, each to be hashed.
   ///
   /// The modern one: the multihash in base58, or `/ipns/<name>`, and the path behind a slash if there is one. The older
-  /// one of the Bad Bits list: the CID as version 1 in base32, or the name, and a slash in any case.
+  /// one of the Bad Bits list: the CID as version 1 in base32, or the name, and a slash in any case. That one has a codec;
+  /// the block of a file can be asked for by others, so those of files are asked about as well.
   static func texts(of root: DenyRule.Subject, path: RawSpan) -> [[UInt8]] {
     var modern = ByteBuffer(capacity: 256)
-    var legacy = ByteBuffer(capacity: 256)
+    var legacy: [[UInt8]]
     switch root {
-    case .content(let cid), .name(.key(let cid)):
-      var multihash = ByteBuffer(capacity: 160)
-      cid.appendMultihash(to: &multihash)
-      Multibase.base58.encode(multihash.readable, to: &modern)
-      // Multihashes are written without the base's prefix.
-      modern.consume(1)
-      cid.appendText(in: .base32, to: &legacy)
+    case .content(let cid):
+      appendMultihash(of: cid, to: &modern)
+      legacy = cid.ofFileCodecs.map(older)
+    case .name(.key(let cid)):
+      appendMultihash(of: cid, to: &modern)
+      legacy = [older(cid)]
     case .name(.domain(let name)):
       modern.append("/ipns/" as StaticString)
       modern.append(name)
-      legacy.append(name)
+      legacy = [name]
     case .hash: return []
     }
-    legacy.append(UInt8(ascii: "/"))
-    legacy.append(path)
+    let below = [UInt8(ascii: "/")] + path.array
+    for place in legacy.indices { legacy[place] += below }
     if path.byteCount > 0 {
       modern.append(UInt8(ascii: "/"))
       modern.append(path)
     }
-    return [modern.readable.array, legacy.readable.array]
+    return [modern.readable.array] + legacy
+  }
+
+  /// Appends a multihash in base58, as they are written: without the base's prefix.
+  private static func appendMultihash(of cid: CID, to text: inout ByteBuffer) {
+    var multihash = ByteBuffer(capacity: 160)
+    cid.appendMultihash(to: &multihash)
+    Multibase.base58.encode(multihash.readable, to: &text)
+    text.consume(1)
+  }
+
+  private static func older(_ cid: CID) -> [UInt8] {
+    var text = ByteBuffer(capacity: 128)
+    cid.appendText(in: .base32, to: &text)
+    return text.readable.array
+  }
+}
+
+extension CID {
+  /// The CID, and the same hash under the codecs that files' blocks have.
+  fileprivate var ofFileCodecs: [CID] {
+    [self] + [ContentCodec.dagPB, .raw].filter { $0 != codec }.compactMap(with)
+  }
+
+  private func with(codec: ContentCodec) -> CID? {
+    try? CID(codec: codec, hash: hash, digest: digest)
   }
 }

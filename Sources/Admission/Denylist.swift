@@ -51,7 +51,8 @@ public final class Denylist: Sendable {
   /// The rule by which content is denied: one about the path, or about the root, without whose block nothing below it
   /// can be had.
   ///
-  /// The last of them decides: a path that is let pass after its root was denied is not denied.
+  /// The last of them decides: a path that is let pass after its root was denied is not denied. A rule that lets the
+  /// root pass is one about the root: what earlier ones deny below it stays denied.
   public func denial(of root: CID, path: RawSpan) -> DenyFinding? {
     Self.denial(find(.content(root), path, withRoot: true))
   }
@@ -74,12 +75,13 @@ public final class Denylist: Sendable {
     let path = DenyPath.trimmed(whole)
     let asksRoot = withRoot && path.byteCount > 0
     var best: DenyFinding?
+    var ofRoot: DenyFinding?
     var digester = DenyDigester(key)
     if !forms.isEmpty || hasPrefixes {
       digester.begin(subject)
       if forms.contains(.exact) {
         look(digester.digest(.exact, path: path), &best)
-        if asksRoot { look(digester.digest(.exact), &best) }
+        if asksRoot { look(digester.digest(.exact), &ofRoot) }
       }
       if forms.contains(.tree) { look(digester.digest(.tree), &best) }
       if hasPrefixes {
@@ -93,7 +95,11 @@ public final class Denylist: Sendable {
     }
     if !functions.isEmpty {
       lookForHash(subject, path, &digester, &best)
-      if asksRoot { lookForHash(subject, RawSpan(), &digester, &best) }
+      if asksRoot { lookForHash(subject, RawSpan(), &digester, &ofRoot) }
+    }
+    guard let ofRoot, !ofRoot.mark.allows else { return best }
+    guard let best, (best.file, best.mark.line) > (ofRoot.file, ofRoot.mark.line) else {
+      return ofRoot
     }
     return best
   }

@@ -18,6 +18,10 @@ public struct DenylistUnusable: Error, Equatable, Sendable {
 final class DenylistSource {
   enum News {
     case none
+    /// The file is another one, and is not read yet.
+    case waiting
+    /// The same rules lie in another table.
+    case rebuilt
     /// Lines were appended; the rules among them.
     case appended(DenyRules)
     case replaced
@@ -29,8 +33,11 @@ final class DenylistSource {
   private static let maximumRules = 150_000_000
   /// After so long a file that is written to all along is read nevertheless.
   private static let patience = Interval.seconds(5)
-  /// Up to this size all that was read is compared before lines count as appended; beyond, both ends are.
-  private static let comparedBytes = 16 << 20
+  /// Up to this size all that was read is compared before lines count as appended; beyond, both ends are, and all of it
+  /// once the file stands.
+  static let comparedBytes = 16 << 20
+  /// From one such comparison to the next: a gigabyte keeps a processor busy for a second.
+  private static let comparisonPause = Interval.seconds(60)
   private static let comparedEnd = 64 << 10
   private static let pieceBytes = 1 << 20
   /// A table is made anew when so many rules lie beside it, or a sixteenth of all.
@@ -42,9 +49,11 @@ final class DenylistSource {
   private var state: State
   /// The file as the last look found it.
   private var seen: FileMark?
-  /// A file that could not be used, which stays so.
-  private var refused: FileMark?
+  /// A file that could not be used, which stays so, and why.
+  private var refused: (mark: FileMark, error: DenylistUnusable)?
   private var unsteadySince: Instant?
+  private var nextComparison = Instant.zero
+  private let comparedBytes: Int
   private var isBuilding = false
 
   /// What has been read, and how far.
@@ -59,11 +68,19 @@ final class DenylistSource {
     var tookTail = false
     /// What was read, in short.
     var fingerprint = Digest128(first: 0, second: 0)
+    /// All that was read, up to the file's end as it was.
+    var digest = DenylistDigest()
+    /// Whether what was read is known to have stood there still when lines were appended last.
+    var isCompared = true
   }
 
-  init(path: String, key: DenyKey, readHeader: @escaping HeaderReader) {
+  init(
+    path: String, key: DenyKey, comparedBytes: Int = DenylistSource.comparedBytes,
+    readHeader: @escaping HeaderReader
+  ) {
     self.path = path
     self.key = key
+    self.comparedBytes = comparedBytes
     self.readHeader = readHeader
     state = State(text: DenylistText(expecting: 0, key: key))
   }
@@ -86,32 +103,59 @@ final class DenylistSource {
     let mark = try onDisk { () throws(Fault) in try file.mark() }
     let stands = mark == seen
     seen = mark
+    if let refused, mark == refused.mark { throw refused.error }
     if mark == state.mark {
       unsteadySince = nil
-      if stands, state.tail > 0, !state.tookTail { return .appended(try readTail(file)) }
-      guard mayBuild, needsTable else { return .none }
-      try build(file, mark, isAgain: true, between)
-      // Nothing is new but the table.
-      return .appended(DenyRules())
+      if stands, state.tail > 0, !state.tookTail {
+        try readTail(file, &state)
+        return .appended(state.text.takeAppended())
+      }
+      guard mayBuild else { return .none }
+      do throws(DenylistUnusable) {
+        return try readAgain(file, mark, stands && now >= nextComparison, now, between)
+      } catch {
+        refused = (mark, error)
+        throw error
+      }
     }
     if let known = state.mark, mark.inode == known.inode, mark.size > known.size,
       try continues(file)
     {
       return .appended(try append(file, mark))
     }
-    if mark == refused { return .none }
     let since = unsteadySince ?? now
     unsteadySince = since
     let isFirst = state.mark == nil
-    guard mayBuild, stands || isFirst || now - since > Self.patience else { return .none }
+    guard mayBuild, stands || isFirst || now - since > Self.patience else { return .waiting }
     unsteadySince = nil
     do throws(DenylistUnusable) {
-      try build(file, mark, isAgain: false, between)
+      // A last line without an end is one where nobody writes it on; a start waits for nobody.
+      try build(file, mark, isAgain: false, takesTail: stands || isFirst, between)
     } catch {
-      refused = mark
+      refused = (mark, error)
       throw error
     }
+    refused = nil
     return .replaced
+  }
+
+  /// Compares what was read with a file that nobody has touched since, or makes its table anew, if either is due.
+  private func readAgain(
+    _ file: borrowing File, _ mark: FileMark, _ mayCompare: Bool, _ now: Instant,
+    _ between: () -> Void
+  ) throws(DenylistUnusable) -> News {
+    if mayCompare, !state.isCompared {
+      nextComparison = now + Self.comparisonPause
+      guard try isAsRead(file, between) else {
+        let newest = try onDisk { () throws(Fault) in try file.mark() }
+        try build(file, newest, isAgain: true, takesTail: newest == mark, between)
+        return .replaced
+      }
+      if state.mark == mark { state.isCompared = true }
+    }
+    guard needsTable, state.mark == mark else { return .none }
+    let isSame = try build(file, mark, isAgain: true, takesTail: state.tookTail, between)
+    return isSame ? .rebuilt : .replaced
   }
 
   /// Whether so many rules lie beside the table that it is worth making anew.
@@ -147,15 +191,18 @@ final class DenylistSource {
       let end = try lineEnd(file)
       state.text.skip(end)
       state.consumed += end
+      state.digest.update(Array((end == 2 ? "\r\n" : "\n").utf8).rawBytes)
       state.tookTail = false
     }
     try take(file, &state, upTo: mark.size) {}
     state.mark = mark
+    state.isCompared = state.consumed <= comparedBytes
     state.fingerprint = try fingerprint(of: file, upTo: state.consumed)
     return state.text.takeAppended()
   }
 
-  private func readTail(_ file: borrowing File) throws(DenylistUnusable) -> DenyRules {
+  /// Takes what follows the last line's end for a line.
+  private func readTail(_ file: borrowing File, _ state: inout State) throws(DenylistUnusable) {
     var bytes = ByteBuffer(capacity: 256)
     try read(file, at: state.consumed, state.tail, into: &bytes)
     state.text.readTail(bytes.readable)
@@ -163,17 +210,22 @@ final class DenylistSource {
     state.tail = 0
     state.tookTail = true
     state.fingerprint = try fingerprint(of: file, upTo: state.consumed)
-    return state.text.takeAppended()
   }
 
   // MARK: A whole file
 
   /// Reads the whole file, and takes its rules in the place of those before.
   ///
-  /// - Parameter isAgain: Whether it has been read before and goes on; then lines may be appended meanwhile.
+  /// - Parameters:
+  ///   - isAgain: Whether it has been read before and goes on; then lines may be appended meanwhile.
+  ///   - takesTail: Whether what follows the last line's end is a line.
+  /// - Returns: Whether it is what was read before.
+  @discardableResult
   private func build(
-    _ file: borrowing File, _ mark: FileMark, isAgain: Bool, _ between: () -> Void
-  ) throws(DenylistUnusable) {
+    _ file: borrowing File, _ mark: FileMark, isAgain: Bool, takesTail: Bool,
+    _ between: () -> Void
+  ) throws(DenylistUnusable) -> Bool {
+    let known = (state.digest.count, state.digest.value)
     isBuilding = true
     defer { isBuilding = false }
     var head = ByteBuffer(capacity: 4096)
@@ -190,15 +242,23 @@ final class DenylistSource {
     var fresh = State(text: DenylistText(expecting: count, key: key))
     if let place {
       fresh.text.take(header, bytes: place.end, lines: place.lines)
+      fresh.digest.update(head.readable.extracting(0..<place.end))
       fresh.consumed = place.end
     }
     try take(file, &fresh, upTo: mark.size, between)
+    if takesTail, fresh.tail > 0 { try readTail(file, &fresh) }
     fresh.text.endBuilding()
     fresh.fingerprint = try fingerprint(of: file, upTo: fresh.consumed)
     fresh.mark = mark
+    let isSame = known == (fresh.digest.count, fresh.digest.value)
     let newest = state.mark
     state = fresh
-    if isAgain, let newest, newest.size > mark.size { _ = try append(file, newest) }
+    if isAgain, let newest, newest.size > mark.size {
+      // What goes on otherwise is another file, which the next look finds.
+      let goesOn = try state.tookTail ? endsLine(file) : true
+      if goesOn { _ = try append(file, newest) }
+    }
+    return isSame
   }
 
   private func countRules(
@@ -230,6 +290,10 @@ final class DenylistSource {
       let got = try read(file, at: offset, min(Self.pieceBytes, size - offset), into: &bytes)
       if got == 0 { break }
       offset += got
+      // A last line without an end is read once more.
+      let isNew = max(0, offset - state.digest.count)
+      let (first, end) = (max(0, bytes.count - isNew), bytes.count)
+      state.digest.update(bytes.readable.extracting(first..<end))
       bytes.consume(state.text.read(bytes.readable))
       state.consumed = offset - bytes.count
       state.tail = bytes.count
@@ -255,12 +319,30 @@ final class DenylistSource {
     }
   }
 
-  /// What stands in the file up to a place, in short.
+  /// Whether all that was read stands in the file as it was.
+  private func isAsRead(
+    _ file: borrowing File, _ between: () -> Void
+  ) throws(DenylistUnusable) -> Bool {
+    // Lines may be appended meanwhile.
+    let known = (state.digest.count, state.digest.value)
+    var digest = DenylistDigest()
+    var piece = ByteBuffer(capacity: Self.pieceBytes)
+    while digest.count < known.0 {
+      piece.clear()
+      let wanted = min(Self.pieceBytes, known.0 - digest.count)
+      guard try read(file, at: digest.count, wanted, into: &piece) > 0 else { return false }
+      digest.update(piece.readable)
+      between()
+    }
+    return digest.value == known.1
+  }
+
+  /// What stands in the file up to a place, in short: all of it, or both ends.
   private func fingerprint(
     of file: borrowing File, upTo end: Int
   ) throws(DenylistUnusable) -> Digest128 {
     let parts =
-      end <= Self.comparedBytes
+      end <= max(comparedBytes, 2 * Self.comparedEnd)
       ? [0..<end] : [0..<Self.comparedEnd, end - Self.comparedEnd..<end]
     var chain = Digest128(first: UInt64(end), second: 0)
     var piece = ByteBuffer(capacity: Self.comparedEnd)

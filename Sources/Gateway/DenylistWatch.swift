@@ -20,6 +20,8 @@ public enum DenylistEvent: Sendable {
 public struct DenylistChange: Sendable {
   public var list: Denylist
   /// Only the rules that are new; nil where any may be.
+  ///
+  /// None where the same rules lie in another table: then the list is of the same generation.
   public var added: Denylist?
 }
 
@@ -46,13 +48,25 @@ public final class DenylistWatch {
   /// Reads all files, or throws with what is wrong with one: content that nobody may have is not given for a start.
   ///
   /// - Parameter readHeader: Reads a header's YAML.
-  public init(
+  public convenience init(
     paths: [String],
     readHeader: @escaping @Sendable ([UInt8]) throws(DenylistUnusable) -> DenylistHeader,
     tell: @escaping (DenylistEvent) -> Void
   ) throws(DenylistUnusable) {
+    try self.init(
+      paths: paths, comparedBytes: DenylistSource.comparedBytes, readHeader: readHeader, tell: tell)
+  }
+
+  /// The same with the size up to which files are compared whole before lines count as appended.
+  init(
+    paths: [String], comparedBytes: Int,
+    readHeader: @escaping @Sendable ([UInt8]) throws(DenylistUnusable) -> DenylistHeader,
+    tell: @escaping (DenylistEvent) -> Void
+  ) throws(DenylistUnusable) {
     let key = key
-    sources = paths.map { DenylistSource(path: $0, key: key, readHeader: readHeader) }
+    sources = paths.map {
+      DenylistSource(path: $0, key: key, comparedBytes: comparedBytes, readHeader: readHeader)
+    }
     complaints = Array(repeating: nil, count: paths.count)
     self.tell = tell
     for source in sources {
@@ -75,12 +89,18 @@ public final class DenylistWatch {
     lastGlance = Clock.now
     var added: [DenyRules]? = []
     var isChanged = false
+    var isRebuilt = false
     for (place, source) in sources.enumerated() {
       var news = DenylistSource.News.none
       do throws(DenylistUnusable) {
         news = try source.look(at: Clock.now, mayBuild: mayBuild) {
           // Others are not kept waiting by one that is long.
           if mayBuild, Clock.now - lastGlance > Self.pause { look(mayBuild: false) }
+        }
+        // What waits to be read has not been found to be usable.
+        if case .waiting = news {
+          added?.append(DenyRules())
+          continue
         }
         if complaints[place] != nil {
           complaints[place] = nil
@@ -93,7 +113,10 @@ public final class DenylistWatch {
         }
       }
       switch news {
-      case .none: added?.append(DenyRules())
+      case .none, .waiting: added?.append(DenyRules())
+      case .rebuilt:
+        isRebuilt = true
+        added?.append(DenyRules())
       case .appended(let rules):
         isChanged = true
         added?.append(rules)
@@ -103,10 +126,12 @@ public final class DenylistWatch {
       }
       told(news, of: source)
     }
-    if isChanged {
-      generation += 1
+    if isChanged || isRebuilt {
+      // The same rules in another table are no other list.
+      if isChanged { generation += 1 }
       let list = Denylist(sources.map(\.rules), key: key, generation: generation)
       denials.take(list)
+      denials.note(files)
       changed(
         DenylistChange(
           list: list, added: added.map { Denylist($0, key: key, generation: generation) }))
@@ -116,7 +141,7 @@ public final class DenylistWatch {
 
   private func told(_ news: DenylistSource.News, of source: DenylistSource) {
     switch news {
-    case .none: return
+    case .none, .waiting, .rebuilt: return
     case .appended(let rules): tell(.appended(path: source.path, rules: rules.count))
     case .replaced:
       tell(

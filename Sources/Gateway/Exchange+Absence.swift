@@ -74,6 +74,10 @@ extension Exchange {
   /// gateways do.
   private func give(_ answer: SiteAnswer) {
     guard let stream else { return }
+    if let finding = denial(ofPage: answer.head) {
+      refuse(finding)
+      return
+    }
     outcome = .hit
     reason = Self.absent
     worker.counters.add(.absenceAnswerSite)

@@ -41,15 +41,36 @@ extension Exchange {
 
   /// The same for what a request asks by its decoded path, or by its target and host where there is none.
   func refuseIfPathIsDenied() -> Bool {
-    guard let denials = worker.denials, let finding = denialByPath(denials.list) else {
+    guard let denials = worker.denials else { return false }
+    // No canonical key begins as a path does, so neither is taken for the other.
+    let pathKey: Digest128? =
+      path.isEmpty ? nil : path.withReadable { worker.gateway.storage.hash($0) }
+    if let pathKey, denials.isCleared(pathKey) { return false }
+    guard let finding = denialByPath(denials.list) else {
+      if let pathKey { denials.clear(pathKey) }
       return false
     }
     refuse(finding)
     return true
   }
 
+  /// Keeps the path of a request that is passed through: what it leads through is only known with the answer.
+  func notePassedPath(_ target: RawSpan) {
+    guard worker.denials != nil else { return }
+    if !path.isEmpty {
+      path.withReadable { passedPath.append($0) }
+      return
+    }
+    // As a host of its own would have it: decoded, and whatever it begins with.
+    let prefix = Array("/ipns/-".utf8)
+    if (try? ContentPath.parse((prefix + target.array).rawBytes, decoded: &passedPath)) != nil {
+      passedPath.consume(prefix.count)
+    }
+  }
+
   private func denialByPath(_ list: Denylist) -> DenyFinding? {
     if !path.isEmpty { return path.withReadable { list.denial(ofPath: $0) } }
+    if let finding = passedPath.withReadable({ list.denial(ofPath: $0) }) { return finding }
     return text.withReadable { text in
       list.denial(ofTarget: text.bytes(target), host: text.bytes(host))
     }
@@ -60,31 +81,50 @@ extension Exchange {
   /// By what a record's roots, or its Etag's CID, are denied; nil where they are not.
   func denial(of record: RecordView, _ bytes: RawSpan) -> DenyFinding? {
     guard let denials = worker.denials, !isCleared else { return nil }
+    let finding = denial(of: record, bytes, by: denials.list)
+    note(finding, denials, isKept: true)
+    return finding
+  }
+
+  private func denial(
+    of record: RecordView, _ bytes: RawSpan, by list: Denylist
+  ) -> DenyFinding? {
     var finding: DenyFinding?
     record.forEachField(in: bytes) { name, value in
       guard finding == nil, bytes.bytes(name).equalsIgnoringCase("x-ipfs-roots") else { return }
-      finding = denial(ofRoots: bytes.bytes(value), by: denials.list)
+      finding = denial(ofRoots: bytes.bytes(value), by: list)
     }
-    finding =
-      finding ?? denials.list.denial(ofEtag: bytes.bytes(record.etag), root: contentRoot)
-    note(finding, denials, isKept: true)
-    return finding
+    return finding ?? list.denial(ofEtag: bytes.bytes(record.etag), root: contentRoot)
   }
 
   /// The same for an answer's head.
   func denial(of head: AnswerHead) -> DenyFinding? {
     guard let denials = worker.denials, !isCleared else { return nil }
-    let roots = head.fields.first { $0.name.rawBytes.equalsIgnoringCase("x-ipfs-roots") }
-    let finding =
-      roots.flatMap { denial(ofRoots: $0.value.rawBytes, by: denials.list) }
-      ?? denials.list.denial(ofEtag: head.etag.rawBytes, root: contentRoot)
+    let finding = denial(of: head, by: denials.list)
     note(finding, denials, isKept: head.notStored == nil)
     return finding
   }
 
+  /// The same for what a site says in the place of content that is not there; nothing is remembered of it.
+  func denial(ofPage head: AnswerHead) -> DenyFinding? {
+    worker.denials.flatMap { denial(of: head, by: $0.list) }
+  }
+
+  private func denial(of head: AnswerHead, by list: Denylist) -> DenyFinding? {
+    let roots = head.fields.first { $0.name.rawBytes.equalsIgnoringCase("x-ipfs-roots") }
+    return roots.flatMap { denial(ofRoots: $0.value.rawBytes, by: list) }
+      ?? list.denial(ofEtag: head.etag.rawBytes, root: contentRoot)
+  }
+
   private func denial(ofRoots roots: RawSpan, by list: Denylist) -> DenyFinding? {
-    guard let asked else { return list.denial(ofRoots: roots, path: RawSpan()) }
-    return path.withReadable { list.denial(ofRoots: roots, path: $0.bytes(asked.remainder)) }
+    guard let asked else {
+      return passedPath.withReadable { list.denial(ofRoots: roots, hostPath: $0) }
+    }
+    // What a name leads to may be another root by now than the one that was asked about.
+    return path.withReadable {
+      list.denial(
+        ofRoots: roots, path: $0.bytes(asked.remainder), asksRoot: asked.namespace == .ipns)
+    }
   }
 
   private func note(_ finding: DenyFinding?, _ denials: WorkerDenials, isKept: Bool) {
@@ -102,9 +142,12 @@ extension Exchange {
   // MARK: Another list
 
   /// Ends the answer if it is denied by now.
-  func cutIfDenied() {
-    guard let stream, let denials = worker.denials else { return }
+  ///
+  /// - Parameter probe: A list that is asked first: only what it denies can be denied anew.
+  func cutIfDenied(first probe: Denylist?) {
+    guard let stream, let denials = worker.denials, deniedBy == nil else { return }
     isCleared = false
+    if let probe, denialNow(probe) == nil { return }
     guard let finding = denialNow(denials.list) else { return }
     if stream.isUntouched {
       refuse(finding)
@@ -124,11 +167,11 @@ extension Exchange {
       }
       if let finding { return finding }
     }
-    if let head = reader?.fill.head { return denial(of: head) }
-    guard !canonicalKey.isEmpty, outcome == .hit else { return nil }
+    if let head = reader?.fill.head { return denial(of: head, by: list) }
+    guard !canonicalKey.isEmpty else { return nil }
     do throws(Fault) {
       let found = try worker.index.lookUp(key) { bytes -> DenyFinding? in
-        RecordView(bytes).flatMap { denial(of: $0, bytes) }
+        RecordView(bytes).flatMap { denial(of: $0, bytes, by: list) }
       }
       return found ?? nil
     } catch {
@@ -147,6 +190,7 @@ extension Exchange {
     leaveFill()
     // Nothing is repeated of what was asked for.
     path.clear()
+    passedPath.clear()
     naming = nil
     refuse(
       status: finding.mark.status,

@@ -36,6 +36,7 @@ extension Exchange {
       resolve()
     case .passThrough(let keepsHost):
       if refuseIfPathIsDenied() { return }
+      notePassedPath(text.bytes(request.path))
       path.clear()
       self.keepsHost = keepsHost
       hostClass = Self.hostClass(Router.kind(of: text.bytes(host), in: worker.hosts))

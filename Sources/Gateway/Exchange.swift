@@ -52,6 +52,8 @@ final class Exchange: Responder {
   /// The decoded path, as X-Ipfs-Path repeats it; empty where the request is no content's.
   var path = ByteBuffer(capacity: 256)
   var root = ByteRange.empty
+  /// The decoded path of what is passed through, for the denylist; empty for all else.
+  var passedPath = ByteBuffer(capacity: 64)
   /// What of which content is asked for; nil where it is passed through or none.
   var asked: ContentRequest?
   /// Whether a file is asked for by its CID and nothing else, whose head is what was kept: the way of nearly
@@ -171,6 +173,7 @@ final class Exchange: Responder {
     stream.responder = self
     text.clear()
     path.clear()
+    passedPath.clear()
     canonicalKey.clear()
     method = .get
     target = .empty

@@ -15,7 +15,7 @@ extension Gateway {
   /// Called by the thread that looks at the files.
   public func take(_ change: DenylistChange) {
     for member in crew.members {
-      member.port.mailbox.post { member.worker?.take(change.list) }
+      member.port.mailbox.post { member.worker?.take(change) }
     }
     guard let denials = options.denials else { return }
     let probe = change.added ?? change.list
@@ -71,6 +71,8 @@ extension RemovalSubject {
     var subject = RemovalSubject.all { key in
       (isOne || probe.denial(ofKey: key) != nil) && list.denial(ofKey: key) != nil
     }
+    // Workers that have the list have ended all this, and ask it before what they remember.
+    subject.endsAnswers = false
     subject.matchesRecord = { record, bytes in
       guard let (root, remainder) = CanonicalKey.content(of: bytes.bytes(record.key)) else {
         return false

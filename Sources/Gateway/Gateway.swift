@@ -232,13 +232,21 @@ public final class GatewayWorker: RequestHandler {
   // MARK: Removals and denials
 
   /// Uses another denylist from now on, and ends what is against it.
-  func take(_ list: Denylist) {
-    guard let denials, list.generation > denials.list.generation else { return }
+  func take(_ change: DenylistChange) {
+    let list = change.list
+    guard let denials, list.generation >= denials.list.generation else { return }
+    let steps = list.generation - denials.list.generation
     denials.take(list)
+    // The same rules in another table end nothing, and rules that let pass neither.
+    let probe = steps == 1 ? change.added : nil
+    guard steps > 0, probe?.hasDenials ?? true else { return }
     // What this turn still does shall not see the index as it was.
     index.endTurn()
-    for exchange in active { exchange.cutIfDenied() }
-    for driver in drivers.all where driver.isDenied(by: list) { driver.cut() }
+    for exchange in active { exchange.cutIfDenied(first: probe) }
+    for driver in drivers.all
+    where (probe.map { driver.isDenied(by: $0) } ?? true) && driver.isDenied(by: list) {
+      driver.cut()
+    }
   }
 
   /// Breaks off all answers that give something that is being removed; how many they are, by part.

@@ -120,6 +120,10 @@ final class Removal: @unchecked Sendable {
   }
 
   func begin() {
+    guard subject.endsAnswers else {
+      onAllWorkers({ _ in [:] }) { [self] _ in flush() }
+      return
+    }
     cut { [self] in
       worker?.gateway.absences.forget(subject)
       worker?.gateway.siteAnswers.forget(subject)

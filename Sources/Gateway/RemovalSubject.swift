@@ -15,6 +15,9 @@ public struct RemovalSubject: Sendable {
   private let partOfCID: (@Sendable (CID) -> Int?)?
   /// Tells by the record itself that an object is of the only part, where neither key nor CIDs say it.
   var matchesRecord: (@Sendable (RecordView, RawSpan) -> Bool)?
+  /// Whether answers and fills have to be ended for it, and what is remembered of its absence forgotten; where workers
+  /// have done so, they are only waited for.
+  var endsAnswers = true
 
   init(
     key: [UInt8]? = nil, parts: Int = 1, partOfKey: @escaping @Sendable (RawSpan) -> Int?,

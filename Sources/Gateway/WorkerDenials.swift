@@ -27,8 +27,10 @@ final class WorkerDenials {
     generation = list.generation
   }
 
+  /// Takes another list; what is remembered stays where it has the same rules.
   func take(_ list: Denylist) {
     self.list = list
+    guard list.generation != generation else { return }
     generation = list.generation
     denied = [:]
   }

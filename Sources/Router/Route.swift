@@ -59,7 +59,8 @@ public enum Router {
   /// - Parameters:
   ///   - request: the head; its ranges refer to `text`.
   ///   - site: the host that was asked, as far as it is to be believed.
-  ///   - path: cleared, then given the decoded path that `.content` and `.named` refer to.
+  ///   - path: cleared, then given the decoded path that `.content` and `.named` refer to; of `.passThrough` as well,
+  ///     where it is known.
   ///   - key: cleared, then given the canonical key of a `.content` route.
   public static func route(
     _ request: RequestHead, text: RawSpan, site: AskedSite, path: inout ByteBuffer,
@@ -76,16 +77,13 @@ public enum Router {
     let target = text.bytes(request.path)
     let kind = kind(of: host, in: site.hosts)
     switch kind {
-    case .subdomain where leadsElsewhere(request, text),
-      .dnslink where leadsElsewhere(request, text):
-      return .passThrough(keepsHost: true)
     case .subdomain(let namespace, let label, _):
-      return route(
-        request, text, below: SitePath.prefix(namespace, label: host.bytes(label)), .subdomain,
-        &path, &key)
+      return routeSite(
+        request, text, SitePath.prefix(namespace, label: host.bytes(label)), .subdomain, &path, &key
+      )
     case .dnslink(let name):
-      return route(
-        request, text, below: SitePath.prefix(.ipns, name: host.bytes(name)), .dnslink, &path, &key)
+      return routeSite(
+        request, text, SitePath.prefix(.ipns, name: host.bytes(name)), .dnslink, &path, &key)
     case .foreignSubdomain: return .passThrough(keepsHost: true)
     case .invalidLabel: return .refuse(status: 400, .hostLabel)
     case .path, .subdomains, .unknown: break
@@ -118,6 +116,22 @@ public enum Router {
   private static func leadsElsewhere(_ request: RequestHead, _ text: RawSpan) -> Bool {
     !request.query.isEmpty
       && QueryParameters.value(named: "uri", in: text.bytes(request.query)) != nil
+  }
+
+  /// The way to what is asked of a host that names content itself.
+  private static func routeSite(
+    _ request: RequestHead, _ text: RawSpan, _ prefix: [UInt8], _ mode: OriginMode,
+    _ path: inout ByteBuffer, _ key: inout ByteBuffer
+  ) -> Route {
+    guard leadsElsewhere(request, text) else {
+      return route(request, text, below: prefix, mode, &path, &key)
+    }
+    // Servers that know no such address give what the path names: it is told, and the host's content in any case.
+    let whole = prefix + text.bytes(request.path).array
+    if (try? ContentPath.parse(whole.rawBytes, decoded: &path)) == nil {
+      _ = try? ContentPath.parse(prefix.rawBytes, decoded: &path)
+    }
+    return .passThrough(keepsHost: true)
   }
 
   /// What a host stands for.

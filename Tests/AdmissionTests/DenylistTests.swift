@@ -32,9 +32,22 @@ import Testing
     let hashed = denylist("//d9d295bde21f422d471a90f2a37ec53049fdf3e5fa3ee2e8f20e10003da429e7\n")
     let other = try #require(cid("bafybeiefwqslmf6zyyrxodaxx4vwqircuxpza5ri45ws3y5a62ypxti42e"))
     #expect(hashed.denial(of: other, path: Array("/any/path".utf8).rawBytes) != nil)
-    // The older form names a codec.
+    // The older form names a codec; the block can be asked for by another one.
     let raw = try CID(codec: .raw, hash: other.hash, digest: other.digest)
-    #expect(hashed.denial(of: raw, path: RawSpan()) == nil)
+    #expect(hashed.denial(of: raw, path: RawSpan()) != nil)
+  }
+
+  @Test func whatLetsARootPassLetsNothingPassBelowIt() throws {
+    let content = try #require(cid(root))
+    func denies(_ list: Denylist, _ path: String) -> Bool {
+      list.denial(of: content, path: Array(path.utf8).rawBytes) != nil
+    }
+    let path = denylist("/ipfs/\(root)/bad\n!/ipfs/\(root)\n")
+    #expect(denies(path, "/bad") && !denies(path, "") && !denies(path, "/other"))
+    let tree = denylist("/ipfs/\(root)/*\n", "!/ipfs/\(root)\n")
+    #expect(denies(tree, "/bad") && !denies(tree, ""))
+    let both = denylist("/ipfs/\(root)/ba*\n/ipfs/\(root)\n!/ipfs/\(root)\n")
+    #expect(denies(both, "/bad") && !denies(both, "/other"))
   }
 
   @Test func findingsSayWhere() throws {
@@ -70,6 +83,19 @@ import Testing
       }
       return false
     }
+
+    /// The same with the root's own block asked about.
+    ///
+    /// The latest of the rules about the path, and of those that are about the root's block where that is denied.
+    func deniesAll(_ root: Int, _ path: String) -> Bool {
+      let ofRoot = rules.lastIndex { $0.root == root && !$0.isPrefix && $0.path.isEmpty }
+      let ofPath = rules.lastIndex {
+        $0.root == root && ($0.isPrefix ? path.hasPrefix($0.path) : path == $0.path)
+      }
+      let rootCounts = !path.isEmpty && ofRoot.map { !rules[$0].allows } ?? false
+      let last = [rootCounts ? ofRoot : nil, ofPath].compactMap(\.self).max()
+      return last.map { !rules[$0].allows } ?? false
+    }
   }
 
   @Test func randomListsAreWhatTheModelSays() throws {
@@ -100,6 +126,8 @@ import Testing
           let denies = finding.map { !$0.mark.allows } ?? false
           #expect(denies == model.denies(place, path), "seed \(seed), \(path): \(texts)")
           if denies { denied += 1 }
+          let isDenied = list.denial(of: content, path: Array(path.utf8).rawBytes) != nil
+          #expect(isDenied == model.deniesAll(place, path), "seed \(seed), \(path): \(texts)")
         }
       }
     }

@@ -185,6 +185,63 @@ extension EndToEnd {
       withExtendedLifetime(origin) {}
     }
 
+    /// A server that finds what a name leads to, and tells it with the answer alone.
+    @Test func whatANameLeadsToIsAskedAboutWithTheAnswer() throws {
+      let site = try Site()
+      let (root, child) = ("\(site.root)", "\(site.child)")
+      let upstream = try ScriptedUpstream { request, reply in
+        let path = String(request.target.prefix { $0 != "?" })
+        var fields = [("X-Ipfs-Path", path), ("Content-Length", "6")]
+        if path.contains("/moved/") {
+          // A record whose value has a path of its own.
+          fields += [("X-Ipfs-Roots", "\(root),\(site.other),\(site.other),\(child)")]
+        } else if path.hasSuffix("/list/") {
+          fields += [("Etag", "\"DirIndex-2b_CID-\(root)\""), ("Content-Type", "text/html")]
+        } else {
+          fields += [("X-Ipfs-Roots", "\(root),\(child)"), ("Etag", "W/\"\(child).x-tar\"")]
+        }
+        try reply.head(200, fields)
+        if request.method != "HEAD" { try reply.send(Array("denied".utf8)) }
+      }
+      defer { upstream.stop() }
+      let folder = try TemporaryFolder()
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.hosts = TestHosts.entries
+      settings.sections = ["denylist:", "  files: [\(folder.file("a.deny"))]"]
+      try folder.write("/ipns/site.example\n", to: "a.deny")
+      let questions = [
+        Question(target: "/ipns/n.test/child?format=tar"),
+        Question(target: "/ipns/n.test/child?uri=ipfs://\(child)"),
+        Question(target: "/child", host: "n-test.ipns.localhost"),
+        Question(target: "/ipns/n.test/moved/child"),
+        Question(target: "/ipns/n.test/list/?format=tar"),
+      ]
+      let sluice = try SluiceProcess(settings)
+      for question in questions {
+        #expect(try question.ask(sluice.port).status == 200, "\(question.testDescription)")
+      }
+      // A host of a denied name, by an address that servers without it take for its path.
+      let denied = Question(target: "/child?uri=ipfs://\(child)", host: "site.example")
+      #expect(try denied.ask(sluice.port).status == 410)
+      let other = Question(target: "/%zz?uri=ipfs://\(child)", host: "site.example")
+      #expect(try other.ask(sluice.port).status == 410)
+
+      try Self.append("/ipfs/\(root)\n", to: folder.file("a.deny"))
+      for question in questions {
+        #expect(
+          try eventually { try question.ask(sluice.port).status == 410 },
+          "\(question.testDescription)")
+      }
+      // One path below what it leads to.
+      try folder.write("/ipfs/\(root)/child\n", to: "a.deny")
+      for (place, question) in questions.enumerated() {
+        let status = place < 3 ? 410 : 200
+        #expect(
+          try eventually { try question.ask(sluice.port).status == status },
+          "\(question.testDescription)")
+      }
+    }
+
     @Test func namesPathsAndHashesAreRefused() throws {
       let site = try Site()
       let origin = try OriginProcess(

@@ -35,6 +35,12 @@ import Testing
     #expect(refuses("/%69pfs/\(Self.roots[0])/x", "any"))
     #expect(refuses("/x?y", "\(Self.roots[0]).ipfs.some.test:80"))
     #expect(refuses("/", "a-example.ipns.some.test") && refuses("/", "a.example.ipns.some.test"))
+    // Which label is a gateway's depends on whose host it is.
+    #expect(refuses("/", "a.example.ipns.b.ipfs.test"))
+    let inner = self.list("/ipns/b.ipns.a.example")
+    let host = bytes("b.ipns.a.example.ipns.c")
+    #expect(inner.denial(ofTarget: bytes("/").rawBytes, host: host.rawBytes) != nil)
+    #expect(denies(path: "/ipns/_dnslink.a.example") && refuses("/", "_dnslink.A.example.ipns.b.c"))
     #expect(!refuses("/", "b-example.ipns.some.test") && !refuses("*", "ipfs.some.test"))
   }
 
@@ -46,6 +52,16 @@ import Testing
     #expect(denies("/ipfs/\(Self.roots[1])", "/a/b") && denies("/ipfs/\(Self.roots[2])", "/a/b"))
     // The root has been asked about before.
     #expect(!denies("/ipfs/\(Self.roots[0])", "/a/b"))
+    func deniesAll(_ rule: String, _ path: String) -> Bool {
+      list(rule).denial(ofRoots: roots.rawBytes, hostPath: bytes(path).rawBytes) != nil
+    }
+    for path in ["/ipns/n/a/b", "/ipns/n/a/b/", "/a/b", "/ipns/n/x", "", "/ipns/n"] {
+      #expect(deniesAll("/ipfs/\(Self.roots[0])", path), "\(path)")
+    }
+    #expect(deniesAll("/ipfs/\(Self.roots[0])/a/b", "/ipns/n/a/b"))
+    #expect(deniesAll("/ipfs/\(Self.roots[1])/b", "/ipns/n/a/b"))
+    #expect(deniesAll("/ipfs/\(Self.roots[1])/b", "/a/b"))
+    #expect(!deniesAll("/ipfs/\(Self.roots[1])/c", "/ipns/n/a/b"))
     #expect(
       denies("/ipfs/\(Self.roots[1])/b", "/a/b") && denies("/ipfs/\(Self.roots[1])/b*", "/a/bc/"))
     #expect(!denies("/ipfs/\(Self.roots[1])/a", "/a/b"))
@@ -65,7 +81,11 @@ import Testing
     }
     #expect(isDenied("\"\(root)\"", other) && isDenied("\"\(root.version1).raw\"", other))
     #expect(isDenied("W/\"\(root).car.abc\"", other) && !isDenied("W/\"\(root).car.abc\"", root))
-    #expect(!isDenied("\"\(other)\"", root) && !isDenied("\"DirIndex-x_CID-\(root)\"", other))
+    #expect(!isDenied("\"\(other)\"", root) && !isDenied("\"DirIndex-x_CID-\(other)\"", root))
+    #expect(isDenied("\"DirIndex-x_CID-\(root)\"", other))
+    for etag in ["\"DirIndex-\"", "\"DirIndex-_CID-\"", "\"DirIndex-_CID-", "\"DirIndex-"] {
+      #expect(!isDenied(etag, other))
+    }
     for etag in ["", "\"", "\"\"", "W/\"", "W/\"\"", ".", "\".\""] {
       #expect(!isDenied(etag, other))
     }
@@ -111,6 +131,11 @@ import Testing
     #expect(denials.denial(of: key) == finding)
     denials.take(list("/ipns/b.example", generation: 2))
     #expect(!denials.isCleared(key) && denials.denial(of: key) == nil)
+    // The same rules in another table.
+    denials.clear(key)
+    denials.note(finding, of: key)
+    denials.take(list("/ipns/b.example", generation: 2))
+    #expect(denials.isCleared(key) && denials.denial(of: key) == finding)
   }
 
   @Test func sweepsAreOneAtATime() throws {

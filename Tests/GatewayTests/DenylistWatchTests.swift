@@ -45,10 +45,11 @@ import Testing
   ]
 
   private func watch(
-    _ files: Files, _ names: [String], events: @escaping (DenylistEvent) -> Void = { _ in }
+    _ files: Files, _ names: [String], comparedBytes: Int = DenylistSource.comparedBytes,
+    events: @escaping (DenylistEvent) -> Void = { _ in }
   ) throws -> DenylistWatch {
     try DenylistWatch(
-      paths: names.map(files.path),
+      paths: names.map(files.path), comparedBytes: comparedBytes,
       readHeader: { bytes throws(DenylistUnusable) in
         if bytes.starts(with: Array("bad".utf8)) { throw DenylistUnusable("bad") }
         return DenylistHeader()
@@ -108,6 +109,26 @@ import Testing
     #expect(changes.count == count)
   }
 
+  @Test func aLastLineWithoutAnEndCountsAtTheStartAndNeverLapses() throws {
+    let files = try Files()
+    try files.write("\(rule(0))\n\(rule(1))", to: "a")
+    let watch = try self.watch(files, ["a"])
+    #expect(try denied(watch) == [0, 1] && watch.denials.files[0].rules == 2)
+    var seen: [[Int]] = []
+    watch.changed = { _ in seen.append((try? self.denied(watch)) ?? []) }
+    try files.write("\(rule(2))\n# more\n\(rule(1))", to: "a")
+    for _ in 0..<4 { watch.look() }
+    #expect(seen == [[1, 2]])
+    // As many more that the table is made anew, with a last line like that behind them.
+    let lines = (0..<70_000).map { "/ipfs/\(Self.roots[1])/\($0)\n" }.joined()
+    try files.append("\n\(lines)\(rule(0))", to: "a")
+    for _ in 0..<4 { watch.look() }
+    #expect(try denied(watch) == [0, 1, 2] && watch.denials.files[0].rules == 70_003)
+    try files.append("\n!\(rule(0))\n", to: "a")
+    watch.look()
+    #expect(try denied(watch) == [1, 2])
+  }
+
   @Test func aTailThatGoesOnOtherwiseIsReadAnew() throws {
     let files = try Files()
     try files.write("\(rule(0))", to: "a")
@@ -153,6 +174,45 @@ import Testing
     #expect(try denied(watch) == [])
   }
 
+  @Test func aLargeFileThatIsRewrittenAndGrownIsReadAnewOnceItStands() throws {
+    let files = try Files()
+    let middle = String(repeating: "# nothing\n", count: 20_000)
+    let start = "good\n---\n\(middle)"
+    try files.write("\(start)\(rule(0))\n\(middle)", to: "a")
+    let watch = try self.watch(files, ["a"], comparedBytes: 4_096)
+    // Lines are appended, and compared once they stand.
+    try files.append("\(rule(1))", to: "a")
+    for _ in 0..<3 { watch.look() }
+    #expect(try denied(watch) == [0, 1])
+    let other = try self.watch(files, ["a"], comparedBytes: 4_096)
+    #expect(try denied(other) == [0, 1])
+    // As long as before up to where more begins, with both ends as they were.
+    try files.write("\(start)\(rule(2))\n\(middle)\(rule(1))\n# more\n", to: "a")
+    other.look()
+    #expect(try denied(other) == [0, 1])
+    other.look()
+    #expect(try denied(other) == [1, 2])
+    #expect(other.denials.files[0].invalidLines == 0)
+  }
+
+  @Test func digestsAreOfBytesAndNotOfPieces() {
+    let bytes = (0..<10_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    var whole = DenylistDigest()
+    whole.update(bytes.rawBytes)
+    for size in [1, 7, 4_095, 4_096, 4_097] {
+      var digest = DenylistDigest()
+      var start = 0
+      while start < bytes.count {
+        digest.update(Array(bytes[start..<min(bytes.count, start + size)]).rawBytes)
+        start += size
+      }
+      #expect(digest.value == whole.value && digest.count == whole.count)
+    }
+    var other = DenylistDigest()
+    other.update(Array(bytes.dropLast()).rawBytes)
+    #expect(other.value != whole.value)
+  }
+
   @Test func whatCannotBeUsedKeepsItsRules() throws {
     let files = try Files()
     try files.write("\(rule(0))\n", to: "a")
@@ -176,7 +236,8 @@ import Testing
     #expect(try denied(watch) == [0, 1, 2])
     try files.write("bad\n---\n\(rule(2))\n", to: "a")
     for _ in 0..<4 { watch.look() }
-    #expect(try denied(watch) == [0, 1, 2] && said.contains("bad"))
+    #expect(try denied(watch) == [0, 1, 2] && said.count == 2 && said.last == "bad")
+    #expect(watch.denials.files.map(\.isUsable) == [false, true])
     try files.write("good\n---\n!\(rule(1))\n", to: "a")
     for _ in 0..<2 { watch.look() }
     // The later file's rule counts more.
@@ -202,7 +263,13 @@ import Testing
     watch.look()
     #expect(try denied(watch) == [0, 2])
     let before = watch.denials.files[0]
+    let generation = watch.denials.generation
+    var changes: [DenylistChange] = []
+    watch.changed = { changes.append($0) }
     watch.look()
+    // The same rules are no other list.
+    #expect(changes.count == 1 && changes[0].added?.isEmpty == true)
+    #expect(watch.denials.generation == generation)
     #expect(try denied(watch) == [0, 2])
     let after = watch.denials.files[0]
     #expect(after.rules == 70_002 && before.rules == 70_002)
