@@ -68,7 +68,9 @@ extension AdminHandler {
       "the audit log cannot be written: nothing is changed", metadata: ["why": .string(why)])
     task.refuse(
       AdminRefusal(
-        status: 503, error: "the audit log cannot be written, so nothing was changed: \(why)",
+        // A disk that is busy now can be asked again; one that refuses cannot.
+        status: fault.kind == .exhausted ? 503 : 500,
+        error: "the audit log cannot be written, so nothing was changed: \(why)",
         hint: "see admin.audit_log"))
   }
 
@@ -93,22 +95,53 @@ extension AdminHandler {
     }
     let action = isDrained ? "drain" : "undrain"
     let step = AuditStep(action: action, client: task.client, reason: asked.reason)
-    note(step.line("done", [.init("server", .string(asked.server))]), loop) { [self] fault in
-      if let fault { return refuseUnnoted(task, fault) }
+    // Two of one server could be done in another order than they are noted in.
+    guard !isDraining else {
+      task.refuse(
+        AdminRefusal(
+          status: 503, error: "another server is being drained or taken in", hint: "try again"))
+      return
+    }
+    isDraining = true
+    let server = JSONValue.Member("server", .string(asked.server))
+    note(step.line("begun", [server]), loop) { [self] fault in
+      if let fault {
+        isDraining = false
+        refuseUnnoted(task, fault)
+        return
+      }
       let servers = map.setDrained(isDrained, asked.server)
       subject.counters.changes.add(1, ordering: .relaxed)
-      task.answer(
-        .members([
-          "drained": .bool(isDrained),
-          "servers": .array(
-            servers.map {
-              .members([
-                "name": .string($0.name), "active": .integer($0.active),
-                "waiting": .integer($0.waitingCount),
-              ])
-            }),
-        ]))
+      note(step.line("done", [server]), loop) { [self] fault in
+        isDraining = false
+        drained(isDrained, servers, step, task, isNoted: fault == nil)
+      }
     }
+  }
+
+  private func drained(
+    _ isDrained: Bool, _ servers: [UpstreamServer], _ step: AuditStep, _ task: AdminTask,
+    isNoted: Bool
+  ) {
+    var members: [JSONValue.Member] = [
+      .init("id", .string(step.id)), .init("drained", .bool(isDrained)),
+      .init(
+        "servers",
+        .array(
+          servers.map {
+            .members([
+              "name": .string($0.name), "active": .integer($0.active),
+              "waiting": .integer($0.waitingCount),
+            ])
+          })),
+    ]
+    if !isNoted {
+      subject.log.error(
+        "a change could not be noted in the audit log", metadata: ["id": .string(step.id)])
+      members.append(
+        .init("error", "it was done, but the audit log has no line about how it ended"))
+    }
+    task.answer(.object(members), status: isNoted ? 200 : 500)
   }
 }
 

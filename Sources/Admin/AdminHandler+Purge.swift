@@ -86,12 +86,14 @@ extension AdminHandler {
         subject.log.error(
           "a purge could not be noted in the audit log", metadata: ["id": .string(step.id)])
       }
+      var errors: [String] = []
       if outcome.fault != nil {
-        answer.append(
-          .init(
-            "error",
-            "the purge did not go to its end; what was found is noted and removed at the next start"
-          ))
+        errors.append(
+          "the purge did not go to its end; what was found is noted and removed at the next start")
+      }
+      if fault != nil { errors.append("the audit log has no line about how it ended") }
+      if !errors.isEmpty {
+        answer.append(.init("error", .string(errors.joined(separator: "; "))))
       }
       task.answer(.object(answer), status: outcome.fault == nil && fault == nil ? 200 : 500)
     }

@@ -1,5 +1,6 @@
 internal import Base
 internal import EventLoop
+internal import Gateway
 public import HTTP
 public import HTTP1
 internal import Logging
@@ -13,6 +14,11 @@ public final class AdminHandler: RequestHandler {
   let subject: AdminSubject
   /// Purges under way.
   var purges = 0
+  /// Questions about objects under way.
+  var questions = 0
+  /// Whether a server is being drained or taken in.
+  var isDraining = false
+  private let pace = LogPace()
 
   public init(_ subject: AdminSubject) {
     self.subject = subject
@@ -22,6 +28,15 @@ public final class AdminHandler: RequestHandler {
     let path = text.bytes(request.path)
     let isAPI = path.hasPrefix("/api")
     let page = AdminPage(path: path)
+    let need = page?.need ?? .network
+    // Who may not read is not told what there is either.
+    let stranger = subject.access.refusal(
+      of: request, text, from: stream.peer.networkAddress, need == .nothing ? .nothing : .network,
+      token: .success(nil))
+    if let stranger {
+      refuse(stranger, isAPI, on: stream)
+      return
+    }
     if let page, request.method == .options {
       AdminAnswer.sendMethods(page.methods, on: stream)
       return
@@ -33,7 +48,6 @@ public final class AdminHandler: RequestHandler {
       AdminAnswer.send(refusal, isAPI: isAPI, allow: page.methods, on: stream)
       return
     }
-    let need = page?.need ?? .network
     let refusal = subject.access.refusal(
       of: request, text, from: stream.peer.networkAddress, need,
       token: need == .changing ? token : .success(nil))
@@ -91,10 +105,14 @@ public final class AdminHandler: RequestHandler {
 
   private func refuse(_ refusal: AdminRefusal, _ isAPI: Bool, on stream: ClientStream) {
     subject.counters.refusals.add(1, ordering: .relaxed)
-    if refusal.status == 401 {
+    // Whoever guesses tokens fills no log with it.
+    if refusal.status == 401, let count = pace.due(at: stream.loop.now) {
       subject.log.warning(
         "a change was asked for without the token",
-        metadata: ["client": .string(stream.peer.host), "why": .string(refusal.error)])
+        metadata: [
+          "client": .string(stream.peer.host), "why": .string(refusal.error),
+          "count": .stringConvertible(count),
+        ])
     }
     AdminAnswer.send(refusal, isAPI: isAPI, on: stream)
   }

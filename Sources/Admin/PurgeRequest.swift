@@ -94,6 +94,12 @@ struct PurgeRequest: Equatable {
   }
 
   private static func path(_ text: String) throws(AdminRefusal) -> Subject {
+    // In a URL they would end the path; whoever means them as part of a name escapes them.
+    guard !text.utf8.contains(where: { $0 == UInt8(ascii: "?") || $0 == UInt8(ascii: "#") }) else {
+      throw AdminRefusal(
+        status: 400, error: "paths: \(text): a path has no query and no fragment",
+        hint: "write %3F and %23 for ? and # in names; all forms go with their path")
+    }
     var decoded = ByteBuffer(capacity: 256)
     do throws(ContentPathError) {
       let path = try ContentPath.parse(Array(text.utf8).rawBytes, decoded: &decoded)
@@ -106,11 +112,35 @@ struct PurgeRequest: Equatable {
     }
   }
 
+  /// What is wrong with a subject of a kind (`cids`, `paths` or `hosts`), for those who ask before they send it;
+  /// nil where nothing is.
+  static func complaint(about text: String, of kind: String) -> AdminRefusal? {
+    do throws(AdminRefusal) {
+      switch kind {
+      case "cids": _ = try cid(text)
+      case "paths": _ = try path(text)
+      default: _ = try host(text)
+      }
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   private static func host(_ text: String) throws(AdminRefusal) -> Subject {
     // It stands in a head for the router to read.
     guard (1...longestHost).contains(text.utf8.count),
       text.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
     else { throw AdminRefusal(status: 400, error: "hosts: \(text) is no host's name") }
     return .host(text)
+  }
+}
+
+/// What commands check of a purge before they send the first part of it.
+public enum PurgeCheck {
+  /// What is wrong with a subject of a kind (`cids`, `paths` or `hosts`), as one sentence; nil where nothing is.
+  public static func complaint(about text: String, of kind: String) -> String? {
+    guard let refusal = PurgeRequest.complaint(about: text, of: kind) else { return nil }
+    return refusal.error + (refusal.hint.isEmpty ? "" : " (\(refusal.hint))")
   }
 }

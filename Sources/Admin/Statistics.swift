@@ -67,14 +67,16 @@ public enum Statistics {
         + counts.map { JSONValue.Member($0.0, .integer($0.1)) })
   }
 
-  /// Hits among the requests for content, and bytes of them among the bytes of content; null before the first.
+  /// Hits among the requests for what can be kept, and bytes of hits among those of hits and of what was fetched
+  /// whole; null before the first.
   private static func ratios(_ pages: [CounterPage]) -> JSONValue {
     func ratio(_ part: Int, of whole: Int) -> JSONValue {
       // Four digits: more would say nothing.
       whole > 0 ? .real((Double(part) / Double(whole) * 10_000).rounded() / 10_000) : .null
     }
-    let asked = outcomes.filter { $0.name != "none" }
-    let all = asked.reduce(0) { $0 + CounterPage.sum(pages, $1.counter) }
+    // Neither errors nor what is given on and never kept says anything of the cache.
+    let asked: [Counter] = [.requestHit, .requestMiss, .requestCollapsed, .requestPartial]
+    let all = asked.reduce(0) { $0 + CounterPage.sum(pages, $1) }
     let cached = CounterPage.sum(pages, Counter.bodyBytesCached)
     let fetched = CounterPage.sum(pages, Counter.bodyBytesFetched)
     return .members([

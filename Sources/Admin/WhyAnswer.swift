@@ -15,6 +15,15 @@ enum WhyAnswer {
     ]
     if let redirect = explanation.redirect { members.append(.init("redirect", .string(redirect))) }
     members += route(explanation.route)
+    if let denial = explanation.denial {
+      members.append(
+        .init(
+          "denied",
+          .members([
+            "status": .integer(denial.status), "rule": denial.rule.map { .string($0) } ?? .null,
+            "at": .string(denial.place),
+          ])))
+    }
     if let name = explanation.name { members.append(.init("name", self.name(name))) }
     if let content = explanation.content {
       members.append(.init("content", self.content(content)))

@@ -68,7 +68,11 @@ extension Exchange {
         }
       }
     } else if let fetched = outcome.fetched {
-      if stream.requestBody == .absent { counters.add(.bodyBytesFetched, Int(stream.bodyBytes)) }
+      // What the cache could have had: no error pages, and nothing that is never kept. Of what was partly here
+      // nobody has counted which bytes were.
+      if outcome == .miss || outcome == .collapsed {
+        counters.add(.bodyBytesFetched, Int(stream.bodyBytes))
+      }
       if regionPlace >= 0 { counters.addRegion(regionPlace, fetched) }
       // How long a body takes is its client's to say.
       if stream.requestBody == .absent {

@@ -206,6 +206,7 @@ final class Exchange: Responder {
     position = 0
     end = 0
     total = 0
+    etag.clear()
     located = nil
     mustAgree = false
     justRead = nil

@@ -99,7 +99,21 @@ public struct Explanation: Sendable {
     case failing(status: Int, wait: Interval)
   }
 
+  /// Why it is given to nobody.
+  public struct Denial: Sendable {
+    /// The status that clients get: 410 or 451.
+    public var status: Int
+    /// The rule as it stands in its file now; nil where that cannot be read.
+    public var rule: String?
+    /// The rule's file and line.
+    public var place: String
+  }
+
   public var route: Route
+  /// The denylist's verdict; nil where no rule is known to deny it.
+  ///
+  /// What a path leads through is known only of what is kept.
+  public var denial: Denial?
   /// What the host is: `path`, `subdomains`, `subdomain`, `dnslink`, `foreign`, `invalid` or `unknown`.
   public var host: String
   /// Where the gateway sends such a request first; what follows is about that place.

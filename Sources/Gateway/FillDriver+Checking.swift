@@ -59,7 +59,9 @@ extension FillDriver {
       avoided.append(source.number)
     }
     let servers = worker.gateway.upstreams.servers(from: request.region)
-    guard servers.contains(where: { !avoided.contains($0.number) }) else { return false }
+    guard servers.contains(where: { !$0.isDrained && !avoided.contains($0.number) }) else {
+      return false
+    }
     worker.counters.add(.upstreamRetry)
     for (index, _) in slices { fill.discard(slice: index) }
     begin(.whole, slices: 0..<Int.max)

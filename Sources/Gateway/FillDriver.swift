@@ -175,7 +175,7 @@ final class FillDriver: FillSource, Search {
   /// Whether bytes must come in order, for their check.
   var isInOrder: Bool { verification != nil }
 
-  /// How many servers could be asked.
+  /// How many servers there are to be asked; a drain does not change how far a body may be resumed.
   var serverCount: Int { worker.gateway.upstreams.servers(from: request.region).count }
 
   // MARK: Memory

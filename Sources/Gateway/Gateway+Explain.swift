@@ -1,3 +1,4 @@
+internal import Admission
 public import Base
 internal import Cache
 internal import EventLoop
@@ -76,7 +77,21 @@ private struct Explainer: ~Copyable {
     let site = AskedSite(
       hosts: book, host: head.authority, isSecure: question.target.hasPrefix("https:"))
     let host = gateway.options.hosts.classify(host: bytes.bytes(head.authority)).name
-    switch Router.route(head, text: bytes, site: site, path: &path, key: &key) {
+    let outcome = Router.route(head, text: bytes, site: site, path: &path, key: &key)
+    let denial = denial { list in
+      path.isEmpty
+        ? list.denial(ofTarget: bytes.bytes(head.target), host: bytes.bytes(head.authority))
+        : list.denial(ofPath: path.readable)
+    }
+    var explanation = explain(outcome, bytes, host, question)
+    explanation.denial = denial ?? explanation.denial
+    return explanation
+  }
+
+  private mutating func explain(
+    _ outcome: Route, _ bytes: RawSpan, _ host: String, _ question: ContentQuestion
+  ) -> Explanation {
+    switch outcome {
     case .content(let request):
       guard let root = try? CID.parse(path.readable.bytes(request.root)) else { break }
       var explanation = Explanation(route: request.isIdentity ? .inline : .content, host: host)
@@ -102,6 +117,16 @@ private struct Explainer: ~Copyable {
       return Explanation(route: .refused(status: status, sentence: reason.sentence), host: host)
     }
     return Explanation(route: .passThrough, host: host)
+  }
+
+  /// What the denylist says, with the words of its rule; nil where it says nothing.
+  private func denial(_ find: (Denylist) -> DenyFinding?) -> Explanation.Denial? {
+    // Who looks for a place alone asks on a thread that must not wait for a file.
+    guard looksInIndex, let denials = gateway.options.denials, let finding = find(denials.list)
+    else { return nil }
+    return Explanation.Denial(
+      status: finding.mark.status, rule: denials.text(of: finding),
+      place: denials.place(of: finding))
   }
 
   private static func isAbsolute(_ target: String) -> Bool { !target.hasPrefix("/") }
@@ -156,19 +181,35 @@ private struct Explainer: ~Copyable {
     explanation.absence = absence(of: asked)
     explanation.siteStatus = gateway.siteAnswers.answer(for: asked, at: now)?.head.status
     explanation.isBeingFetched = gateway.fills.find(hash, canonicalKey: asked) != nil
+    let remainder = path.readable.bytes(request.remainder)
+    explanation.denial = denial { $0.denial(of: root, path: remainder) }
     if request.isIdentity || !looksInIndex { return }
     do throws(Fault) {
       let reader = try gateway.storage.reader()
       for candidate in candidates(request, root, text, asked) {
-        if var kept = try kept(candidate, reader) {
+        if let record = try record(candidate, reader) {
+          var kept = try kept(candidate, record, reader)
           kept.isAsked = candidate.key == asked
           explanation.kept.append(kept)
+          if explanation.denial == nil {
+            explanation.denial = denial { Self.denial(of: record, root, remainder, by: $0) }
+          }
         }
         reader.endTurn()
       }
     } catch {
       explanation.fault = error
     }
+  }
+
+  /// By what a kept object's path leads through.
+  private static func denial(
+    of record: Record, _ root: CID, _ path: RawSpan, by list: Denylist
+  ) -> DenyFinding? {
+    for field in record.fields where field.name.rawBytes.equalsIgnoringCase("x-ipfs-roots") {
+      if let finding = list.denial(ofRoots: field.value.rawBytes, path: path) { return finding }
+    }
+    return list.denial(ofEtag: record.etag.rawBytes, root: root)
   }
 
   private func absence(of key: [UInt8]) -> Explanation.Absence? {
@@ -234,15 +275,21 @@ private struct Explainer: ~Copyable {
     return found
   }
 
-  private func kept(
+  private func record(
     _ candidate: Candidate, _ reader: IndexReader
-  ) throws(Fault) -> Explanation.Kept? {
+  ) throws(Fault) -> Record? {
     let hash = gateway.storage.hash(candidate.key.rawBytes)
     let found = try reader.lookUp(hash) { bytes -> Record? in
       guard let record = Record(bytes), record.key == candidate.key else { return nil }
       return record
     }
-    guard case .some(.some(let record)) = found else { return nil }
+    return found ?? nil
+  }
+
+  private func kept(
+    _ candidate: Candidate, _ record: Record, _ reader: IndexReader
+  ) throws(Fault) -> Explanation.Kept {
+    let hash = gateway.storage.hash(candidate.key.rawBytes)
     var kept = Explanation.Kept(
       form: candidate.form.label, origin: candidate.mode.label, variant: candidate.variant,
       isAsked: false, bytes: Int64(record.totalBytes), created: record.created,
@@ -253,34 +300,45 @@ private struct Explainer: ~Copyable {
       isCutShort: record.sliceCount > Self.countedSlices)
     var pin: SegmentPin?
     defer { if let pin { gateway.storage.unpin(pin) } }
-    for index in 0..<min(record.sliceCount, Self.countedSlices) {
-      guard let slice = try slice(index, of: record, hash, reader), !slice.isAbsent,
-        gateway.storage.isLive(slice.segment)
-      else { continue }
-      kept.present += 1
-      if pin?.segment != slice.segment {
-        if let pin { gateway.storage.unpin(pin) }
-        pin = nil
-        pin = try gateway.storage.pin(slice.segment)
+    let count = min(record.sliceCount, Self.countedSlices)
+    for block in 0..<(count + SliceBlock.slices - 1) / SliceBlock.slices {
+      let first = block * SliceBlock.slices
+      let slices = try slices(
+        first..<min(first + SliceBlock.slices, count), of: record, hash, reader)
+      for slice in slices where !slice.isAbsent && gateway.storage.isLive(slice.segment) {
+        kept.present += 1
+        if pin?.segment != slice.segment {
+          if let pin { gateway.storage.unpin(pin) }
+          pin = nil
+          pin = try gateway.storage.pin(slice.segment)
+        }
+        if pin != nil, gateway.storage.segments.wasHit(slice.segment, at: Int(slice.offset)) {
+          kept.hit += 1
+        }
       }
-      if pin != nil, gateway.storage.segments.wasHit(slice.segment, at: Int(slice.offset)) {
-        kept.hit += 1
-      }
+      // A read transaction keeps what the writer frees meanwhile from being used again.
+      if block % Self.blocksInTurn == Self.blocksInTurn - 1 { reader.endTurn() }
     }
     return kept
   }
 
+  /// Some thousand slices, in far less than a millisecond.
+  private static let blocksInTurn = 32
+
   /// More are not looked at: with 1 MiB each that is a TiB.
   private static let countedSlices = 1 << 20
 
-  private func slice(
-    _ index: Int, of record: Record, _ hash: Digest128, _ reader: IndexReader
-  ) throws(Fault) -> Slice? {
-    guard record.isLarge else { return record.slices[index] }
-    let (block, place) = index.quotientAndRemainder(dividingBy: SliceBlock.slices)
-    return try reader.slices(hash, block: UInt32(truncatingIfNeeded: block)) {
-      SliceBlock.slice(place, stamp: record.stamp, in: $0)
+  /// What is known of slices that are all in one block.
+  private func slices(
+    _ range: Range<Int>, of record: Record, _ hash: Digest128, _ reader: IndexReader
+  ) throws(Fault) -> [Slice] {
+    guard record.isLarge else { return Array(record.slices[range]) }
+    let (block, start) = range.lowerBound.quotientAndRemainder(dividingBy: SliceBlock.slices)
+    let places = start..<start + range.count
+    let found = try reader.slices(hash, block: UInt32(truncatingIfNeeded: block)) { bytes in
+      places.compactMap { SliceBlock.slice($0, stamp: record.stamp, in: bytes) }
     }
+    return found ?? []
   }
 }
 

@@ -96,11 +96,19 @@ final class Removal: @unchecked Sendable {
   private var parts: [Digest128: Int] = [:]
   private var bytes: [(place: StoredBytes, part: Int?)] = []
   private var next = 0
+  /// How far the index has been told to forget what was found: groups of keys, keys of the next, lost keys.
+  private var nextGroup = 0
+  private var nextKey = 0
+  private var nextLost = 0
+  /// Lost keys whose bytes somebody reads now, of other content.
+  private var spared: Set<Digest128> = []
 
   private struct Found {
     /// By the part of the subject that they are of.
     var keys: [(part: Int, keys: [Digest128])] = []
     var lost: [Digest128] = []
+    /// The parts by their keys; made where the keys are found, since there may be a million.
+    var parts: [Digest128: Int] = [:]
   }
 
   /// Keys and places in one job of the cache writer: some milliseconds each.
@@ -124,11 +132,28 @@ final class Removal: @unchecked Sendable {
       onAllWorkers({ _ in [:] }) { [self] _ in flush() }
       return
     }
-    cut { [self] in
-      worker?.gateway.absences.forget(subject)
-      worker?.gateway.siteAnswers.forget(subject)
-      flush()
+    cut { [self] in forget() }
+  }
+
+  /// Forgets what is remembered of it in memory, where that takes a while on a thread that may.
+  private func forget() {
+    guard let gateway = worker?.gateway else {
+      end(Fault(.unavailable, .own))
+      return
     }
+    if subject.key != nil {
+      gateway.absences.forget(subject)
+      gateway.siteAnswers.forget(subject)
+      flush()
+      return
+    }
+    let home = home
+    let isTaken = gateway.disk.submit { [self, subject] in
+      gateway.absences.forget(subject)
+      gateway.siteAnswers.forget(subject)
+      home.post { [self] in flush() }
+    }
+    if !isTaken { end(Fault(.exhausted, .own)) }
   }
 
   /// Breaks off who gives it, then cuts who brings it.
@@ -190,7 +215,8 @@ final class Removal: @unchecked Sendable {
       return
     }
     if let key = subject.key {
-      take(Found(keys: [(0, [gateway.storage.hash(key.rawBytes)])]))
+      let hash = gateway.storage.hash(key.rawBytes)
+      take(Found(keys: [(0, [hash])], parts: [hash: 0]))
       unlist()
       return
     }
@@ -211,7 +237,7 @@ final class Removal: @unchecked Sendable {
 
   private func take(_ found: Found) {
     self.found = found
-    for (part, keys) in found.keys { for key in keys { parts[key] = part } }
+    parts = found.parts
   }
 
   /// The keys of all records that match, and of all bytes whose record has gone; reads the whole index, a
@@ -243,7 +269,10 @@ final class Removal: @unchecked Sendable {
         reader.endTurn()
       } while last != nil
       let found = keys.enumerated().filter { !$0.element.isEmpty }
-      return .success(Found(keys: found.map { ($0.offset, $0.element) }, lost: lost))
+      var parts = [Digest128: Int](minimumCapacity: found.reduce(0) { $0 + $1.element.count })
+      for (part, keys) in found { for key in keys { parts[key] = part } }
+      return .success(
+        Found(keys: found.map { ($0.offset, $0.element) }, lost: lost, parts: parts))
     } catch {
       return .failure(error)
     }
@@ -264,14 +293,13 @@ final class Removal: @unchecked Sendable {
       used.value.withLock { $0.formUnion(keys) }
       return [:]
     }) { [self] _ in
-      let others = used.value.withLock { $0 }
-      found.lost.removeAll { others.contains($0) }
+      spared = used.value.withLock { $0 }
       unlist()
     }
   }
 
   private func unlist() {
-    guard !found.keys.isEmpty || !found.lost.isEmpty else {
+    guard nextGroup < found.keys.count || nextLost < found.lost.count else {
       // Who asked in between may have begun anew, and have looked a place up that the index forgot since.
       onAllWorkers({ [subject, parts] in $0.cutFills(subject, parts) }) { [self] fills in
         for (part, count) in fills { outcome.parts[part].fills += count }
@@ -284,13 +312,17 @@ final class Removal: @unchecked Sendable {
     }
     // One part at a time, so that what is found is known to be of it.
     var (part, keys): (Int?, [Digest128]) = (nil, [])
-    if let last = found.keys.popLast() {
-      (part, keys) = (last.part, Array(last.keys.suffix(Self.batch)))
-      let rest = Array(last.keys.dropLast(keys.count))
-      if !rest.isEmpty { found.keys.append((last.part, rest)) }
+    var lost: [Digest128] = []
+    if nextGroup < found.keys.count {
+      let group = found.keys[nextGroup]
+      let end = min(nextKey + Self.batch, group.keys.count)
+      (part, keys) = (group.part, Array(group.keys[nextKey..<end]))
+      (nextGroup, nextKey) = end < group.keys.count ? (nextGroup, end) : (nextGroup + 1, 0)
+    } else {
+      let end = min(nextLost + Self.batch, found.lost.count)
+      lost = found.lost[nextLost..<end].filter { !spared.contains($0) }
+      nextLost = end
     }
-    let lost = part == nil ? Array(found.lost.suffix(Self.batch)) : []
-    found.lost.removeLast(lost.count)
     let home = home
     submit(
       .unlist(keys: keys, lost: lost) { [self, part] event in

@@ -59,7 +59,11 @@ public struct RemovalSubject: Sendable {
   func part(of record: RecordView, _ bytes: RawSpan) -> Int? {
     if let part = partOfKey(bytes.bytes(record.key)) { return part }
     if let matchesRecord, matchesRecord(record, bytes) { return 0 }
-    guard partOfCID != nil else { return nil }
+    guard let partOfCID else { return nil }
+    // It may be of a file that stands for its directory, which is no step of the way there.
+    if let cid = Self.cid(inEtag: bytes.bytes(record.etag)), let part = partOfCID(cid) {
+      return part
+    }
     var part: Int?
     record.forEachField(in: bytes) { name, value in
       if part == nil, bytes.bytes(name).equalsIgnoringCase("x-ipfs-roots") {
@@ -118,6 +122,8 @@ public struct RemovalBatch: Sendable {
   /// Places of subjects, by the multihash of their root, with the path below it.
   private var contents: [[UInt8]: Int] = [:]
   private var paths: [[UInt8]: Int] = [:]
+  /// The same for directories whose own paths give their index.html, which is a subject.
+  private var indexes: [[UInt8]: Int] = [:]
   /// The roots that there are paths below.
   private var roots: Set<[UInt8]> = []
   public private(set) var count = 0
@@ -135,6 +141,9 @@ public struct RemovalBatch: Sendable {
 
   /// Adds what is at a path below a CID, and all below that.
   ///
+  /// An `index.html` is also what its directory's own path gives (web path gateway specification), so that
+  /// goes too; not what else is in the directory.
+  ///
   /// - Parameter path: decoded, beginning with a slash; a slash at its end means nothing.
   public mutating func add(_ path: [UInt8], below cid: CID) -> Int {
     var path = path[...]
@@ -145,9 +154,14 @@ public struct RemovalBatch: Sendable {
     if let place = paths[whole] { return place }
     roots.insert(root)
     paths[whole] = count
+    if path.count >= Self.index.count, path.suffix(Self.index.count).elementsEqual(Self.index) {
+      indexes[root + path.dropLast(Self.index.count)] = count
+    }
     count += 1
     return count - 1
   }
+
+  private static let index = Array("/index.html".utf8)
 
   private static func multihash(of cid: CID) -> [UInt8] {
     var hash = ByteBuffer(capacity: 64)
@@ -179,7 +193,11 @@ public struct RemovalBatch: Sendable {
       }
       end -= 1
     }
-    return nil
+    guard parts.form == .file else { return nil }
+    // Paths of directories are asked for with a slash and without.
+    end = path.byteCount
+    while end > 0, path.byte(end - 1) == UInt8(ascii: "/") { end -= 1 }
+    return indexes[hash + path.extracting(0..<end).array]
   }
 }
 

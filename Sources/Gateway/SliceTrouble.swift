@@ -1,4 +1,4 @@
-internal import Base
+public import Base
 internal import Cache
 internal import Synchronization
 
@@ -56,7 +56,7 @@ final class BadSlices: Sendable {
 }
 
 /// Lets one line of a kind through to the log in a while, from whichever thread.
-struct LogPace: ~Copyable, Sendable {
+public struct LogPace: ~Copyable, Sendable {
   private let pause: Interval
 
   /// When the last line went through, in nanoseconds; 0 before.
@@ -64,13 +64,13 @@ struct LogPace: ~Copyable, Sendable {
   private let held = Atomic<Int>(0)
 
   /// - Parameter pause: The time between two lines.
-  init(pause: Interval = .seconds(10)) {
+  public init(pause: Interval = .seconds(10)) {
     self.pause = pause
   }
 
   /// For how many events a line is due now, this one and those held back since the last line; nil
   /// where this one is held back.
-  func due(at now: Instant) -> Int? {
+  public func due(at now: Instant) -> Int? {
     held.add(1, ordering: .relaxed)
     let last = last.load(ordering: .relaxed)
     guard last == 0 || now.nanoseconds - last > pause.nanoseconds,

@@ -65,7 +65,7 @@ enum MetricFamily {
       "sluice_absence_proofs_total",
       "CARs asked for to prove that nothing is at a path, by whether they did."
     ),
-    ("sluice_content_bytes_total", "Bytes of content sent, by whether the cache had it."),
+    ("sluice_content_bytes_total", "Bytes of content sent: of hits, and of misses fetched whole."),
     ("sluice_client_aborts_total", "Responses that a client left before their end."),
     ("sluice_loop_turns_total", "Turns of the event loops."),
     ("sluice_disk_waits_total", "Reads handed to the disk threads because they would block."),

@@ -108,9 +108,9 @@ public final class UpstreamMap: Sendable {
     routes.indices.contains(home) ? routes[home] : routes.first ?? []
   }
 
-  /// All servers that a request which belongs to a region may come to.
+  /// All servers that a request which belongs to a region may come to, those that are drained now as well.
   public func servers(from home: Int) -> [UpstreamServer] {
-    route(from: home).flatMap { regions[$0].servers }.filter { !$0.isDrained }
+    route(from: home).flatMap { regions[$0].servers }
   }
 
   /// All servers of all regions.

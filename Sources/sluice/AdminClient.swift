@@ -91,9 +91,11 @@ struct AdminClient {
   }
 
   private func wait(_ poller: inout Poller, until deadline: Instant) throws(Trouble) {
-    let left = (deadline - Clock.now).milliseconds
-    guard left > 0, poller.wait(milliseconds: Int32(clamping: left + 1)) > 0 else {
-      throw .timeout
+    while true {
+      let left = (deadline - Clock.now).milliseconds
+      guard left > 0 else { throw .timeout }
+      // A signal ends a wait too: a terminal that was resized, a job that goes on.
+      if poller.wait(milliseconds: Int32(clamping: left + 1)) > 0 { return }
     }
   }
 

@@ -29,7 +29,8 @@ struct AdminOptions: ParsableArguments {
   @Option(help: "The admin address, in the place of what the settings say: 127.0.0.1:9180.")
   var admin: String?
 
-  @Option(help: "The file with the token, in the place of what the settings say.")
+  @Option(
+    help: "The file with the token, in the place of the settings'; changes by --admin need it.")
   var tokenFile: String?
 
   @Flag(help: "Print the gateway's answer as JSON, for scripts.")
@@ -37,6 +38,11 @@ struct AdminOptions: ParsableArguments {
 
   /// Asks, and gives the body of an answer that says yes.
   func ask(_ request: AdminClient.Request) throws -> JSONValue {
+    try body(of: answer(to: request))
+  }
+
+  /// Asks, and gives whatever is answered.
+  func answer(to request: AdminClient.Request) throws -> AdminClient.Answer {
     let (place, addresses) = try addresses()
     var trouble = AdminClient.Trouble.unreachable(0)
     for address in addresses {
@@ -49,7 +55,7 @@ struct AdminOptions: ParsableArguments {
         if case .unreachable = error { continue }
         break
       }
-      return try body(of: answer)
+      return answer
     }
     throw Self.fail(AdminExit.unavailable, Self.sentence(trouble, place))
   }
@@ -58,8 +64,15 @@ struct AdminOptions: ParsableArguments {
   func change(
     _ target: String, _ body: JSONValue, patience: Interval = .seconds(60)
   ) throws -> JSONValue {
-    try ask(
-      AdminClient.Request(
+    try self.body(of: answer(toChange: target, body, patience: patience))
+  }
+
+  /// The same, with whatever is answered.
+  func answer(
+    toChange target: String, _ body: JSONValue, patience: Interval
+  ) throws -> AdminClient.Answer {
+    try answer(
+      to: AdminClient.Request(
         method: .post, target: target, token: try token(), body: body, patience: patience))
   }
 
@@ -83,10 +96,15 @@ struct AdminOptions: ParsableArguments {
   private func body(of answer: AdminClient.Answer) throws -> JSONValue {
     if (200..<300).contains(answer.status) { return answer.body }
     if json { print(answer.body.lines) }
+    throw Self.refusal(answer)
+  }
+
+  /// Tells what a bad answer says; the exit status for it.
+  static func refusal(_ answer: AdminClient.Answer) -> ExitCode {
     var sentence = answer.body["error"]?.string ?? "status \(answer.status)"
     if let hint = answer.body["hint"]?.string { sentence += " (\(hint))" }
     let isForbidden = answer.status == 401 || answer.status == 403
-    throw Self.fail(isForbidden ? AdminExit.noPermission : AdminExit.failure, sentence)
+    return fail(isForbidden ? AdminExit.noPermission : AdminExit.failure, sentence)
   }
 
   // MARK: Where
@@ -126,6 +144,12 @@ struct AdminOptions: ParsableArguments {
   }
 
   private func token() throws -> [UInt8] {
+    // What the settings name is the token of their own gateway, and goes in clear text: not to another one.
+    if admin != nil, tokenFile == nil {
+      throw Self.fail(
+        AdminExit.noPermission,
+        "changes by --admin need --token-file: the token in \(config) is that of its own gateway")
+    }
     let path = try tokenFile ?? (Folder.exists(config) ? settings().admin.tokenFile : nil)
     guard let path else {
       throw Self.fail(

@@ -11,7 +11,8 @@ struct PurgeCommand: ParsableCommand {
     abstract: "Take content off the disk of a running gateway, and print a receipt.",
     discussion: """
       Answers that give it are broken off, its bytes are gone from the disk when this ends. Who asks for it \
-      afterwards has it fetched anew: to keep it away is a denylist's work. \(AdminExit.discussion)
+      afterwards has it fetched anew: to keep it away is a denylist's work. A folder's own path gives its \
+      index.html, which the CID of that file does not find: purge the folder's CID too. \(AdminExit.discussion)
       """)
 
   @Argument(
@@ -21,7 +22,8 @@ struct PurgeCommand: ParsableCommand {
   @Option(name: .customLong("host"), help: "A DNSLink host, whose content goes; may be repeated.")
   var hosts: [String] = []
 
-  @Option(help: "A file with a CID or path on each line; - for the standard input.")
+  @Option(
+    help: "A file with a CID or path on each line, and comments (#); - for the standard input.")
   var fromFile: String?
 
   @Option(help: "Why, for the audit log.")
@@ -34,7 +36,27 @@ struct PurgeCommand: ParsableCommand {
     if let fromFile { rest += try Self.lines(of: fromFile).map(Self.subject) }
     rest += hosts.map { ("hosts", $0) }
     guard !rest.isEmpty else { throw ValidationError("name a CID, a path or a --host") }
+    // Half of a list is not what was asked for: all of it is looked at first.
+    for (kind, text) in rest {
+      if let complaint = PurgeCheck.complaint(about: text, of: kind) {
+        throw AdminOptions.fail(AdminExit.failure, complaint)
+      }
+    }
     var answers: [JSONValue] = []
+    do {
+      try purge(rest[...], into: &answers)
+    } catch {
+      // What is gone is gone: its receipts are all that tells of it.
+      show(answers)
+      throw error
+    }
+    show(answers)
+  }
+
+  private func purge(
+    _ subjects: ArraySlice<(kind: String, text: String)>, into answers: inout [JSONValue]
+  ) throws {
+    var rest = subjects
     while !rest.isEmpty {
       let part = rest.prefix(RemovalBatch.maximumCount)
       rest.removeFirst(part.count)
@@ -43,12 +65,32 @@ struct PurgeCommand: ParsableCommand {
       }
       if let reason { members.append(.init("reason", .string(reason))) }
       // A large index is read through, and the disk may be slow.
-      answers.append(
-        try options.change("/api/v1/purge", .object(members), patience: .seconds(900)))
+      let answer = try answer(to: .object(members))
+      answers.append(answer.body)
+      guard (200..<300).contains(answer.status) else { throw AdminOptions.refusal(answer) }
     }
+  }
+
+  /// Others' purges take some seconds each; who meets them all the time has to be told.
+  private static let triesWhenBusy = 10
+
+  private func answer(to purge: JSONValue) throws -> AdminClient.Answer {
+    let pause = Monitor(false)
+    var tries = 1
+    while true {
+      let answer = try options.answer(
+        toChange: "/api/v1/purge", purge, patience: .seconds(900))
+      guard answer.status == 503, tries < Self.triesWhenBusy else { return answer }
+      tries += 1
+      let _: Bool? = pause.wait(until: Clock.now + .seconds(1)) { _ in nil }
+    }
+  }
+
+  private func show(_ answers: [JSONValue]) {
+    if answers.isEmpty { return }
     if options.json {
       print((answers.count == 1 ? answers[0] : .array(answers)).lines)
-    } else {
+    } else if answers.contains(where: { $0["receipts"] != nil }) {
       print(PurgeText.page(answers))
     }
   }
@@ -69,9 +111,46 @@ struct PurgeCommand: ParsableCommand {
   private static let maximumBytes = 64 << 20
 
   private static func lines(of path: String) throws -> [String] {
+    let lines = path == "-" ? try inputLines() : try fileLines(path)
+    return lines.compactMap(word)
+  }
+
+  /// What stands on a line of a list; nil for nothing.
+  ///
+  /// Paths may have blanks and the like, so a comment behind something stands behind a CID alone.
+  static func word(_ line: Substring) -> String? {
+    let blank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
+    var text = line.drop(while: blank)
+    while let last = text.last, blank(last) { text.removeLast() }
+    guard let first = text.first, first != "#" else { return nil }
+    if first != "/", !text.contains("://"), let end = text.firstIndex(where: blank),
+      text[end...].drop(while: blank).first == "#"
+    {
+      text = text[..<end]
+    }
+    return String(text)
+  }
+
+  private static func tooLong(_ path: String) -> ExitCode {
+    AdminOptions.fail(AdminExit.failure, "\(path): no list of CIDs is so long")
+  }
+
+  /// The standard input may be a pipe, which has no places to read at.
+  private static func inputLines() throws -> [Substring] {
+    var lines: [Substring] = []
+    var count = 0
+    while let line = readLine() {
+      count += line.utf8.count + 1
+      guard count < maximumBytes else { throw tooLong("-") }
+      lines.append(line[...])
+    }
+    return lines
+  }
+
+  private static func fileLines(_ path: String) throws -> [Substring] {
     var bytes = ByteBuffer(capacity: 64 << 10)
     do throws(Fault) {
-      let file = path == "-" ? try File(path: "/dev/stdin", .read) : try File(path: path, .read)
+      let file = try File(path: path, .read)
       var isAtEnd = false
       while !isAtEnd, bytes.count < maximumBytes {
         let offset = bytes.count
@@ -83,13 +162,8 @@ struct PurgeCommand: ParsableCommand {
     } catch {
       throw AdminOptions.fail(AdminExit.failure, "\(path): \(SystemError.text(error.errno))")
     }
-    guard bytes.count < maximumBytes else {
-      throw AdminOptions.fail(AdminExit.failure, "\(path): no list of CIDs is so long")
-    }
-    let words = bytes.readable.text.split(whereSeparator: \.isNewline).map { line in
-      String(line.prefix { $0 != "#" }).split(separator: " ").joined(separator: " ")
-    }
-    return words.filter { !$0.isEmpty }
+    guard bytes.count < maximumBytes else { throw tooLong(path) }
+    return bytes.readable.text.split(whereSeparator: \.isNewline)
   }
 }
 

@@ -38,7 +38,14 @@ struct StatsCommand: ParsableCommand {
     var printed = 0
     while lines == 0 || printed < lines {
       let _: Bool? = pause.wait(until: Clock.now + .seconds(interval)) { _ in nil }
-      let now = try options.ask(request)
+      let now: JSONValue
+      do {
+        now = try options.ask(request)
+      } catch let code as ExitCode where code == AdminExit.unavailable {
+        // It is being restarted, perhaps; that nobody answers has been told, and is this line.
+        printed += 1
+        continue
+      }
       if options.json {
         Program.say(String(decoding: now.text, as: UTF8.self))
       } else {
@@ -109,7 +116,7 @@ enum StatsText {
     func ratio(_ part: Int, _ whole: Int) -> Double? {
       whole > 0 ? Double(part) / Double(whole) : nil
     }
-    let asked = change("requests", "total") - change("requests", "none")
+    let asked = ["hit", "miss", "collapsed", "partial"].reduce(0) { $0 + change("requests", $1) }
     let cached = change("bytes", "content_from_cache")
     let fetched = change("bytes", "content_from_upstream")
     return row([

@@ -57,6 +57,11 @@ enum WhyText {
     ]
     if let redirect = why["redirect"]?.string { lines.append("redirected  to \(redirect)") }
     lines.append("route       \(route(why))")
+    if let denied = why["denied"] {
+      let rule = denied["rule"]?.string == nil ? "" : ": \(text(denied["rule"]))"
+      lines.append(
+        "denied      with \(denied["status"]?.integer ?? 0) by \(text(denied["at"]))\(rule)")
+    }
     if let name = why["name"] {
       let root = name["root"]?.string.map { " leads to \($0)" } ?? ""
       lines.append(

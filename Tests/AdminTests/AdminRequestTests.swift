@@ -53,12 +53,23 @@ import Testing
 
   @Test(arguments: [
     "", "[]", "{}", #"{"cids":[]}"#, #"{"cids":"x"}"#, #"{"cids":[1]}"#, #"{"cids":["nonsense"]}"#,
+    #"{"paths":["/ipfs/\#(cid)/a?x"]}"#, #"{"paths":["/ipfs/\#(cid)/a#b"]}"#,
     #"{"paths":["/nowhere"]}"#, #"{"paths":["/ipfs/nonsense/x"]}"#, #"{"paths":["/ipfs/"]}"#,
     #"{"hosts":["a b"]}"#, #"{"hosts":["a\r\nX: y"]}"#, #"{"hosts":[""]}"#,
     #"{"hosts":["a"],"reason":1}"#, #"{"hosts":["a"],"forms":["raw"]}"#, #"{"hosts":["a"]"#,
   ])
   func purgesThatMakeNoSenseAreRefused(text: String) {
     #expect(Self.status { () throws(AdminRefusal) in _ = try Self.purge(text) } == 400, "\(text)")
+  }
+
+  @Test func subjectsAreCheckedBeforeTheyAreSent() {
+    #expect(PurgeCheck.complaint(about: Self.cid, of: "cids") == nil)
+    #expect(PurgeCheck.complaint(about: "/ipfs/\(Self.cid)/a b%3F", of: "paths") == nil)
+    #expect(PurgeCheck.complaint(about: "docs.example.org", of: "hosts") == nil)
+    #expect(PurgeCheck.complaint(about: "nonsense", of: "cids") != nil)
+    let path = PurgeCheck.complaint(about: "/ipfs/\(Self.cid)/a#b", of: "paths")
+    #expect(path?.contains("%23") == true)
+    #expect(PurgeCheck.complaint(about: "a b", of: "hosts") != nil)
   }
 
   @Test func batchesHaveABound() {

@@ -118,6 +118,26 @@ extension EndToEnd {
       #expect(try world.run("why", "bafkqaaa").text.contains("its own CID carries"))
     }
 
+    @Test func whySaysWhatIsDenied() throws {
+      let content = try TestContent.raw(noise(100, seed: 604))
+      let other = try TestContent.raw(noise(100, seed: 605))
+      let dead = try DeadPort()
+      let folder = try TemporaryFolder()
+      try folder.write("# first\n/ipfs/\(content.cid)\n", to: "a.deny")
+      var settings = SluiceProcess.Settings(upstreams: [dead.port])
+      settings.sections = ["denylist:", "  files: [\(folder.file("a.deny"))]"]
+      let world = try AdminWorld(settings)
+      for object in [content.path, "\(content.cid)/below", "http://127.0.0.1\(content.path)"] {
+        let denied = try world.json("why", object)["denied"] as? [String: Any]
+        #expect(denied?["at"] as? String == "\(folder.file("a.deny")):2", "\(object)")
+        #expect(denied?["status"] as? Int == 410)
+        #expect(denied?["rule"] as? String == "/ipfs/\(content.cid)")
+      }
+      let text = try world.run("why", content.path).text
+      #expect(text.contains("denied      with 410 by \(folder.file("a.deny")):2"), "\(text)")
+      #expect(try world.json("why", other.path)["denied"] == nil)
+    }
+
     @Test func aDrainedServerGetsNoRequests() throws {
       let contents = try (0..<12).map { try TestContent.raw(noise(500, seed: 610 + UInt64($0))) }
       let upstreams = try (0..<2).map { _ in
@@ -131,6 +151,7 @@ extension EndToEnd {
       let server = "test/127.0.0.1:\(upstreams[0].port)"
       let drained = try world.run("drain", server, "--reason", "new disk")
       #expect(drained.ending == .exited(0) && drained.text.hasPrefix("\(server) is drained"))
+      #expect(try world.audit().map { $0["state"] as? String } == ["begun", "done"])
       for content in contents.prefix(6) {
         #expect(try world.sluice.request(content.path).status == 200)
       }
@@ -150,7 +171,7 @@ extension EndToEnd {
       let unknown = try world.run("drain", "test/10.0.0.1:80")
       #expect(unknown.ending == .exited(1) && unknown.errors.contains(server))
       let actions = try world.audit().map { $0["action"] as? String }
-      #expect(actions == ["drain", "drain", "undrain"])
+      #expect(actions == ["drain", "drain", "drain", "drain", "undrain", "undrain"])
       // Not over a restart.
       #expect(try world.run("drain", server).ending == .exited(0))
       try world.sluice.stop()
@@ -216,6 +237,11 @@ extension EndToEnd {
         #expect(try world.get(target).status == 403, "\(target)")
       }
       #expect(try world.get("/health").text == "ok\n")
+      // Nor are they told what there is.
+      let options = try RawClient(port: world.sluice.adminPort)
+        .request("/api/v1/stats", method: "OPTIONS")
+      #expect(options.status == 403 && options["Allow"] == nil)
+      #expect(try world.get("/api/v1/purge").status == 403)
       let outcome = try world.run("stats")
       #expect(outcome.ending == .exited(77) && outcome.errors.contains("admin.allow"))
       #expect(try world.run("purge", "bafkqaaa").ending == .exited(77))
@@ -274,6 +300,9 @@ extension EndToEnd {
       }
       #expect(try run("stats").ending == .exited(0))
       #expect(try run("purge", "bafkqaaa").ending == .exited(0))
+      // The settings' token is for their own gateway.
+      let stranger = try run("purge", "bafkqaaa", "--admin", "127.0.0.1:\(world.sluice.adminPort)")
+      #expect(stranger.ending == .exited(77) && stranger.errors.contains("--token-file"))
       #expect(
         try run("stats", "--admin", "localhost:\(world.sluice.adminPort)").ending == .exited(0))
       let gone = try run("stats", "--admin", "127.0.0.1:\(dead.port)")

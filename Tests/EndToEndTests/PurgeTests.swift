@@ -141,6 +141,89 @@ extension EndToEnd {
       #expect(try Self.found(world, content.body) == [])
     }
 
+    /// What an exchange has given before is nothing to what it gives now.
+    @Test func anotherAnswerOfTheSameClientGoesOn() throws {
+      let first = try TestContent.opaque(noise(5_000, seed: 570))
+      var site = TestSite()
+      let second = try site.add(noise(1_000_000, seed: 571))
+      let car = site.car
+      let gate = Gate()
+      let upstream = try ScriptedUpstream { request, reply in
+        if request.target.hasPrefix(first.path) { return try reply.serve(first) }
+        let fields = Reply.fields(of: second).map { field in
+          switch field.0 {
+          case "Etag": ("Etag", "W/\"\(second.cid).car.2s3j8e4d2f\"")
+          case "Content-Type": ("Content-Type", "application/vnd.ipld.car; version=1")
+          default: field
+          }
+        }
+        try reply.head(200, fields + [("Content-Length", "\(car.count)")])
+        try reply.send(car[..<600_000])
+        gate.wait()
+        try reply.send(car[600_000...])
+      }
+      defer { upstream.stop() }
+      defer { gate.open() }
+      let world = try AdminWorld(Self.settings(upstream.port))
+      let client = try world.sluice.connect()
+      #expect(try client.request(first.path).status == 200)
+      try client.send(RawClient.text(second.path + "?format=car"))
+      #expect(try client.head().status == 200)
+      let receipt = try world.json("purge", "\(first.cid)")
+      #expect(receipt["answers"] as? Int == 0, "\(receipt)")
+      gate.open()
+      #expect(try client.bytes(car.count).count >= car.count)
+    }
+
+    /// A directory's own path gives its page, which goes with the page's path.
+    @Test func anIndexPageIsNotLeftUnderItsFolder() throws {
+      var site = TestSite()
+      let (page, other) = (noise(9_000, seed: 580), noise(9_000, seed: 581))
+      let root = try site.add(folder: ["index.html": page, "other": other])
+      let origin = try OriginProcess(car: site.car)
+      let world = try AdminWorld(Self.settings(origin.port))
+      for path in ["", "index.html", "other"] {
+        #expect(try world.sluice.request("/ipfs/\(root)/\(path)").status == 200)
+      }
+      try world.sluice.settle()
+      #expect(try !Self.found(world, page).isEmpty)
+      let receipt = try world.json("purge", "/ipfs/\(root)/index.html")
+      #expect(receipt["objects"] as? Int == 2, "\(receipt)")
+      #expect(try Self.found(world, page) == [])
+      #expect(try world.sluice.request("/ipfs/\(root)/other").cacheStatus == "HIT")
+    }
+
+    /// From a pipe, with comments and with blanks in names; a mistake anywhere has nothing sent.
+    @Test func listsComeByAPipe() throws {
+      var dag = TestDAG()
+      let bodies = (0..<3).map { noise(3_000, seed: 590 + UInt64($0)) }
+      let files = try bodies.map { try dag.file($0) }
+      let root = try dag.directory(["two  blanks": files[0], "#1": files[1], "c": files[2]])
+      dag.roots = [root.cid]
+      let origin = try OriginProcess(car: dag.car)
+      let world = try AdminWorld(Self.settings(origin.port))
+      let paths = ["two%20%20blanks", "%231", "c"].map { "/ipfs/\(root.cid)/\($0)" }
+      for path in paths { #expect(try world.sluice.request(path).status == 200) }
+      try world.sluice.settle()
+      func purge(_ lines: [String]) throws -> Outcome {
+        try world.folder.write(lines.joined(separator: "\n"), to: "list")
+        let command =
+          "cat '\(world.folder.file("list"))' | '\(Program.path)' purge --from-file - "
+          + "--admin \(world.address) --token-file '\(world.folder.file("token"))'"
+        return try Outcome.of("sh", ["-c", command])
+      }
+      let wrong = try purge([paths[2], "/ipfs/\(root.cid)/#1"])
+      #expect(wrong.ending == .exited(1) && wrong.errors.contains("%23"), "\(wrong.errors)")
+      let lists = try purge([
+        "  # a list", "", "/ipfs/\(root.cid)/two  blanks", "\(files[1].cid)\t# by CID", paths[1],
+      ])
+      #expect(lists.ending == .exited(0), "\(lists.errors)")
+      #expect(lists.text.contains("2 objects"), "\(lists.text)")
+      #expect(try Self.found(world, bodies[0]) == [] && Self.found(world, bodies[1]) == [])
+      #expect(try world.sluice.request(paths[2]).cacheStatus == "HIT")
+      #expect(try world.audit().count == 2)
+    }
+
     /// A site's content goes by its host, and its name is looked up anew.
     @Test func aHostGoesWithWhatItsNameLeadsTo() throws {
       var site = TestSite()

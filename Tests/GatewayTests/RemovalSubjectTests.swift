@@ -101,6 +101,23 @@ import Testing
     #expect(Self.part(batch, Self.key(root, "/other")) == 2)
   }
 
+  @Test func anIndexPageGoesWithItsDirectorysOwnPath() throws {
+    var batch = RemovalBatch()
+    let (root, other) = (try Self.cid(1), try Self.cid(2))
+    let top = batch.add(Array("/index.html".utf8), below: root)
+    let inner = batch.add(Array("/in/index.html".utf8), below: other)
+    for (cid, path, part) in [
+      (root, "/index.html", top), (root, "", top), (root, "/", top), (root, "/x", nil),
+      (root, "/in", nil), (root, "/index.htm", nil), (other, "/in", inner), (other, "/in/", inner),
+      (other, "/in/index.html", inner), (other, "/in/x", nil), (other, "/inn", nil),
+      (other, "", nil),
+    ] as [(CID, String, Int?)] {
+      #expect(Self.part(batch, Self.key(cid, path)) == part, "\(path)")
+    }
+    // Of the directory as a block its page is no part.
+    #expect(Self.part(batch, Self.key(root, "", form: .raw)) == nil)
+  }
+
   @Test func whatLeadsThroughACIDIsOfIt() throws {
     var batch = RemovalBatch()
     let file = try Self.cid(3, .raw)
@@ -124,6 +141,14 @@ import Testing
       let view = try #require(read)
       return batch.subject.part(of: view, bytes.rawBytes)
     }
+    // An Etag tells where a page stands for its directory, which no step of the way names.
+    var tagged = Record(
+      key: key, stamp: 1, status: 200, totalBytes: 5, sliceShift: 20, created: 0)
+    tagged.etag = Array("\"\(file)\"".utf8)
+    let bytes = try #require(tagged.encoded())
+    let read = RecordView(bytes.rawBytes)
+    let view = try #require(read)
+    #expect(batch.subject.part(of: view, bytes.rawBytes) == place)
     let others = (try Self.cid(1), try Self.cid(2))
     #expect(try recorded("\(others.0),\(others.1),\(file)") == place)
     #expect(try recorded("\(others.0), \(file.text(in: .base36)) ,\(others.1)") == place)

@@ -75,24 +75,63 @@ public final class AdminWorld {
 
 /// Looks for content in the files of a cache.
 public enum DiskSearch {
-  /// The files below a folder that have any of these bytes: 32 of them, from up to 64 places.
+  /// The files below a folder that have any of these bytes: 32 of them, from many places.
+  ///
+  /// Short content is looked for at each 64th byte, long content so at its ends, where pages are shared with
+  /// others, and at some hundred places in between; both at the very last byte.
   public static func files(below folder: String, having content: [UInt8]) throws -> [String] {
     // Not from a zero: sparse files have too many of them.
-    let step = max(4096, content.count / 64)
-    let needles = stride(from: 0, to: max(1, content.count - 64), by: step).map { place in
+    let end = max(0, content.count - 32)
+    var places = [0, end]
+    if content.count <= 64 << 10 {
+      places += stride(from: 0, to: end, by: 64)
+    } else {
+      places += stride(from: 0, to: 4096, by: 64)
+      places += stride(from: end - 4096, to: end, by: 64)
+      places += stride(from: 0, to: end, by: max(4096, content.count / 128))
+    }
+    let needles = places.map { place in
       let start = content[place...].firstIndex { $0 != 0 } ?? place
       return Array(content[start..<min(start + 32, content.count)])
     }
     let walk = FileManager.default.enumerator(atPath: folder)
     var found: [String] = []
     while let name = walk?.nextObject() as? String {
+      guard walk?.fileAttributes?[.type] as? FileAttributeType == .typeRegular else { continue }
       let url = URL(filePath: folder + "/" + name)
-      guard let bytes = try? Data(contentsOf: url, options: .alwaysMapped) else { continue }
-      // The index's map is large, and has no bodies: a few places will do.
-      let sought = bytes.count > 64 << 20 ? Array(needles.prefix(8)) : needles
-      if bytes.withUnsafeBytes({ hay in sought.contains { has(hay, $0) } }) { found.append(name) }
+      let bytes: Data
+      do {
+        bytes = try Data(contentsOf: url, options: .alwaysMapped)
+      } catch {
+        // A segment that left meanwhile; what is there and cannot be read has not been looked at.
+        if FileManager.default.fileExists(atPath: url.path) { throw error }
+        continue
+      }
+      let isThere = bytes.withUnsafeBytes { hay in
+        written(hay).contains { part in
+          needles.contains { has(UnsafeRawBufferPointer(rebasing: hay[part]), $0) }
+        }
+      }
+      if isThere { found.append(name) }
     }
     return found.sorted()
+  }
+
+  /// The runs of pages that are not all zeros: most of a segment, and of the index's map, has not been written yet.
+  private static func written(_ hay: UnsafeRawBufferPointer) -> [Range<Int>] {
+    guard let start = hay.baseAddress else { return [] }
+    let zeros = [UInt8](repeating: 0, count: 4096)
+    var runs: [Range<Int>] = []
+    for offset in stride(from: 0, to: hay.count, by: zeros.count) {
+      let end = min(offset + zeros.count, hay.count)
+      if memcmp(start + offset, zeros, end - offset) == 0 { continue }
+      if let last = runs.last, last.upperBound == offset {
+        runs[runs.count - 1] = last.lowerBound..<end
+      } else {
+        runs.append(offset..<end)
+      }
+    }
+    return runs
   }
 
   private static func has(_ hay: UnsafeRawBufferPointer, _ needle: [UInt8]) -> Bool {
