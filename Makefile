@@ -7,7 +7,7 @@ RELEASE := -c release --product sluice --static-swift-stdlib
 
 # The whole-process tests that have a long form, and what each of them may take.
 SOAK_SUITES := Kills PowerCuts Bounds Troubles IndexDamage LyingUpstreams Regions RegionChoice \
-	FailoverLoad ClusterUploads
+	FailoverLoad ClusterUploads HTTP2 RateLimits
 SOAK_LIMIT := 25m
 
 .DEFAULT_GOAL := help
