@@ -1,5 +1,7 @@
 """The servers that are measured, and the origin behind them."""
 
+import base64
+import hashlib
 import os
 import resource
 import shutil
@@ -222,7 +224,8 @@ logs:
 
 
 class LimitedSluice(Sluice):
-    """Sluice with three limits for each client, so wide that they refuse nobody."""
+    """Sluice with three limits for each client, so wide that they refuse nobody, and a denylist that names nothing of
+    what is asked for."""
 
     name = "Sluice-limits"
     configuration = (
@@ -233,8 +236,17 @@ rate_limits:
   - {{ name: rate, rate: 1000000/s, burst: 1000000 }}
   - {{ name: bytes, bytes: 1TB/s, burst: 1TB }}
   - {{ name: streams, concurrent: 100000 }}
+denylist: {{ files: ["{folder}/list.deny"] }}
 """
     )
+
+    def command(self) -> list[str | Path]:
+        # CIDs of version 1 with the codec raw, of texts that no object of the bench has.
+        names = (hashlib.sha256(f"denied {number}".encode()).digest() for number in range(10_000))
+        rules = (base64.b32encode(b"\x01\x55\x12\x20" + name).decode().lower() for name in names)
+        lines = (f"/ipfs/b{rule.rstrip('=')}\n" for rule in rules)
+        (self.folder / "list.deny").write_text("".join(lines))
+        return super().command()
 
 
 def make_certificate(folder: Path) -> Path:
