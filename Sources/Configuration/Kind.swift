@@ -24,7 +24,8 @@ extension Kind<Int> {
     let quantity = Quantity.size
     let bounds = "\(quantity.show(range.lowerBound)) to \(quantity.show(range.upperBound))"
     return Kind(
-      expected: "a size from \(bounds)\(powerOfTwo ? " that is a power of two" : ""), such as 1MB",
+      expected: "a size from \(bounds)\(powerOfTwo ? " that is a power of two" : ""), "
+        + "such as \(quantity.examples(in: range, of: [1 << 20, 10 << 30], atMost: 1))",
       read: { text in
         guard let bytes = quantity.read(text), range.contains(bytes) else { return nil }
         return powerOfTwo && bytes.nonzeroBitCount != 1 ? nil : bytes
@@ -40,10 +41,16 @@ extension Kind<Int> {
 extension Kind<Interval> {
   static func duration(_ range: ClosedRange<Interval>) -> Kind {
     let quantity = Quantity.duration
-    let first = quantity.show(Int(range.lowerBound.nanoseconds))
-    let last = quantity.show(Int(range.upperBound.nanoseconds))
+    let bounds = Int(range.lowerBound.nanoseconds)...Int(range.upperBound.nanoseconds)
+    let first = quantity.show(bounds.lowerBound)
+    let last = quantity.show(bounds.upperBound)
+    let familiar = [
+      Interval.milliseconds(500), .seconds(30), .seconds(43_200), .seconds(30 * 86_400),
+    ]
+    let examples = quantity.examples(
+      in: bounds, of: familiar.map { Int($0.nanoseconds) }, atMost: 2)
     return Kind(
-      expected: "a duration from \(first) to \(last), such as 500ms or 30s",
+      expected: "a duration from \(first) to \(last), such as \(examples)",
       read: { text in
         guard let nanoseconds = quantity.read(text) else { return nil }
         let interval = Interval(nanoseconds: Int64(nanoseconds))

@@ -29,6 +29,13 @@ struct Quantity: Sendable {
     return overflow ? nil : value
   }
 
+  /// The first of some familiar values that lie in a range, as text; its lower end where none does.
+  func examples(in range: ClosedRange<Int>, of familiar: [Int], atMost count: Int) -> String {
+    let fitting = familiar.filter(range.contains).prefix(count)
+    return (fitting.isEmpty ? [range.lowerBound] : Array(fitting)).map(show)
+      .joined(separator: " or ")
+  }
+
   /// Writes the value in the largest unit that leaves a whole number.
   ///
   /// The value must be a multiple of the least unit.

@@ -28,7 +28,7 @@ extension SettingsTable {
       "What clients may ask for in a time or at a time; above it they get 429.")
   ]
 
-  private static let rateLimit: [Setting<Settings.RateLimit>] = [
+  static let rateLimit: [Setting<Settings.RateLimit>] = [
     Setting(
       "name", \.name, .limitName, required: true, "What it is called in answers and metrics."),
     Setting("key", \.key, .choice, "Who shares an allowance."),

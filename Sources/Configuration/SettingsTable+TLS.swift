@@ -31,7 +31,7 @@ extension SettingsTable {
       "The webroot of certbot, lego and the like, for their challenges."),
   ]
 
-  private static let certificate: [Setting<Settings.Certificate>] = [
+  static let certificate: [Setting<Settings.Certificate>] = [
     Setting(
       "certificate", \.certificate, .path, required: true,
       "A PEM file: the certificate, and those that lead to its root."),

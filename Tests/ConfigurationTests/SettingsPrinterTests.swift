@@ -83,7 +83,7 @@ import Yams
     let lines = settings.printed.split(separator: "\n").map(String.init)
     let line = try #require(lines.firstIndex(of: "  max_size: 50GB"))
     #expect(lines[line - 1] == "  # Default: 10GB")
-    #expect(lines[line - 2] == "  # Expected: a size from 128MB to 64TB, such as 1MB.")
+    #expect(lines[line - 2] == "  # Expected: a size from 128MB to 64TB, such as 10GB.")
     #expect(lines[line - 3] == "  # What the cache may take on disk, its index counted in.")
     #expect(lines.filter { $0 == "cache:" }.count == 1)
     let path = try #require(lines.firstIndex(of: "    path: \"-\""))

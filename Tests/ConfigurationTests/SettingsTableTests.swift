@@ -1,5 +1,6 @@
 import Base
 import Foundation
+import Router
 import Testing
 import Yams
 
@@ -21,6 +22,52 @@ import Yams
       #expect(!row.help.dropLast().contains(". "), "\(row.name): one sentence")
       #expect(row.help.count + 4 <= 100, "\(row.name)")
     }
+  }
+
+  /// What a message says to write, as nodes that can be written.
+  static func examples(_ expected: String) -> [String] {
+    guard let start = expected.range(of: "such as ") else { return [] }
+    let words = expected[start.upperBound...].replacing(" in quotes", with: "")
+      .replacing(", or ", with: ", ")
+      .replacing(" or ", with: ", ").split(separator: ", ").map {
+        String($0.trimmingPrefix("or "))
+      }
+    return words.prefix { !$0.hasPrefix("and ") }.map { $0.replacing("\"", with: "") }
+  }
+
+  /// How many examples the settings of a table have; each must be taken.
+  static func tryExamples<Root>(_ table: [Setting<Root>], _ blank: Root) -> Int {
+    var count = 0
+    for row in table {
+      let isList = row.expected.hasPrefix("a list in brackets")
+      for example in examples(row.expected) {
+        var reader = SettingsReader(file: "gateway.conf")
+        var root = blank
+        let scalar = Node(example, Tag(.str), .doubleQuoted)
+        row.read(isList ? Node([scalar]) : scalar, &root, &reader, row.name)
+        #expect(reader.complaints.isEmpty, "\(reader.complaints)")
+        count += 1
+      }
+    }
+    return count
+  }
+
+  @Test func everyExampleIsTakenByItsOwnSetting() {
+    var count = Self.tryExamples(SettingsTable.all, Settings())
+    count += Self.tryExamples(SettingsTable.listen, .init(address: HostPort(loopback: 0)))
+    count += Self.tryExamples(SettingsTable.host, .init(.all))
+    count += Self.tryExamples(SettingsTable.region, .init(name: "", servers: []))
+    count += Self.tryExamples(
+      SettingsTable.server, .init(address: ServerAddress(HostPort(loopback: 0))))
+    count += Self.tryExamples(SettingsTable.rateLimit, .init(name: ""))
+    count += Self.tryExamples(SettingsTable.certificate, .init(certificate: "", key: ""))
+    #expect(count > 50, "\(count)")
+    let size = Kind.size((128 << 20)...(64 << 40)).expected
+    #expect(size == "a size from 128MB to 64TB, such as 10GB")
+    #expect(
+      Kind<Interval>.duration(.seconds(60) ... .seconds(3650 * 86_400)).expected
+        == "a duration from 1m to 3650d, such as 12h or 30d")
+    #expect(Kind<Interval>.duration(.seconds(7) ... .seconds(8)).expected.hasSuffix("such as 7s"))
   }
 
   @Test func theAnnotatedFileHasTheDefaults() throws {
