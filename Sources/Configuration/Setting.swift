@@ -59,6 +59,7 @@ extension Setting {
       var elements: [Element] = []
       var seen: Set<Element> = []
       for (index, node) in nodes.enumerated() {
+        reader.note(node, as: "\(place)[\(index)]")
         guard let element = reader.value(node, kind, at: "\(place)[\(index)]") else { continue }
         if !seen.insert(element).inserted {
           reader.complain("\(place)[\(index)] repeats an earlier entry; expected it once", at: node)

@@ -1,5 +1,18 @@
 import Router
 
+/// A configuration file that could be read: what it says, and where.
+public struct SettingsFile: Sendable {
+  public let settings: Settings
+  let name: String
+  let places: SettingPlaces
+
+  /// A complaint at the first of the named settings that the file has, or at the section that it would be in.
+  public func complaint(_ message: String, at names: String...) -> Complaint {
+    let place = places.place(of: names)
+    return Complaint(file: name, line: place.line, column: place.column, message: message)
+  }
+}
+
 extension Settings {
   /// Reads the text of a configuration file.
   ///
@@ -10,6 +23,18 @@ extension Settings {
   ///   - text: The whole file.
   ///   - file: The file's path, for messages and for its folder.
   public static func read(_ text: String, file: String) throws(Complaints) -> Settings {
+    try SettingsFile(text, name: file).settings
+  }
+
+  /// The effective configuration as an annotated file that reads back as the same settings.
+  public var printed: String {
+    SettingsPrinter.annotated(self, by: SettingsTable.all).map { $0 + "\n" }.joined()
+  }
+}
+
+extension SettingsFile {
+  /// As `Settings.read`.
+  public init(_ text: String, name file: String) throws(Complaints) {
     var reader = SettingsReader(file: file)
     var settings = Settings()
     if let root = SettingsText.root(of: text, into: &reader) {
@@ -21,16 +46,15 @@ extension Settings {
         list: reader.complaints.sorted { ($0.line, $0.column) < ($1.line, $1.column) })
     }
     settings.placePaths(besides: file)
-    return settings
+    self.settings = settings
+    name = file
+    places = reader.places
   }
+}
 
-  /// The effective configuration as an annotated file that reads back as the same settings.
-  public var printed: String {
-    SettingsPrinter.annotated(self, by: SettingsTable.all).map { $0 + "\n" }.joined()
-  }
-
+extension Settings {
   /// What no single setting can tell by itself.
-  private func check(_ reader: inout SettingsReader) {
+  fileprivate func check(_ reader: inout SettingsReader) {
     let segment = max(cache.maxSize / 64, 4 << 20)
     if cache.sliceSize > segment {
       let size = Quantity.size.show(cache.sliceSize)
@@ -40,22 +64,7 @@ extension Settings {
         atSetting: "cache.slice_size", "cache.max_size")
     }
     checkHosts(&reader)
-    let own = listen.map(\.address)
-    if own.contains(admin.address), admin.address.port > 0 {
-      reader.complain(
-        "admin.address: \(admin.address) is an address for clients too; expected another one",
-        atSetting: "admin.address", "listen")
-    }
-    for server in regions.flatMap(\.servers) where own.contains(server.address.place) {
-      reader.complain(
-        "regions: \(server.address) is Sluice's own address; expected another server's",
-        atSetting: "regions", "listen")
-    }
-    if let lastResort, own.contains(lastResort.place) {
-      reader.complain(
-        "last_resort: \(lastResort) is Sluice's own address; expected another server's",
-        atSetting: "last_resort")
-    }
+    checkOwnAddresses(&reader)
     checkRegions(&reader)
     checkGeo(&reader)
     checkClusterAPI(&reader)
@@ -82,7 +91,7 @@ extension Settings {
     }
   }
 
-  private mutating func placePaths(besides file: String) {
+  fileprivate mutating func placePaths(besides file: String) {
     guard let slash = file.lastIndex(of: "/") else { return }
     let folder = file[...slash]
     func placed(_ path: String) -> String { path.hasPrefix("/") ? path : folder + path }

@@ -7,8 +7,8 @@ import Yams
 struct SettingsReader {
   let file: String
   private(set) var complaints: [Complaint] = []
-  /// Where each setting stands that was read, by its full name.
-  private var places: [String: Mark] = [:]
+  /// Where each setting and section stands that was read.
+  private(set) var places = SettingPlaces()
 
   init(file: String) {
     self.file = file
@@ -26,12 +26,15 @@ struct SettingsReader {
     complaints.append(Complaint(file: file, line: line, column: column, message: message))
   }
 
-  /// Remembers where a setting stands that no row of a table reads.
-  mutating func note(_ key: Node, as name: String) { places[name] = key.mark }
+  /// Remembers where a setting stands.
+  mutating func note(_ key: Node, as name: String) {
+    if let mark = key.mark { places.note(name, line: mark.line, column: mark.column) }
+  }
 
   /// Complains at the first of the named settings that the file has.
   mutating func complain(_ message: String, atSetting names: String...) {
-    complain(message, at: names.compactMap { places[$0] }.first)
+    let place = places.place(of: names)
+    complain(message, line: place.line, column: place.column)
   }
 
   /// The text of a scalar that has a value, or a complaint.
@@ -107,8 +110,8 @@ struct SettingsReader {
         found.insert(name)
         let path = prefix + name
         let keyPlace = place.isEmpty ? name : "\(place).\(name)"
+        note(key, as: keyPlace)
         if let row = table.first(where: { $0.name == path }) {
-          places[keyPlace] = key.mark
           row.read(value, &root, &self, keyPlace)
         } else if table.contains(where: { $0.name.hasPrefix(path + ".") }) {
           mapping(value, into: &root, by: table, prefix: path + ".", at: keyPlace)
@@ -119,12 +122,27 @@ struct SettingsReader {
     case .scalar, .sequence, .alias:
       let names = Self.names(in: table, below: prefix).joined(separator: ", ")
       let subject = place.isEmpty ? "the file" : place
-      complain("\(subject) is not a mapping; expected settings: \(names)", at: node)
+      let meant = Self.meant(by: node, in: table, prefix: prefix, at: place)
+      complain(
+        "\(subject) is not a mapping; " + (meant ?? "expected settings: \(names)"), at: node)
       return
     }
     for row in table where row.isRequired && !found.contains(row.name) {
       complain("\(place).\(row.name) is missing; expected \(row.expected)", at: node)
     }
+  }
+
+  /// The one setting of a section that can be off, where the section itself is said to be.
+  private static func meant<Root>(
+    by node: Node, in table: [Setting<Root>], prefix: String, at place: String
+  ) -> String? {
+    guard case .scalar(let scalar) = node, scalar.string == "off" else { return nil }
+    let rows = table.filter { row in
+      row.name.hasPrefix(prefix) && !row.name.dropFirst(prefix.count).contains(".")
+        && (row.expected.hasPrefix("off ") || row.expected.hasSuffix(" or off"))
+    }
+    guard rows.count == 1, let row = rows.first else { return nil }
+    return "did you mean '\(place).\(row.name.dropFirst(prefix.count)): off'?"
   }
 
   private static func unknown<Root>(

@@ -5,20 +5,24 @@ enum SettingsText {
   /// The root node; nil where the file has none, or where it cannot be read and was complained of.
   static func root(of text: String, into reader: inout SettingsReader) -> Node? {
     var text = text
-    var repeated = 0
+    // The names of keys that have been marked, by the marks' numbers.
+    var repeated: [String] = []
     while true {
       do {
-        return try Parser(yaml: text, encoding: .utf8).singleRoot()
+        let root = try Parser(yaml: text, encoding: .utf8).singleRoot()
+        if let root, !repeated.isEmpty { RepeatedKeys.tell(of: repeated, below: root, &reader) }
+        return root
       } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
         let name = keys.first ?? ""
-        reader.complain(
-          "'\(name)' is given more than once here; expected it once", at: context.mark)
-        // Yams stops at a repeated key. Marked, it is no longer one, and the walk can go on.
-        guard let marked = RepeatedKeys.mark(context.mark, in: text, number: repeated) else {
+        // Yams stops at a repeated key, and tells where it stands first. Marked, it is no longer one, and the walk
+        // can go on.
+        guard let marked = RepeatedKeys.mark(context.mark, in: text, number: repeated.count) else {
+          reader.complain(
+            "'\(name)' is given more than once here; expected it once", at: context.mark)
           return nil
         }
         text = marked
-        repeated += 1
+        repeated.append(name)
       } catch let error as YamlError {
         complain(error, in: text, to: &reader)
         return nil
@@ -67,8 +71,37 @@ enum RepeatedKeys {
   /// U+E000 to U+F8FF, which no setting has in its name.
   private static let marks: ClosedRange<UInt32> = 0xE000...0xF8FF
 
-  static func isMarked(_ key: String) -> Bool {
-    key.unicodeScalars.first.map { marks.contains($0.value) } ?? false
+  static func isMarked(_ key: String) -> Bool { number(of: key) != nil }
+
+  private static func number(of key: String) -> Int? {
+    key.unicodeScalars.first.flatMap {
+      marks.contains($0.value) ? Int($0.value - marks.lowerBound) : nil
+    }
+  }
+
+  /// Complains of each key whose name stands before it in the same mapping.
+  static func tell(of names: [String], below node: Node, _ reader: inout SettingsReader) {
+    switch node {
+    case .mapping(let pairs):
+      var first: [String: Int] = [:]
+      for (key, value) in pairs {
+        if case .scalar(let scalar) = key {
+          let number = number(of: scalar.string)
+          let name =
+            number.flatMap { names.indices.contains($0) ? names[$0] : nil } ?? scalar.string
+          if let line = first[name] {
+            reader.complain(
+              "'\(name)' is given more than once here, first on line \(line); expected it once",
+              at: key)
+          } else {
+            first[name] = key.mark?.line ?? 1
+          }
+        }
+        tell(of: names, below: value, &reader)
+      }
+    case .sequence(let nodes): for node in nodes { tell(of: names, below: node, &reader) }
+    case .scalar, .alias: return
+    }
   }
 
   /// The text with the first scalar of the key at that place replaced; nil where that cannot be.

@@ -203,7 +203,7 @@ import Testing
     ("admin: { address: 127.0.0.1:8080 }", "1:10: admin.address: 127.0.0.1:8080 is an address for"),
     (
       "regions: { eu: { servers: [{ address: 127.0.0.1:8080 }] } }",
-      "1:1: regions: 127.0.0.1:8080 is Sluice's own address; expected another server's"
+      "1:30: regions.eu.servers[0].address: 127.0.0.1:8080 is Sluice's own address; expected another server's"
     ),
     ("a: 1\n---\nb: 2", "2:1: not YAML: but found another document"),
     ("cache:\n\tpath: x", "2:1: not YAML: found character that cannot start any token"),
@@ -224,6 +224,12 @@ import Testing
       Self.complaints("logs:\n  access:\n    path: -\n")[0].hasSuffix("write \"-\" in quotes"))
     #expect(
       Self.complaints("hosts:\n  - name: *\n")[0].hasSuffix("write \"*\" in quotes"))
+    #expect(
+      Self.complaints("logs:\n  access: off\n") == [
+        "2:11: logs.access is not a mapping; did you mean 'logs.access.path: off'?"
+      ])
+    // Two of its settings could be meant.
+    #expect(Self.complaints("tls: off\n")[0].contains("tls is not a mapping; expected settings: "))
     #expect(Self.complaints("cache:\n\tpath: x\n")[0].hasSuffix("indent with spaces, not tabs"))
   }
 
@@ -241,10 +247,14 @@ import Testing
     #expect(
       found.map { String($0.prefix(40)) }
         == [
-          "1:1: 'workers' is given more than once he", "3:3: 'path' is given more than once here; ",
-          "5:13: cache.max_size: '1' does not fit; ", "7:11: 'connections' is given more than on",
+          "4:3: 'path' is given more than once here", "5:13: cache.max_size: '1' does not fit; ",
+          "6:1: 'workers' is given more than once h", "7:29: 'connections' is given more than on",
           "7:42: limits.connections: '1' does not f",
         ].map { String($0.prefix(40)) })
+    #expect(found[2].hasSuffix("more than once here, first on line 1; expected it once"))
+    #expect(
+      Self.complaints("cache: { path: a }\nlimits:\n  connections: 20\n  connections: 30\n")
+        == ["4:3: 'connections' is given more than once here, first on line 3; expected it once"])
     #expect(Self.complaints("? [a]\n: 1\n? [a]\n: 2\n").count == 1)
     #expect(Self.complaints("'': 1\n'': 2\n").count == 1)
   }
