@@ -82,6 +82,11 @@ int linux_resolve(const char *host, uint16_t port, struct linux_address *out, in
   return count;
 }
 
+void linux_error_text(int number, char *out, size_t room) {
+  char own[128];
+  snprintf(out, room, "%s", strerror_r(number, own, sizeof own));
+}
+
 const char *linux_resolve_error(int code) { return gai_strerror(code); }
 
 int linux_listen(const struct linux_address *address, bool reuse_port, int backlog) {

@@ -74,10 +74,7 @@ public final class Gateway: Sendable {
     guard let count = sliceWarnings.due(at: now) else { return }
     log.warning(
       "stored slices cannot be used and are fetched again",
-      metadata: [
-        "count": .stringConvertible(count), "fault": .string(fault.name),
-        "errno": .stringConvertible(fault.errno),
-      ])
+      metadata: fault.metadata.merging(["count": .stringConvertible(count)]) { own, _ in own })
   }
 }
 

@@ -39,24 +39,24 @@ public enum SystemError {
   public static let connectionReset: Int32 = 104
   public static let protocolError: Int32 = 71
 
-  /// The system's word for an error number, for messages.
+  /// The system's words for an error number, for messages; its own ones where they say more, or less at length.
   public static func text(_ number: Int32) -> String {
     switch number {
-    case 13: "permission denied"
-    case 98: "address already in use"
-    case 99: "address not available on this machine"
-    case 24, 23: "too many open files"
-    case 28: "no space left on device"
-    case 30: "read-only file system"
-    case 2: "no such file or directory"
-    case 20: "not a directory"
-    case 111: "connection refused"
-    case 104: "connection reset"
-    case 71: "protocol error"
-    case 110: "timed out"
-    case 113: "no route to host"
-    default: "error \(number)"
+    case 99: return "address not available on this machine"
+    case 24, 23: return "too many open files"
+    case 104: return "connection reset"
+    case 110: return "timed out"
+    default: break
     }
+    var words = [CChar](repeating: 0, count: 128)
+    unsafe words.withUnsafeMutableBufferPointer { room in
+      unsafe linux_error_text(number, room.baseAddress, room.count)
+    }
+    let text = String(
+      decoding: words.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    // Within a sentence of Sluice's own; abbreviations stay: "RPC struct is bad".
+    let isWord = text.dropFirst().first?.isLowercase ?? false
+    return isWord ? text.prefix(1).lowercased() + text.dropFirst() : text
   }
 }
 

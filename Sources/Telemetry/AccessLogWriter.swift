@@ -150,7 +150,8 @@ public final class AccessLogWriter: Sendable {
           isNeverNamed = false
         } catch {
           // The old file stays in use: lines under an old name are better than none.
-          log.error("access log not reopened", metadata: ["errno": "\(error.errno)"])
+          log.error(
+            "access log not reopened", metadata: ["error": "\(SystemError.text(error.errno))"])
         }
       case .write(let chunk):
         var errno: Int32 = 0
@@ -167,7 +168,7 @@ public final class AccessLogWriter: Sendable {
         if errno == 0 { errno = write(chunk.bytes, to: file, &hasPart) }
         if errno != 0 { dropped.wrappingAdd(chunk.lines, ordering: .relaxed) }
         if errno != 0 && !isFailing {
-          log.error("access log not written", metadata: ["errno": "\(errno)"])
+          log.error("access log not written", metadata: ["error": "\(SystemError.text(errno))"])
         }
         isFailing = errno != 0
         chunk.bytes.clear()

@@ -17,6 +17,8 @@ int linux_address_text(const struct linux_address *address, bool with_port, char
 // Resolves a name (blocking); fills at most `room` addresses, returns how many or a negative EAI code.
 int linux_resolve(const char *host, uint16_t port, struct linux_address *out, int room);
 const char *linux_resolve_error(int code);
+// The system's words for an error number; cut where there is no room.
+void linux_error_text(int number, char *out, size_t room);
 
 int linux_listen(const struct linux_address *address, bool reuse_port, int backlog);
 int linux_local_address(int fd, struct linux_address *out);
