@@ -131,6 +131,17 @@ enum Metrics {
         "sluice_tls_certificate_changes_total", .counter,
         help: "Changes of certificate files, by whether they could be used.",
         labels: [MetricValue.Label("outcome", outcome)], .integer(count))
+    } + ends(store)
+  }
+
+  /// A series for each file: two certificates may share one.
+  private static func ends(_ store: CertificateStore) -> [MetricValue] {
+    var seen: Set<String> = []
+    return store.current.ends.filter { seen.insert($0.path).inserted }.map { end in
+      MetricValue(
+        "sluice_tls_certificate_not_after_seconds", .gauge,
+        help: "When a certificate, or one that leads to its root, ends, in seconds since 1970.",
+        labels: [MetricValue.Label("certificate", end.path)], .integer(Int(end.seconds)))
     }
   }
 

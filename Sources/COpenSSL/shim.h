@@ -99,4 +99,13 @@ static inline const unsigned char *openssl_dns_name(const GENERAL_NAMES *names, 
   return ASN1_STRING_get0_data(name->d.dNSName);
 }
 
+/// When a certificate ends, in seconds since 1970; 0 where it does not say so in a way that can be read.
+static inline long long openssl_not_after(const X509 *certificate) {
+  int days = 0, seconds = 0;
+  ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+  int known = epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate));
+  ASN1_TIME_free(epoch);
+  return known ? days * 86400LL + seconds : 0;
+}
+
 static inline void openssl_free_names(GENERAL_NAMES *names) { GENERAL_NAMES_free(names); }

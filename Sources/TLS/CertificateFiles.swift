@@ -20,6 +20,14 @@ public struct CertificateFiles: Hashable, Sendable {
   var all: [String] { [certificate, key] + (staple.map { [$0] } ?? []) }
 }
 
+/// When a certificate can be used no longer.
+public struct CertificateEnd: Equatable, Sendable {
+  /// The certificate's file.
+  public var path: String
+  /// Seconds since 1970: of the certificate or of one that leads to its root, whichever ends first.
+  public var seconds: Int64
+}
+
 /// OpenSSL's `X509`, owned.
 @safe
 final class Certificate {
@@ -48,6 +56,8 @@ final class LoadedCertificate {
   let names: [[UInt8]]
   /// `EVP_PKEY_RSA`, `EVP_PKEY_EC` or another: a context has one of each.
   let keyKind: Int32
+  /// When the first of the certificate and its chain ends.
+  let end: CertificateEnd
   var staple: [UInt8] = []
 
   init(_ files: CertificateFiles) throws(TLSError) {
@@ -62,6 +72,8 @@ final class LoadedCertificate {
     chain = Array(all.dropFirst())
     names = unsafe Self.names(of: leaf.pointer)
     keyKind = unsafe EVP_PKEY_get_base_id(key)
+    let ends = all.map { unsafe Int64(openssl_not_after($0.pointer)) }
+    end = CertificateEnd(path: files.certificate, seconds: ends.min() ?? 0)
     guard unsafe X509_check_private_key(leaf.pointer, key) == 1 else {
       throw .latest("\(files.key): it is not the key of \(files.certificate)")
     }

@@ -13,6 +13,8 @@ public final class ServerCertificates: Sendable {
   let staples: [[(kind: Int32, bytes: [UInt8])]]
   /// How many certificates there are.
   public let count: Int
+  /// When each of them ends, in the order of the settings.
+  public let ends: [CertificateEnd]
 
   var first: TLSContext { contexts[0] }
 
@@ -28,6 +30,7 @@ public final class ServerCertificates: Sendable {
     guard !loaded.isEmpty else { throw TLSError("there is no certificate") }
     names = CertificateNames(loaded.map { ($0.names, $0.keyKind) })
     count = loaded.count
+    ends = loaded.map(\.end)
     self.tickets = tickets
     self.protocols = protocols.flatMap { [UInt8(clamping: $0.utf8.count)] + Array($0.utf8) }
     var contexts: [TLSContext] = []

@@ -31,12 +31,33 @@ extension Service {
     ListenerTraits(isSecure: listen.isSecure, hasProxyHeader: listen.hasProxyHeader)
   }
 
-  static func tell(_ finding: CertificateStore.Finding?, _ log: Logger) {
+  /// How long before its end a certificate is told of: those who renew do it a month before.
+  static let noticeDays: Int64 = 14
+
+  /// What is to be said of a certificate's end; nil where it is far off.
+  static func sentence(on end: CertificateEnd, now: Int64) -> String? {
+    let left = end.seconds - now
+    guard left < noticeDays * 86_400 else { return nil }
+    if left <= 0 { return "has expired: browsers refuse it" }
+    return "expires within \(left / 86_400 + 1) days"
+  }
+
+  static func tellEnds(of store: CertificateStore, _ log: Logger) {
+    for end in store.current.ends {
+      guard let sentence = sentence(on: end, now: Clock.wallSeconds) else { continue }
+      log.warning("a certificate \(sentence)", metadata: ["certificate": .string(end.path)])
+    }
+  }
+
+  static func tell(
+    _ finding: CertificateStore.Finding?, of store: CertificateStore, _ log: Logger
+  ) {
     switch finding {
     case .used(let count):
       log.notice(
         "other certificates are in use from now on",
         metadata: ["certificates": .stringConvertible(count)])
+      tellEnds(of: store, log)
     case .unusable(let why):
       log.error(
         "certificates have changed and cannot be used: the old ones stay",

@@ -40,20 +40,52 @@ public final class TestAuthority: Sendable {
   /// Makes a certificate for names, the first of which is its common name too.
   ///
   /// - Parameter name: of its files, which it replaces.
-  public func issue(_ names: [String], _ kind: Kind = .ecdsa, as name: String) throws -> Issued {
+  public func issue(
+    _ names: [String], _ kind: Kind = .ecdsa, days: Int = 30, as name: String
+  ) throws -> Issued {
     let listed = names.map { (Self.isAddress($0) ? "IP:" : "DNS:") + $0 }.joined(separator: ",")
     // Renamed into place, as tools that renew certificates do.
     try request(
       kind.arguments + [
         "-keyout", "new.key", "-out", "new.pem", "-subj", "/CN=\(names[0])", "-addext",
         "subjectAltName=\(listed)", "-CA", "ca.pem", "-CAkey", "ca.key",
-      ])
+      ], days: days)
     for end in ["key", "pem"] {
       guard rename(folder.file("new.\(end)"), folder.file("\(name).\(end)")) == 0 else {
         throw TestFailure.system("cannot rename \(name).\(end)")
       }
     }
     return Issued(certificate: folder.file("\(name).pem"), key: folder.file("\(name).key"))
+  }
+
+  /// A certificate whose time is over.
+  public func expired(_ name: String) throws -> Issued {
+    try folder.write("", to: "expired.txt")
+    try folder.write(
+      """
+      [ca]
+      default_ca = own
+      [own]
+      database = expired.txt
+      new_certs_dir = .
+      default_md = sha256
+      policy = any
+      [any]
+      commonName = supplied
+      """, to: "expired.conf")
+    try run(
+      "req",
+      ["-new", "-config", "req.conf", "-nodes"] + Kind.ecdsa.arguments + [
+        "-keyout", "expired.key", "-out", "expired.csr", "-subj", "/CN=\(name)",
+      ])
+    try run(
+      "ca",
+      [
+        "-batch", "-notext", "-config", "expired.conf", "-cert", "ca.pem", "-keyfile", "ca.key",
+        "-rand_serial", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-in",
+        "expired.csr", "-out", "expired.pem",
+      ])
+    return Issued(certificate: folder.file("expired.pem"), key: folder.file("expired.key"))
   }
 
   /// An OCSP answer about a certificate, in DER; the file's path.
@@ -69,8 +101,8 @@ public final class TestAuthority: Sendable {
     return folder.file("ocsp.der")
   }
 
-  private func request(_ arguments: [String]) throws {
-    try run("req", ["-x509", "-config", "req.conf", "-nodes", "-days", "30"] + arguments)
+  private func request(_ arguments: [String], days: Int = 90) throws {
+    try run("req", ["-x509", "-config", "req.conf", "-nodes", "-days", "\(days)"] + arguments)
   }
 
   private func run(_ command: String, _ arguments: [String]) throws {
