@@ -2,6 +2,7 @@ import Base
 import Configuration
 import Gateway
 import Logging
+import System
 import Telemetry
 
 /// Logs and traces, made from settings.
@@ -16,6 +17,16 @@ extension Service {
     options.sample = settings.logs.access.sample
     options.shortensAddresses = settings.logs.access.shortensAddresses
     return AccessLogWriter(destination(settings.logs.access), options, log: log)
+  }
+
+  /// Opens the access log and starts its thread.
+  static func start(_ accessLog: AccessLogWriter) throws -> System.Thread {
+    do throws(Fault) {
+      return try accessLog.start()
+    } catch {
+      let place = if case .file(let path) = accessLog.destination { " \(path)" } else { "" }
+      throw Program.fail("logs.access.path\(place): \(SystemError.text(error.errno))")
+    }
   }
 
   static func setTracing(_ settings: Settings, in options: inout GatewayOptions) {

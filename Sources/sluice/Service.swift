@@ -161,6 +161,7 @@ final class Service {
     Self.limit(settings.limits, &server)
     server.trustedProxies = options.trustedProxies
     server.certificates = try Self.certificates(settings)
+    if let certificates = server.certificates { Self.tellEnds(of: certificates, log) }
     server.strictTransport = settings.tls.hsts > .zero ? settings.tls.hsts : nil
     server.connections = max(1, Self.connections(settings, descriptors, log) / count)
     (workers, addresses) = try Self.makeWorkers(
@@ -173,9 +174,9 @@ final class Service {
     prober = Self.probe(settings).map { [admin] in
       Prober(UpstreamProber(loop: admin.loop, map: upstreams, probe: $0))
     }
+    accessLogThread = Running(try Self.start(accessLog))
     // Threads last: what could not start would have to be stopped again.
     do throws(Fault) {
-      accessLogThread = Running(try accessLog.start())
       try storage.start()
       for (number, worker) in workers.enumerated() { try worker.start(name: "worker-\(number)") }
       try admin.start(name: "admin")
