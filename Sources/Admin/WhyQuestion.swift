@@ -44,11 +44,19 @@ struct WhyQuestion: Equatable {
         hint: "name it by ?url=, as /ipfs/<cid>/…, ipfs://<cid>/…, a CID, or a whole URL")
     }
     self.target = try Self.target(target)
+    // A URL brings its own (RFC 9112, section 3.2.2).
+    if let own = Self.host(of: self.target) { self.host = own }
     // A line's end would begin another field.
     guard [self.target, self.host, accept].allSatisfy({ $0.utf8.allSatisfy { $0 >= 0x20 } })
     else {
       throw AdminRefusal(status: 400, error: "a control character stands in the question")
     }
+  }
+
+  /// The host and port of a URL; nil for a path.
+  private static func host(of target: String) -> String? {
+    guard !target.hasPrefix("/"), let start = target.firstRange(of: "://") else { return nil }
+    return String(target[start.upperBound...].prefix { $0 != "/" && $0 != "?" })
   }
 
   /// The request-target of what people write: a path, a CID, an `ipfs://` address, a URL.

@@ -52,6 +52,8 @@ public final class Fill: @unchecked Sendable {
 
   struct State {
     var head: AnswerHead?
+    /// The server asked last, by its name; empty until it has answered or failed.
+    var asked = ""
     var isKept = false
     var sliceShift: UInt8 = Fill.passedShift
     /// Known, or found at the end.

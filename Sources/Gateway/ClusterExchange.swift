@@ -188,12 +188,14 @@ final class ClusterExchange: Responder {
   }
 
   fileprivate func failed(_ fault: Fault) {
+    let asked = call?.server?.name ?? ""
     guard let exchange = end() else { return }
     exchange.outcome = .error
+    if exchange.server.isEmpty { exchange.askedInVain = asked }
     if fault.side != .client {
       exchange.worker.log.warning(
         "no server of the cluster could answer",
-        metadata: ["fault": .string(fault.name), "errno": .stringConvertible(fault.errno)])
+        metadata: fault.metadata)
     }
     guard let stream = exchange.stream, stream.isUntouched else {
       exchange.breakOff()

@@ -55,7 +55,6 @@ extension Exchange {
       return
     }
     outcome = .hit
-    server = head.server
     if onlyIfCached {
       answerThatItIsHere(on: stream)
       finish()
@@ -236,7 +235,8 @@ extension Exchange {
       refuse(finding)
       return
     }
-    server = head.server
+    // Of a fetch that was over before this request came nobody was asked for it.
+    if outcome != .hit { server = head.server }
     serverTimes = (head.connectTime, head.firstByteTime)
     if let why = head.notStored {
       passHead(head, why, on: stream)
@@ -445,7 +445,14 @@ extension Exchange {
       metadata: ["fault": .string(fault.name), "errno": .stringConvertible(fault.errno)])
     refuse(
       status: fault.status, Self.sentence(of: fault),
-      retryAfter: fault == Fault(.exhausted, .upstream) ? Self.searchPause : nil)
+      retryAfter: Self.pause(after: fault))
+  }
+
+  /// Seconds until another try is worth it: when searches have ended, or servers that could not be reached may be
+  /// back; nil where that is not known.
+  private static func pause(after fault: Fault) -> Int64? {
+    if fault == Fault(.exhausted, .upstream) { return searchPause }
+    return fault.kind == .connect ? 10 : nil
   }
 
   private static func sentence(of fault: Fault) -> String {

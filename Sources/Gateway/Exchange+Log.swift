@@ -97,7 +97,7 @@ extension Exchange {
 
   private func writeLine(_ stream: ClientStream, _ now: Instant, isAborted: Bool, sample: Int) {
     let client = loggedAddress(stream)
-    let server = Array(server.utf8)
+    let server = Array(loggedServer.utf8)
     let region = Array(regionName.utf8)
     let tls = stream.tls?.version ?? []
     let cipher = stream.tls?.cipher ?? []
@@ -134,9 +134,17 @@ extension Exchange {
     }
   }
 
+  /// Who was asked for this request, whether anything came of it or not.
+  var loggedServer: String {
+    if !server.isEmpty { return server }
+    guard outcome.fetched != nil else { return "" }
+    return reader?.fill.asked ?? askedInVain
+  }
+
   /// The client's region, where a server was needed.
   private var regionName: String {
-    guard regionPlace >= 0, regionPlace < worker.gateway.upstreams.regions.count else { return "" }
+    guard outcome != .hit, regionPlace >= 0, regionPlace < worker.gateway.upstreams.regions.count
+    else { return "" }
     return worker.gateway.upstreams.regions[regionPlace].name
   }
 

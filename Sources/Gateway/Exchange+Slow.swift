@@ -29,7 +29,7 @@ extension Exchange {
     }
     if let content = contentRoot { metadata["cid"] = .string("\(content)") }
     if reason.utf8CodeUnitCount > 0 { metadata["reason"] = .string(reason.description) }
-    if !server.isEmpty { metadata["server"] = .string(server) }
+    if !loggedServer.isEmpty { metadata["server"] = .string(loggedServer) }
     if let trace {
       var number = ByteBuffer(capacity: 64)
       trace.appendTrace(to: &number)

@@ -78,6 +78,8 @@ final class Exchange: Responder {
   var outcome = Outcome.none
   var reason: StaticString = ""
   var server = ""
+  /// The server asked last by a fetch that has brought no head for this request.
+  var askedInVain = ""
   /// What the host stands for, as metrics have it.
   var hostClass = HostClass.none
   /// The region's place, once it was looked up; below 0 before.
@@ -199,6 +201,7 @@ final class Exchange: Responder {
     outcome = .none
     reason = ""
     server = ""
+    if !askedInVain.isEmpty { askedInVain = "" }
     hostClass = .none
     regionPlace = -1
     if steps.isUsed { steps = RequestSteps() }
@@ -266,6 +269,7 @@ final class Exchange: Responder {
   func leaveFill() {
     guard let reader else { return }
     self.reader = nil
+    if server.isEmpty { askedInVain = reader.fill.asked }
     reader.exchange = nil
     reader.fill.detach(reader)
   }

@@ -135,6 +135,7 @@ final class Fetch: UpstreamConsumer {
       return
     }
     hasHead = true
+    driver.fill.wasAsked(of: server.name)
     driver.timing = call?.timing ?? UpstreamTiming()
     switch kind {
     case .head: driver.learned(head, text: text, by: server)
@@ -286,6 +287,7 @@ final class Fetch: UpstreamConsumer {
 
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
+    if let server = call?.server { driver.fill.wasAsked(of: server.name) }
     if !isRun, call?.endedInSilence ?? false { driver.noteSilence() }
     if goOn(after: fault) { return }
     // What was only a guess has not failed anybody yet.

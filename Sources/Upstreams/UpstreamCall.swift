@@ -263,6 +263,7 @@ public final class UpstreamCall: EventHandler {
     let isCutShort = fault.kind == .timeout && pool.loop.now >= limit && tries > 1
     if !isCutShort { server.countError() }
     if !isCutShort, RetryPolicy.blamesServer(fault, at: stage, answersOthers: answersOthers) {
+      server.note(trouble: UpstreamEvent.words(for: fault))
       pool.tell(server.failed(at: pool.loop.now, pool.options), of: server)
     }
     endTry()
@@ -350,6 +351,7 @@ public final class UpstreamCall: EventHandler {
     case .trouble(let trouble):
       fault = trouble
       server.countError()
+      server.note(trouble: "status \(head.status)")
       pool.tell(server.failed(at: now, pool.options), of: server)
     case .miss:
       noteMiss()

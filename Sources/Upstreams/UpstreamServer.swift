@@ -54,6 +54,8 @@ public final class UpstreamServer: Sendable {
   private let health = Mutex(ServerHealth())
   /// Why the last handshake with it failed; nil where it did not.
   private let distrust = Mutex<String?>(nil)
+  /// What failed last, for the log.
+  private let trouble = Mutex("")
   /// Whether an operator has taken it out; see `drain`.
   private let isOut = Atomic<Bool>(false)
   /// Who waits, in order; only where there is a most.
@@ -225,6 +227,11 @@ public final class UpstreamServer: Sendable {
       return last != failure
     }
   }
+
+  /// What its last failure was, for people.
+  var lastTrouble: String { trouble.withLock { $0 } }
+
+  func note(trouble words: String) { trouble.withLock { $0 = words } }
 
   /// Counts an answer that was not what it should have been.
   public func countError() { triesFailed.add(1, ordering: .relaxed) }

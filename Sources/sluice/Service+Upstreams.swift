@@ -61,7 +61,7 @@ extension Service {
   }
 
   /// Whom https servers' certificates are believed by; nil where there is no such server.
-  private static func trust(_ settings: Settings) throws -> TLSTrust? {
+  static func trust(_ settings: Settings) throws -> TLSTrust? {
     let addresses = (settings.regions.flatMap(\.servers) + settings.clusterAPI.servers).map(
       \.address)
     guard (addresses + [settings.lastResort].compactMap { $0 }).contains(where: \.isSecure) else {
@@ -90,10 +90,12 @@ extension Service {
 
   private static func tell(_ event: UpstreamEvent, _ log: Logger) {
     switch event {
-    case .down(let server, let cause):
-      log.warning(
-        "a server is down",
-        metadata: ["server": .string(server), "cause": .string(cause.rawValue)])
+    case .down(let server, let cause, let last):
+      var metadata: Logger.Metadata = [
+        "server": .string(server), "cause": .string(cause.rawValue),
+      ]
+      if cause == .failures, !last.isEmpty { metadata["why"] = .string(last) }
+      log.warning("a server is down", metadata: metadata)
     case .up(let server):
       log.notice("a server is up again", metadata: ["server": .string(server)])
     case .drained(let server):
@@ -249,7 +251,7 @@ final class Lookout: Sendable {
 
     func lookAtCertificates() {
       guard let certificates else { return }
-      Service.tell(certificates.look(), log)
+      Service.tell(certificates.look(), of: certificates, log)
       certificates.rotateTickets(at: Clock.now.nanoseconds / 1_000_000_000)
     }
   }

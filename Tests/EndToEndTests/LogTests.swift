@@ -49,11 +49,46 @@ extension EndToEnd {
       let times = ["duration", "first_byte", "upstream_time"].map { miss[$0] as? Double ?? 0 }
       #expect(times.allSatisfy { $0 >= 0.035 } && times[0] >= times[1])
       let hit = try #require(lines.first { $0["cache"] as? String == "hit" })
-      #expect(hit["region"] == nil && hit["upstream_time"] == nil && hit["sample"] == nil)
+      #expect(miss["upstream"] as? String == "test/127.0.0.1:\(upstream.port)")
+      #expect(
+        hit["upstream"] == nil && hit["region"] == nil && hit["upstream_time"] == nil
+          && hit["sample"] == nil)
       #expect(hit["bytes"] as? Int == 3_000)
       let refused = try #require(lines.first { $0["status"] as? Int == 400 })
       #expect(refused["method"] == nil && refused["target"] == nil)
       #expect(refused["version"] as? String == "HTTP/1.1")
+    }
+
+    @Test func aLineNamesTheServerThatWasAsked() throws {
+      let dead = try DeadPort()
+      let content = try TestContent.opaque(noise(3 << 20, seed: 716))
+      let upstream = try ScriptedUpstream { _, reply in try reply.serve(content) }
+      defer { upstream.stop() }
+      var settings = SluiceProcess.Settings()
+      settings.regions = [
+        "one: { servers: [{ address: \"127.0.0.1:\(upstream.port)\" }], next: [] }",
+        "none: { servers: [{ address: \"127.0.0.1:\(dead.port)\" }], next: [] }",
+      ]
+      settings.sections = ["trusted_proxies: [127.0.0.0/8]", "geo: { header: X-Place }"]
+      let sluice = try SluiceProcess(settings)
+      // The first slice alone is here, and the rest is fetched behind it.
+      let first = try sluice.request(content.path, [("Range", "bytes=0-99")])
+      #expect(first.status == 206)
+      try sluice.settle()
+      #expect(isSame(try sluice.request(content.path).body, content.body))
+      let other = try TestContent.raw(noise(200, seed: 717))
+      let refused = try sluice.request(other.path, [("X-Place", "none")])
+      #expect(refused.status == 502 && refused["Retry-After"] == "10")
+      #expect(refused["X-IPFS-Gateway"] == nil)
+      #expect(try sluice.request(other.path, [("X-Place", "none")]).status == 502)
+      #expect(
+        eventually { sluice.errors.contains("a server is down") }
+          && sluice.errors.contains("why=\"connection refused\""), "\(sluice.errors)")
+      let lines = try Self.lines(of: sluice)
+      let partial = try #require(lines.first { $0["cache"] as? String == "partial" }, "\(lines)")
+      #expect(partial["upstream"] as? String == "one/127.0.0.1:\(upstream.port)")
+      let error = try #require(lines.first { $0["status"] as? Int == 502 })
+      #expect(error["upstream"] as? String == "none/127.0.0.1:\(dead.port)")
     }
 
     @Test func reopeningUnderLoadLosesNoLine() throws {

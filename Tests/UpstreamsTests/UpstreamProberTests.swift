@@ -41,7 +41,7 @@ import Testing
     stalls = true
     pass(world, seconds: 18)
     #expect(world.servers[0].isDown(at: world.network.now))
-    #expect(heard.events.withLock { $0 } == [.down(server: "node0", .probes)])
+    #expect(heard.events.withLock { $0 } == [.down(server: "node0", .probes, last: "")])
     for _ in 0..<4 { #expect(world.fetch("/a").call.server === world.servers[1]) }
     stalls = false
     pass(world, seconds: 11)
