@@ -205,6 +205,13 @@ int64_t linux_used_bytes(const char *path) {
   return stat(path, &found) < 0 ? -errno : (int64_t)found.st_blocks * 512;
 }
 
+int64_t linux_writable(const char *path, bool *is_folder) {
+  struct stat found;
+  if (stat(path, &found) < 0) return -errno;
+  *is_folder = S_ISDIR(found.st_mode);
+  return checked(faccessat(AT_FDCWD, path, *is_folder ? W_OK | X_OK : W_OK, AT_EACCESS));
+}
+
 int64_t linux_free_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes) {
   struct statvfs found;
   if (statvfs(path, &found) < 0) return -errno;

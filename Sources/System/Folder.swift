@@ -77,6 +77,34 @@ public enum Folder {
     return descriptor != -missing && descriptor != -notAFolder
   }
 
+  /// The error number of what keeps a file from being written, nil where nothing seems to; nothing is touched.
+  ///
+  /// - Parameter makesFolders: Whether folders that are missing would be made.
+  public static func obstacle(toFile path: String, makesFolders: Bool = false) -> Int32? {
+    var isFolder = false
+    let result = unsafe linux_writable(path, &isFolder)
+    if result == 0 { return isFolder ? Int32(isAFolder) : nil }
+    guard result == -missing else { return Int32(clamping: -result) }
+    return obstacle(toFolder: above(path), isMade: makesFolders)
+  }
+
+  /// The same for making files in a folder.
+  ///
+  /// - Parameter isMade: Whether it and those above it would be made where they are missing.
+  public static func obstacle(toFolder path: String, isMade: Bool = true) -> Int32? {
+    var isFolder = false
+    let result = unsafe linux_writable(path, &isFolder)
+    if result == 0 { return isFolder ? nil : Int32(notAFolder) }
+    guard result == -missing, isMade, above(path) != path else { return Int32(clamping: -result) }
+    return obstacle(toFolder: above(path))
+  }
+
+  private static func above(_ path: String) -> String {
+    let name = path.last == "/" ? path.dropLast() : path[...]
+    guard let cut = name.lastIndex(of: "/") else { return path == "/" ? "/" : "." }
+    return cut == name.startIndex ? "/" : String(name[..<cut])
+  }
+
   /// Bytes of the file system that holds a path: those free for us, and all.
   public static func space(at path: String) throws(Fault) -> (free: Int, total: Int) {
     var free: UInt64 = 0

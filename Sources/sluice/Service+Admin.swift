@@ -25,6 +25,10 @@ extension Service {
         allow: NetworkSet(settings.admin.allow), hosts: Set(settings.admin.hosts)),
       token: try token(settings.admin), audit: settings.admin.auditLog.map { AuditLog(path: $0) },
       host: pathHost(settings), disk: disk, log: log)
+    // Purges can wait, and clients cannot: the gateway starts all the same.
+    if let trouble = auditTrouble(settings.admin) {
+      log.error("admin.audit_log cannot be written", metadata: ["why": .string(trouble)])
+    }
     gateway.provideStatistics { Statistics.forClients(of: subject, at: $0).text + [0x0a] }
     return subject
   }
@@ -41,6 +45,15 @@ extension Service {
     } catch {
       throw Program.fail("admin.token_file: \(error.sentence)")
     }
+  }
+
+  /// Why changes will be refused, since they cannot be noted; nil where they can, or where nothing can be changed.
+  static func auditTrouble(_ admin: Settings.Admin) -> String? {
+    guard admin.tokenFile != nil, let path = admin.auditLog,
+      let obstacle = Folder.obstacle(toFile: path, makesFolders: true)
+    else { return nil }
+    return
+      "\(path): \(SystemError.text(obstacle)); changes are refused as long as they cannot be noted"
   }
 
   /// A host that content at paths is asked at.

@@ -9,12 +9,18 @@ enum SettingsLoader {
   private static let maximumBytes = 1 << 20
 
   /// Throws `ExitCode` after it has said on the standard error what is wrong.
-  static func load(_ path: String) throws -> Settings {
+  static func load(_ path: String) throws -> Settings { try file(path).settings }
+
+  /// The same, with where everything stands.
+  ///
+  /// Each complaint is a line that begins with file, line and column, as editors read it.
+  static func file(_ path: String) throws -> SettingsFile {
     let text = try read(path)
     do throws(Complaints) {
-      return try Settings.read(text, file: path)
+      return try SettingsFile(text, name: path)
     } catch {
-      throw Program.fail("\(error)")
+      for complaint in error.list { Program.tell("\(complaint)") }
+      throw ExitCode.failure
     }
   }
 

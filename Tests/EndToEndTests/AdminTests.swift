@@ -118,6 +118,17 @@ extension EndToEnd {
       #expect(try world.run("why", "bafkqaaa").text.contains("its own CID carries"))
     }
 
+    @Test func whyNamesTheHostOfAURL() throws {
+      let dead = try DeadPort()
+      var settings = SluiceProcess.Settings(upstreams: [dead.port])
+      settings.hosts = ["{ name: gw.example, subdomains: true }", "{ name: d.example }"]
+      let world = try AdminWorld(settings)
+      let text = try world.run("why", "http://d.example/ipfs/bafkqaaa").text
+      #expect(
+        text.hasPrefix("asked       http://d.example/ipfs/bafkqaaa at d.example (path)"), "\(text)")
+      #expect(try world.json("why", "/ipfs/bafkqaaa")["host"] as? String == "d.example")
+    }
+
     @Test func whySaysWhatIsDenied() throws {
       let content = try TestContent.raw(noise(100, seed: 604))
       let other = try TestContent.raw(noise(100, seed: 605))
@@ -276,7 +287,7 @@ extension EndToEnd {
       #expect(start.ending == .exited(1))
       #expect(start.errors.contains("admin.token_file: \(path) is open to everybody"))
       let check = try Outcome.of(Program.path, ["check"], in: other)
-      #expect(check.ending == .exited(0) && check.errors.contains("is open to everybody"))
+      #expect(check.ending == .exited(1) && check.errors.contains("is open to everybody"))
       // Without one changes are off, and the answer says how they are not.
       settings.admin = ["token_file: off"]
       let closed = try AdminWorld(settings)

@@ -43,6 +43,11 @@ extension EndToEnd {
           let outcome = try Self.run(command, "--config", "gateway.conf", in: folder)
           #expect(outcome.ending == .exited(1), "\(text)")
           #expect(outcome.errors.contains(complaint), "\(outcome.errors)")
+          // As editors read them.
+          let lines = outcome.errors.split(separator: "\n")
+          #expect(
+            lines.allSatisfy { $0.prefixMatch(of: /gateway\.conf:\d+:\d+: ./) != nil },
+            "\(outcome.errors)")
           #expect(outcome.output.isEmpty)
         }
       }
@@ -58,6 +63,8 @@ extension EndToEnd {
       let absent = try Self.run("check", "--config", "absent.conf", in: folder)
       #expect(absent.ending == .exited(1))
       #expect(absent.errors.contains("absent.conf: no such file or directory"))
+      let wrong = try Self.run("check", "--config", ".", in: folder)
+      #expect(wrong.errors == "Error: .: is a directory\n")
     }
 
     @Test func checkWarnsOfAnIndexLargerThanMemory() throws {
@@ -65,7 +72,7 @@ extension EndToEnd {
       try folder.write("cache:\n  max_size: 64TB\n", to: "gateway.conf")
       let large = try Self.run("check", in: folder)
       #expect(large.ending == .exited(0) && large.text == "gateway.conf: can be used\n")
-      let sentence = "gateway.conf: warning: cache.max_size: the index may grow to 8192.0 GiB"
+      let sentence = "gateway.conf:2:3: warning: cache.max_size: the index may grow to 8192.0 GiB"
       #expect(large.errors.hasPrefix(sentence), "\(large.errors)")
       try folder.write("cache:\n  max_size: 512MB\n", to: "gateway.conf")
       #expect(try Self.run("check", in: folder).errors == "")

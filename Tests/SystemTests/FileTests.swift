@@ -34,6 +34,35 @@ final class TemporaryFolder: Sendable {
     #expect(end == .bytes(0))
   }
 
+  @Test func obstaclesAreToldAndNothingIsMade() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path
+    _ = try File(path: path + "/file", .createNew)
+    #expect(Folder.obstacle(toFile: path + "/new") == nil)
+    #expect(Folder.obstacle(toFile: path + "/file") == nil)
+    #expect(Folder.obstacle(toFile: path) == EISDIR)
+    #expect(Folder.obstacle(toFile: path + "/none/new") == ENOENT)
+    #expect(Folder.obstacle(toFile: path + "/none/new", makesFolders: true) == nil)
+    #expect(Folder.obstacle(toFile: path + "/file/new", makesFolders: true) == ENOTDIR)
+    #expect(Folder.obstacle(toFolder: path) == nil)
+    #expect(Folder.obstacle(toFolder: path + "/a/b/c/") == nil)
+    #expect(Folder.obstacle(toFolder: path + "/file") == ENOTDIR)
+    #expect(Folder.obstacle(toFolder: "relative/one") == nil)
+    #expect(try Folder.names(in: path) == ["file"])
+  }
+
+  @Test func everyErrorHasWords() {
+    // Linux has no errors 41 and 58.
+    for number in Int32(1)...133 where number != 41 && number != 58 {
+      let text = SystemError.text(number)
+      #expect(!text.isEmpty && !text.contains("\(number)"), "\(number): \(text)")
+    }
+    #expect(SystemError.text(5) == "input/output error" && SystemError.text(21) == "is a directory")
+    #expect(SystemError.text(28) == "no space left on device")
+    #expect(SystemError.text(122) == "disk quota exceeded")
+    #expect(SystemError.text(9_999) == "unknown error 9999")
+  }
+
   @Test func faultsCarryTheSystemsNumber() throws {
     let folder = try TemporaryFolder()
     #expect(throws: Fault(.io, .disk, errno: ENOENT)) {

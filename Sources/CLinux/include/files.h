@@ -1,5 +1,6 @@
 // Door to the system calls on files. No logic: every function gives a result, or -errno.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,8 @@ int64_t linux_mkdir(const char *path);
 int64_t linux_remove_folder(const char *path);
 // Bytes that a file takes on its disk.
 int64_t linux_used_bytes(const char *path);
+// 0 where the process may write to a file, or make files in a folder.
+int64_t linux_writable(const char *path, bool *is_folder);
 // Free bytes for us (without root's reserve), and the whole size, of the file system of a path.
 int64_t linux_free_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
 
