@@ -83,6 +83,17 @@ extension EndToEnd {
         .deletingLastPathComponent().appending(path: "deploy/prometheus/alerts.yml").path
       let outcome = try Outcome.of("promtool", ["check", "rules", rules])
       #expect(outcome.ending == .exited(0), "\(outcome.text)\(outcome.errors)")
+      // Each alert has a case in which it fires.
+      let cases = rules.replacing("alerts.yml", with: "alerts.test.yml")
+      let tested = try Outcome.of("promtool", ["test", "rules", cases])
+      #expect(tested.ending == .exited(0), "\(tested.text)\(tested.errors)")
+      let casesText = try String(contentsOfFile: cases, encoding: .utf8)
+      let alerts = try String(contentsOfFile: rules, encoding: .utf8)
+        .matches(of: /- alert: ([A-Za-z]+)/).map(\.output.1)
+      #expect(alerts.count >= 14)
+      for alert in alerts {
+        #expect(casesText.contains("alertname: \(alert)\n        exp_alerts:"), "\(alert)")
+      }
       // Every family that a rule names is one that there is.
       let authority = try TestAuthority()
       var settings = SluiceProcess.Settings(upstreams: [try freePort()])
