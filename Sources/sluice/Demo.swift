@@ -12,8 +12,12 @@ struct Demo: ParsableCommand {
   @Option(name: .shortAndLong, help: "The settings; the origin listens where the first server is.")
   var config = "gateway.conf"
 
+  /// An eighth of it is taken from the disk at the start: enough for a sample site, and no more than a demo may take.
+  private static let cacheSize = 1 << 30
+
   func run() throws {
-    let settings = try SettingsLoader.load(config)
+    var settings = try SettingsLoader.load(config)
+    settings.cache.maxSize = min(settings.cache.maxSize, Self.cacheSize)
     let signals = try Program.signals()
     guard let upstream = settings.regions.first?.servers.first else {
       throw Program.fail("regions: there is no server to stand in for")
