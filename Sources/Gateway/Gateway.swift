@@ -97,8 +97,10 @@ public final class GatewayWorker: RequestHandler {
   let denials: WorkerDenials?
   /// Whether anything but content is given by how the client came.
   let hasDiversions: Bool
-  let limiter: RateLimiter?
-  let clusterLimiter: RateLimiter?
+  let limits: WorkerLimits?
+  let clusterLimits: WorkerLimits?
+  /// Kept for them.
+  private let limitKeys: [RateLimitKeyMemory]
   let index: IndexReader
   let starving: StarvingFills
   let searches: SearchWatch
@@ -146,8 +148,16 @@ public final class GatewayWorker: RequestHandler {
     hasDiversions =
       gateway.options.securePort != nil || gateway.options.webroot != nil
       || !gateway.options.cacheStats.isEmpty
-    limiter = gateway.options.rateLimits
-    clusterLimiter = gateway.options.clusterRateLimits
+    var limitKeys: [RateLimitKeyMemory] = []
+    func limits(_ limiter: RateLimiter?) -> WorkerLimits? {
+      guard let limiter else { return nil }
+      let keys = limiter.keyMemory()
+      limitKeys.append(keys)
+      return WorkerLimits(limiter, keys)
+    }
+    self.limits = limits(gateway.options.rateLimits)
+    clusterLimits = limits(gateway.options.clusterRateLimits)
+    self.limitKeys = limitKeys
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.
