@@ -142,6 +142,8 @@ final class Service {
     options.negativeTTL = settings.cache.negativeTTL
     Self.setTracing(settings, in: &options)
     Self.limit(settings, &options)
+    let warning = Self.memoryWarning(settings.rateLimits, memory: MemoryLimit.bytes)
+    if let warning { log.warning("\(warning)") }
     let denylist = try Self.denylist(settings, log)
     options.denials = denylist?.denials
     let gateway = Gateway(
