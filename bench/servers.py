@@ -223,6 +223,12 @@ logs:
         return [self.binary, "serve", "--config", path]
 
 
+class SluiceAgain(Sluice):
+    """The same once more: how far two of one kind are apart in a run says what a difference is worth."""
+
+    name = "Sluice again"
+
+
 class LimitedSluice(Sluice):
     """Sluice with three limits for each client, so wide that they refuse nobody, and a denylist that names nothing of
     what is asked for."""
