@@ -126,7 +126,7 @@ public final class GatewayWorker: RequestHandler {
   var absenceProofs = AbsenceProofs()
   private var idle: [Exchange] = []
   /// Those that live a request now; each knows its place.
-  private var active: [Exchange] = []
+  private(set) var active: [Exchange] = []
 
   var log: Logger { gateway.log }
 

@@ -111,6 +111,7 @@ extension World {
     listing.lastSweep = network.now
     note(content.number, Int(change.list.generation))
     tell(change)
+    network.after(Self.denialBound) { [self] in checkHands() }
   }
 
   private func tell(_ change: DenylistChange) {
@@ -124,7 +125,7 @@ extension World {
     guard root != content.cid else {
       return (random.chance(0.5) ? byCID : byCID + "/*", .byPath)
     }
-    switch random.number(in: 0...3) {
+    switch random.number(in: 0...5) {
     case 0: return (content.target, .byPath)
     case 1: return ("/ipfs/\(root)", .byPath)
     case 2: return ("/ipfs/\(root)/*", .byPath)
@@ -139,7 +140,8 @@ extension World {
       if isSweeping { listing?.lastSweep = network.now }
       if isUp {
         machine.gateway.sweepIfDue(at: network.now)
-        if !isSweeping { checkDenied(onDisk: false) }
+        checkHands()
+        checkDenied(onDisk: false)
       }
       if !areClientsDone || isSweeping || !isUp { sweepNowAndThen() }
     }
@@ -189,21 +191,32 @@ extension World {
       || listing.lastSweep + .seconds(1) >= start
   }
 
-  /// What is denied is neither given nor fetched nor found, and in the end on no disk.
-  func checkDenied(onDisk: Bool) {
-    guard let listing, isUp, !isSweeping else { return }
-    let used = machine.workers.reduce(into: Set<Digest128>()) { used, worker in
-      used.formUnion(worker.keysInUse(outside: .all { _ in false }, [:]))
+  /// What is denied by its path is neither given nor fetched by any worker; where else a path leads who asks has to find
+  /// out each time.
+  private func checkHands() {
+    guard let listing, isUp else { return }
+    var used: Set<Digest128> = []
+    for worker in machine.workers {
+      for exchange in worker.active where !exchange.canonicalKey.isEmpty { used.insert(exchange.key) }
+      // One that was cut is there for as long as the writer has jobs of it.
+      for driver in worker.drivers.all where !driver.fill.hasFailed {
+        if !driver.fill.canonicalKey.isEmpty { used.insert(driver.fill.key) }
+      }
     }
+    for content in Content.all where listing.ruling(on: content, since: network.now) == .byPath {
+      if let key = storageKey(content), used.contains(key) {
+        fail("#\(content.number) is denied, and on its way to somebody")
+      }
+    }
+  }
+
+  /// What is denied is not found, and in the end on no disk.
+  func checkDenied(onDisk: Bool) {
+    // Of what a broken disk wrote nobody knows.
+    guard let listing, isUp, !isSweeping, troubles.disk == 0 else { return }
     for content in Content.all {
       let ruling = listing.ruling(on: content, since: network.now)
       guard let ruling, ruling != .allowed, let key = storageKey(content) else { continue }
-      // Where its path leads is found out anew each time by who asks.
-      if ruling == .byPath && used.contains(key) {
-        fail("#\(content.number) is denied, and on its way to somebody")
-      }
-      // Of what a broken disk wrote nobody knows.
-      guard troubles.disk == 0 else { continue }
       if let reader = try? machine.storage.reader(),
         (try? reader.lookUp(key) { _ in true }) == true
       {
