@@ -197,7 +197,9 @@ extension World {
     guard let listing, isUp else { return }
     var used: Set<Digest128> = []
     for worker in machine.workers {
-      for exchange in worker.active where !exchange.canonicalKey.isEmpty { used.insert(exchange.key) }
+      for exchange in worker.active where !exchange.canonicalKey.isEmpty {
+        used.insert(exchange.key)
+      }
       // One that was cut is there for as long as the writer has jobs of it.
       for driver in worker.drivers.all where !driver.fill.hasFailed {
         if !driver.fill.canonicalKey.isEmpty { used.insert(driver.fill.key) }
