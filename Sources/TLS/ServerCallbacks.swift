@@ -77,12 +77,9 @@ enum ServerCallbacks {
       let key = unsafe SSL_get_privatekey(ssl)
     else { return SSL_TLSEXT_ERR_NOACK }
     let kind = unsafe EVP_PKEY_get_base_id(key)
-    guard let staple = certificates.staples[set].first(where: { $0.kind == kind }) else {
-      return SSL_TLSEXT_ERR_NOACK
-    }
-    guard let copy = unsafe openssl_allocate(staple.bytes.count) else {
-      return SSL_TLSEXT_ERR_NOACK
-    }
+    guard let staple = certificates.staple(context: set, kind: kind),
+      let copy = unsafe openssl_allocate(staple.bytes.count)
+    else { return SSL_TLSEXT_ERR_NOACK }
     unsafe staple.bytes.withUnsafeBytes { bytes in
       unsafe UnsafeMutableRawBufferPointer(start: copy, count: bytes.count).copyMemory(from: bytes)
     }
