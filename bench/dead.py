@@ -60,13 +60,15 @@ class Dead:
         self.lists = given.folder / "data" / "lists"
         binary = Path(os.environ.get("SLUICE_BIN", REPOSITORY / ".build" / "release" / "sluice"))
 
-        def started(server: Server) -> Server:
-            server.start()
+        def started(server: Server, wrapper: list[str] | None = None) -> Server:
+            server.start(wrapper)
             stack.callback(server.stop)
             return server
 
         self.silent = started(Silent(run / "silent", core))
-        self.origin = started(SearchingOrigin(run / "origin", core, plain, self.silent.port))
+        # Before the load's programs, with whom it shares a core: a node is a machine of its own.
+        searching = SearchingOrigin(run / "origin", core, plain, self.silent.port)
+        self.origin = started(searching, ["chrt", "-f", "9"])
         first = min(os.sched_getaffinity(0))
         self.sluice = started(Sluice(run / "sluice", first, binary, self.origin.port, MISS_CACHE))
         self.list = run / "misses.txt"
