@@ -131,7 +131,12 @@ enum Metrics {
         "sluice_tls_certificate_changes_total", .counter,
         help: "Changes of certificate files, by whether they could be used.",
         labels: [MetricValue.Label("outcome", outcome)], .integer(count))
-    }
+    } + [
+      MetricValue(
+        "sluice_tls_staples_expired", .gauge,
+        help: "OCSP answers whose time has passed, so that they are not stapled.",
+        .integer(store.endedStaples))
+    ]
   }
 
   private static func denylist(_ denials: Denials) -> [MetricValue] {

@@ -72,8 +72,13 @@ struct Check: ParsableCommand {
   private static func warning(_ tls: Settings.TLS) -> String? {
     guard !tls.certificates.isEmpty else { return nil }
     do throws(TLSError) {
-      _ = try CertificateStore(Service.certificateOptions(tls), now: 0)
-      return nil
+      let wall = Clock.wallSeconds
+      let store = try CertificateStore(Service.certificateOptions(tls), now: 0, wall: wall)
+      let ended = store.lookAtStaples(at: wall)
+      return ended.isEmpty
+        ? nil
+        : "tls.certificates: OCSP answers that have ended, and are not stapled: "
+          + ended.joined(separator: ", ")
     } catch {
       return "tls.certificates: they cannot be used: \(error.sentence)"
     }

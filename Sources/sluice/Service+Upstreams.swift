@@ -249,7 +249,8 @@ final class Lookout: Sendable {
 
     func lookAtCertificates() {
       guard let certificates else { return }
-      Service.tell(certificates.look(), log)
+      Service.tell(certificates.look(at: Clock.wallSeconds), log)
+      Service.tell(ended: certificates.lookAtStaples(at: Clock.wallSeconds), log)
       certificates.rotateTickets(at: Clock.now.nanoseconds / 1_000_000_000)
     }
   }
