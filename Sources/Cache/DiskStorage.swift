@@ -64,7 +64,7 @@ public final class DiskStorage: @unchecked Sendable {
   /// Has `tell` called at each event, on the writer's thread; before `start`.
   public func onEvent(_ tell: @escaping @Sendable (StorageEvent) -> Void) {
     keeper.tell = tell
-    if shelf.index?.isReserved == false { tell(.unreserved) }
+    if let shortage = shelf.index?.shortage { tell(.unreserved(shortage)) }
   }
 
   /// A reader for one thread, which has `wake` called (on any thread) when its turn should end soon.

@@ -31,8 +31,8 @@ public final class Index: @unchecked Sendable {
   let environment: OpaquePointer
   /// The file that LMDB writes.
   private let path: String
-  /// Whether the disk has set room for the whole map aside.
-  public let isReserved: Bool
+  /// What the disk has not set aside of the room for the whole map; nil where it has it all.
+  public let shortage: Shortage?
   let databases: Databases
   /// The secret that keys are hashed with; it lives as long as the index.
   public let secret: SipKey
@@ -87,6 +87,14 @@ public final class Index: @unchecked Sendable {
     public var index: Index
     /// The name that an index was set aside under, and why; nil where none was.
     public var setAside: SetAside?
+  }
+
+  /// Room that the index may want one day, and that nobody keeps for it.
+  public struct Shortage: Equatable, Sendable {
+    /// Bytes beside those that its file has.
+    public var needed: Int
+    /// Bytes that were free on the disk; nil where it does not say.
+    public var free: Int?
   }
 
   public struct SetAside: Equatable, Sendable {
@@ -166,7 +174,7 @@ public final class Index: @unchecked Sendable {
       if try Folder.usedBytes(path + "/data.mdb") > self.mapBytes {
         try file.truncate(bytes: try file.size())
       }
-      isReserved = (try? file.reserve(bytes: self.mapBytes)) != nil
+      shortage = Self.reserve(file, path: path + "/data.mdb", bytes: self.mapBytes)
       self.path = path + "/data.mdb"
       (databases, secret, life) = try unsafe Self.begin(environment, lineage)
     } catch {
@@ -178,6 +186,22 @@ public final class Index: @unchecked Sendable {
 
   deinit {
     unsafe mdb_env_close(environment)
+  }
+
+  /// Takes room for the whole map, or none.
+  ///
+  /// A part of it would leave the disk full, and neither segments nor the index itself any room.
+  private static func reserve(_ file: borrowing File, path: String, bytes: Int) -> Shortage? {
+    do throws(Fault) {
+      let needed = max(0, bytes - (try Folder.usedBytes(path)))
+      let free = try? Folder.space(at: path).free
+      if free.map({ $0 >= needed }) ?? true, (try? file.reserve(bytes: bytes)) != nil { return nil }
+      // What this try took, or one of an earlier life.
+      try file.truncate(bytes: try file.size())
+      return Shortage(needed: needed, free: free)
+    } catch {
+      return Shortage(needed: bytes, free: nil)
+    }
   }
 
   private static func openEnvironment(

@@ -13,5 +13,5 @@ public enum StorageEvent: Equatable, Sendable {
   /// The cache is in use again.
   case reopened
   /// The disk has no room for all that the index may grow to: it may be refused some day.
-  case unreserved
+  case unreserved(Index.Shortage)
 }

@@ -36,6 +36,7 @@ extension Service {
     var options = CacheOptions(path: cache.path, maxSize: cache.maxSize)
     options.sliceSize = cache.sliceSize
     if case .after(let age) = cache.maxAge { options.maxAge = age }
+    if let shortage = shortage(cache) { log.warning("\(shortage)") }
     do throws(Fault) {
       try CrashMarks.leave(at: options.crashMarks, for: CacheOptions.crashTime)
       let storage = try DiskStorage(options, wallSeconds: Clock.wallSeconds)
@@ -47,6 +48,17 @@ extension Service {
     } catch {
       throw Program.fail("cache.path \(cache.path): \(SystemError.text(error.errno))")
     }
+  }
+
+  /// A sentence where the cache may become larger than its disk has room for; nil where all is well.
+  static func shortage(_ cache: Settings.Cache) -> String? {
+    let options = CacheOptions(path: cache.path, maxSize: cache.maxSize)
+    guard let room = options.roomOnDisk, room < cache.maxSize else { return nil }
+    return """
+      cache.max_size: \(Shown.bytes(cache.maxSize)), and its disk has room for \
+      \(Shown.bytes(room)), \(cache.path) included; the index alone may grow to \
+      \(Shown.bytes(options.indexSize))
+      """
   }
 
   private static func tell(_ event: StorageEvent, _ log: Logger) {
@@ -67,8 +79,11 @@ extension Service {
         "the cache cannot be opened: answers are given without being kept; tried again all along",
         metadata: why(fault))
     case .reopened: log.notice("the cache is in use again")
-    case .unreserved:
-      log.warning("the disk has no room set aside for the index: it may refuse it some day")
+    case .unreserved(let shortage):
+      var room: Logger.Metadata = ["needed": .string(Shown.bytes(shortage.needed))]
+      room["free"] = shortage.free.map { .string(Shown.bytes($0)) }
+      log.warning(
+        "the disk has no room set aside for the index: it may refuse it some day", metadata: room)
     }
   }
 

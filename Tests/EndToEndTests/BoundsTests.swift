@@ -94,6 +94,28 @@ extension EndToEnd {
       }
     }
 
+    /// A bound far above what the disk holds: the start says so, and leaves what room there is.
+    @Test func aDiskThatIsTooSmallForTheIndex() throws {
+      let catalogue = try Catalogue(bytes: 4 << 20, sizes: 1 << 10...1 << 20, seed: 403)
+      let upstream = try catalogue.upstream()
+      defer { upstream.stop() }
+      try LoopDisk.with(bytes: 200 << 20) { disk in
+        var settings = Self.settings(upstream, on: disk)
+        settings.maxSize = "10GB"
+        let before = disk.space.free
+        let sluice = try SluiceProcess(settings)
+        #expect(sluice.errors.contains("cache.max_size: 10.0 GiB, and its disk has room for 1"))
+        #expect(sluice.errors.contains("no room set aside for the index"))
+        #expect(sluice.errors.contains("needed=\"1.2 GiB\""), "\(sluice.errors)")
+        #expect(disk.space.free > before - (1 << 20))
+        #expect(try Self.keepsAgain(sluice, catalogue, 0..<catalogue.items.count))
+        let check = try Outcome.of(
+          Program.path, ["check", "--config", sluice.folder.file("gateway.conf")])
+        #expect(check.errors.contains("cache.max_size: 10.0 GiB, and its disk has room for 1"))
+        #expect(try sluice.stop() == .exited(0))
+      }
+    }
+
     // MARK: A disk that others fill
 
     /// Asks for items that nobody asked for before, until one of them is kept.
