@@ -2,6 +2,8 @@ import Base
 
 /// Something that the cache writer is about to do to the disk.
 enum DiskOperation: Equatable, Sendable {
+  /// The cache's folder and its index.
+  case open
   /// A new segment file of its full size.
   case create(segment: UInt32)
   /// Bytes into a segment.

@@ -35,7 +35,7 @@ public final class DiskStorage: @unchecked Sendable {
 
   /// Opens the cache in its folder, or makes it; takes milliseconds at any size.
   ///
-  /// Throws where the folder cannot be used, with EAGAIN where another process uses it, or the options
+  /// Where the disk is full, read-only or failing it begins without, and is opened when the disk lets it. Throws where the folder cannot be used, with EAGAIN where another process uses it, or the options
   /// cannot (`malformed`).
   public convenience init(_ options: CacheOptions, wallSeconds: Int64) throws(Fault) {
     try self.init(options, wallSeconds: wallSeconds, secret: nil, faults: nil)
@@ -51,10 +51,10 @@ public final class DiskStorage: @unchecked Sendable {
     keeper = try StorageKeeper(
       options, shelf, counters, faults, lineage: secret.map { Index.Lineage(secret: $0) },
       wallSeconds: wallSeconds)
-    guard let index = shelf.index else { throw Fault(.unavailable, .disk) }
+    guard let identity = keeper.identity else { throw Fault(.unavailable, .disk) }
     self.options = options
-    self.secret = index.secret
-    stampLife = index.life
+    self.secret = identity.secret
+    stampLife = identity.life
     setAside = keeper.setAside
     segments = keeper.table
     self.faults = faults
@@ -64,6 +64,7 @@ public final class DiskStorage: @unchecked Sendable {
   /// Has `tell` called at each event, on the writer's thread; before `start`.
   public func onEvent(_ tell: @escaping @Sendable (StorageEvent) -> Void) {
     keeper.tell = tell
+    if let fault = keeper.unopened { tell(.unopened(fault)) }
     if let shortage = shelf.index?.shortage { tell(.unreserved(shortage)) }
   }
 
@@ -142,6 +143,7 @@ public final class DiskStorage: @unchecked Sendable {
   ///
   /// From then on an index that fits well stays there like everything else that is in use.
   public func warmIndex() throws(Fault) {
+    guard shelf.index != nil else { return }
     let file = try File(path: options.path + "/" + Index.folderName + "/data.mdb", .read)
     var buffer = ByteBuffer(capacity: 1 << 20)
     var offset = 0

@@ -238,7 +238,7 @@ public final class Index: @unchecked Sendable {
   }
 
   /// Whether one of the file's two head pages says that more pages are in use than it has.
-  private static func isShort(_ path: String) throws(Fault) -> Bool {
+  static func isShort(_ path: String) throws(Fault) -> Bool {
     let file = try File(path: path + "/data.mdb", .read)
     let pages = UInt64(try file.size() / SegmentLayout.page)
     for head in 0..<2 {

@@ -40,8 +40,8 @@ extension Service {
     do throws(Fault) {
       try CrashMarks.leave(at: options.crashMarks, for: CacheOptions.crashTime)
       let storage = try DiskStorage(options, wallSeconds: Clock.wallSeconds)
-      if let aside = storage.setAside { tell(.setAside(aside), log) }
-      storage.onEvent { tell($0, log) }
+      if let aside = storage.setAside { tell(.setAside(aside), options.path, log) }
+      storage.onEvent { tell($0, options.path, log) }
       return storage
     } catch  where error.errno == SystemError.again {
       throw Program.fail("cache.path \(cache.path): another process uses this cache")
@@ -61,9 +61,12 @@ extension Service {
       """
   }
 
-  private static func tell(_ event: StorageEvent, _ log: Logger) {
+  private static func tell(_ event: StorageEvent, _ path: String, _ log: Logger) {
     func why(_ fault: Fault) -> Logger.Metadata {
-      ["fault": .string(fault.name), "why": .string(SystemError.text(fault.errno))]
+      [
+        "path": .string(path), "fault": .string(fault.name),
+        "why": .string(SystemError.text(fault.errno)),
+      ]
     }
     switch event {
     case .setAside(let aside):

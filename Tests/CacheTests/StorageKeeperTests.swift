@@ -20,9 +20,12 @@ import Testing
   /// A disk whose index refuses transactions while it is told to.
   final class BrokenIndex: DiskFaults {
     var fault: Fault?
+    /// What opening meets.
+    var openingFault: Fault?
 
     override func before(_ operation: DiskOperation) throws(Fault) {
       if operation == .commit, let fault { throw fault }
+      if operation == .open, let openingFault { throw openingFault }
     }
   }
 
@@ -175,6 +178,87 @@ import Testing
     store(disk, "b", [1, 2, 3])
     pass(disk, from: 25, seconds: 1)
     #expect(try isWhole(disk, "b", [1, 2, 3]))
+  }
+
+  @Test(arguments: [5, 28, 30] as [Int32])
+  func aDiskThatTakesNothingAtTheStartIsUsedWhenItDoes(errno: Int32) throws {
+    let (faults, told, heard) = (BrokenIndex(), Told(), Heard())
+    let refusal = Fault(.io, .disk, errno: errno)
+    faults.openingFault = refusal
+    let disk = try open(faults, told)
+    #expect(told.all == [.unopened(refusal)])
+    #expect(!disk.counters.snapshot.isOpen)
+    let reader = try disk.reader()
+    #expect(throws: Fault(.unavailable, .disk)) {
+      _ = try reader.lookUp(disk.text("a")) { _ in true }
+    }
+    store(disk, "a", [1], heard)
+    pass(disk, from: 0, seconds: 10)
+    #expect(heard.all.count == 1 && told.all.count == 1)
+    faults.openingFault = nil
+    pass(disk, from: 10, seconds: 6)
+    #expect(told.all.last == .reopened && told.all.count == 2)
+    reader.endTurn()
+    store(disk, "a", [1, 2])
+    pass(disk, from: 20, seconds: 1)
+    #expect(try isWhole(disk, "a", [1, 2]) && disk.counters.snapshot.isOpen)
+    #expect(try reader.lookUp(disk.text("a")) { _ in true } == true)
+  }
+
+  @Test func whatWasKeptBeforeSuchAStartIsFoundAfterIt() throws {
+    var stamps: Set<UInt64> = []
+    for life in 0..<3 {
+      let disk = try open(nil, Told())
+      stamps.insert(disk.newStamp())
+      store(disk, "\(life)", [UInt8(life)])
+      disk.settle()
+      disk.stop()
+    }
+    let (faults, told) = (BrokenIndex(), Told())
+    faults.openingFault = DiskWriter.noSpace
+    do {
+      let disk = try open(faults, told)
+      stamps.insert(disk.newStamp())
+      faults.openingFault = nil
+      pass(disk, from: 0, seconds: 1)
+      #expect(told.all == [.unopened(DiskWriter.noSpace), .reopened])
+      for life in 0..<3 { #expect(try isWhole(disk, "\(life)", [UInt8(life)])) }
+      disk.stop()
+    }
+    stamps.insert(try open(nil, Told()).newStamp())
+    #expect(stamps.count == 5)
+  }
+
+  /// A folder that cannot be used for another reason is a mistake, and an index that nobody can read too.
+  @Test func otherFaultsEndTheStart() throws {
+    let faults = BrokenIndex()
+    faults.openingFault = Fault(.io, .disk, errno: EACCES)
+    #expect(throws: Fault(.io, .disk, errno: EACCES)) { _ = try open(faults, Told()) }
+    try open(nil, Told()).stop()
+    let file = folder.path + "/cache/index/data.mdb"
+    try Data(repeating: 7, count: 100_000).write(to: URL(filePath: file))
+    faults.openingFault = DiskWriter.noSpace
+    #expect(throws: DiskWriter.noSpace) { _ = try open(faults, Told()) }
+  }
+
+  @Test func anIndexThatComesWithItsDiskIsNotSetAside() throws {
+    let (faults, told) = (BrokenIndex(), Told())
+    let (path, away) = (folder.path + "/cache", folder.path + "/away")
+    do {
+      let first = try open(nil, Told())
+      store(first, "a", [1])
+      first.settle()
+      first.stop()
+    }
+    try FileManager.default.moveItem(atPath: path, toPath: away)
+    faults.openingFault = DiskWriter.noSpace
+    let disk = try open(faults, told)
+    try FileManager.default.moveItem(atPath: away, toPath: path)
+    faults.openingFault = nil
+    pass(disk, from: 0, seconds: 8)
+    #expect(told.all == [.unopened(DiskWriter.noSpace), .unopened(Fault(.unavailable, .disk))])
+    #expect(try Folder.names(in: path).allSatisfy { !$0.contains("aside") })
+    disk.stop()
   }
 
   @Test func numbersThatCannotBeSetTheIndexAsideAtTheStart() throws {

@@ -118,6 +118,29 @@ extension EndToEnd {
 
     // MARK: A disk that others fill
 
+    /// Nothing is there yet, and there is no room for a beginning either.
+    @Test func aStartOnAFullDisk() throws {
+      let catalogue = try Catalogue(bytes: 8 << 20, sizes: 1 << 10...1 << 20, seed: 404)
+      let upstream = try catalogue.upstream()
+      defer { upstream.stop() }
+      try LoopDisk.with(bytes: Self.maxSize + (100 << 20)) { disk in
+        let ballast = try Ballast(in: disk.path)
+        ballast.grow()
+        let sluice = try SluiceProcess(Self.settings(upstream, on: disk))
+        #expect(sluice.errors.contains("the cache cannot be opened"))
+        #expect(try sluice.metric("sluice_cache_open") == 0)
+        for index in 0..<8 {
+          let answer = try sluice.request(catalogue.items[index].path)
+          #expect(answer.status == 200 && catalogue.isRight(answer.body, index))
+        }
+        ballast.clear()
+        #expect(try Self.keepsAgain(sluice, catalogue, 8..<catalogue.items.count))
+        #expect(try sluice.metric("sluice_cache_open") == 1)
+        #expect(sluice.errors.contains("the cache is in use again"))
+        #expect(try sluice.stop() == .exited(0))
+      }
+    }
+
     /// Asks for items that nobody asked for before, until one of them is kept.
     static func keepsAgain(
       _ sluice: SluiceProcess, _ catalogue: Catalogue, _ items: Range<Int>,
