@@ -32,31 +32,98 @@ extension DiskWriter {
     return (objects, bytes)
   }
 
-  /// Takes bytes off the disk: whole pages are given back to the file system, what shares its
-  /// pages with others is overwritten with zeros.
+  /// Takes bytes off the disk, and with them what could not be before: `completion` hears of all of it,
+  /// since nobody can tell any more whose that was.
+  func erase(_ bytes: [StoredBytes], _ completion: WriteJob.Completion?, now: Instant) {
+    backlog.retry()
+    backlog.add(bytes)
+    if let completion { backlog.waiting.append(completion) }
+    eraseNext(now: now)
+  }
+
+  /// One batch of what is to be erased.
   ///
-  /// Nobody may be sending them any more. A small body that is read meanwhile fails its checksum.
-  func erase(_ bytes: [StoredBytes]) throws(Fault) {
-    if bytes.isEmpty { return }
-    var bySegment: [UInt32: [StoredBytes]] = [:]
-    for place in bytes { bySegment[place.segment, default: []].append(place) }
-    var count = 0
-    for (segment, places) in bySegment.sorted(by: { $0.key < $1.key })
-    where table.isLive(segment) {
-      try withFile(segment) { file throws(Fault) in
-        for place in places {
-          try erase(place, in: file)
-          count += place.count
-        }
-        try faults?.before(.sync(segment: segment))
-        try file.sync()
+  /// A fault makes no pause: the place may be the only one that is bad, and is let be for a while.
+  func eraseNext(now: Instant) {
+    if backlog.again <= now { backlog.retry() }
+    let fault = erase(backlog.takeBatch(), now: now)
+    if fault != nil { counters.writeFaults.add(1, ordering: .relaxed) }
+    guard backlog.due.isEmpty else { return }
+    let waiting = backlog.waiting
+    backlog.waiting = []
+    for completion in waiting {
+      if backlog.failed.isEmpty {
+        tellErased(completion)
+      } else {
+        completion(.failed(fault ?? Fault(.io, .disk)))
       }
     }
-    try change { tables throws(Fault) in
-      for place in bytes { try tables.removeErasure(place) }
-    }
-    counters.erasedBytes.add(count, ordering: .relaxed)
   }
+
+  /// Whole pages are given back to the file system, what shares its pages with others is overwritten with
+  /// zeros; a sync for each segment, and one commit.
+  ///
+  /// Nobody may be sending the bytes any more. A small body that is read meanwhile fails its checksum. What
+  /// fails is put by; the rest goes all the same, until it fails too often.
+  private func erase(_ bytes: [StoredBytes], now: Instant) -> Fault? {
+    if bytes.isEmpty { return nil }
+    var done: [StoredBytes] = []
+    var bad: [StoredBytes] = []
+    var untried: [StoredBytes] = []
+    var count = 0
+    var first: Fault?
+    for (segment, places) in Dictionary(grouping: bytes, by: \.segment).sorted(by: {
+      $0.key < $1.key
+    }) {
+      // Evicted meanwhile.
+      guard table.isLive(segment) else {
+        done += places
+        continue
+      }
+      var erased: [StoredBytes] = []
+      var isOpen = false
+      do throws(Fault) {
+        try withFile(segment) { file throws(Fault) in
+          isOpen = true
+          for place in places {
+            guard bad.count < Self.patience else {
+              untried.append(place)
+              continue
+            }
+            do throws(Fault) {
+              try erase(place, in: file)
+              erased.append(place)
+            } catch {
+              first = first ?? error
+              bad.append(place)
+            }
+          }
+          if erased.isEmpty { return }
+          try faults?.before(.sync(segment: segment))
+          try file.sync()
+        }
+        done += erased
+        count += erased.reduce(0) { $0 + $1.count }
+      } catch {
+        first = first ?? error
+        bad += isOpen ? erased : places
+      }
+    }
+    do throws(Fault) {
+      try change { tables throws(Fault) in
+        for place in done { try tables.removeErasure(place) }
+      }
+      counters.erasedBytes.add(count, ordering: .relaxed)
+    } catch {
+      first = first ?? error
+      bad += done
+    }
+    backlog.put(bad, untried: untried, now: now)
+    return first
+  }
+
+  /// Places of one batch that may fail until the rest has to wait: each may keep a dying disk busy for long.
+  private static let patience = 8
 
   /// Tells that bytes have been erased; where a segment is leaving, only once it has gone.
   ///

@@ -38,6 +38,11 @@ final class DiskWriter {
     var live: [LiveSegment] = []
     var retired: [LiveSegment] = []
     var nextSegment: UInt32 = 1
+    /// What it was told to erase and could not.
+    var unerased: [StoredBytes] = []
+
+    /// Whether there has been no other writer in this process.
+    var isBeginning: Bool { live.isEmpty && retired.isEmpty }
   }
 
   /// Why a writer can go on no more.
@@ -64,6 +69,8 @@ final class DiskWriter {
   var leaving: LeavingSegment?
   /// Who hears that bytes have been erased once a segment has gone that is leaving.
   var erased: [(segment: UInt32, completion: WriteJob.Completion)] = []
+  /// What has still to be erased.
+  var backlog = ErasureBacklog()
   /// Evicted segments that are still pinned.
   var retired: [LiveSegment] = []
   /// Evicted segments whose keys are still in the index.
@@ -156,7 +163,7 @@ final class DiskWriter {
     counters.sequence.store(found.sequence, ordering: .releasing)
     counters.entries.store(found.entries, ordering: .relaxed)
     publish()
-    if legacy.live.isEmpty && legacy.retired.isEmpty { eraseLeftovers() }
+    eraseLeftovers(legacy)
   }
 
   /// Takes the last writer's segments over: those that this index knows too stay open, others end.
@@ -178,8 +185,8 @@ final class DiskWriter {
 
   /// When `turn` has something to do without a new job; `never` where it has not.
   var nextTurn: Instant {
-    if isLettingGo { return pausedUntil }
-    return commitBy ?? .never
+    if isLettingGo || !backlog.due.isEmpty { return pausedUntil }
+    return min(commitBy ?? .never, backlog.again)
   }
 
   /// Whether there is a step of letting go to do now, and not along with the next commit.
@@ -220,8 +227,7 @@ final class DiskWriter {
         completion(.unlisted(objects: objects, bytes))
         return
       case .erase(let bytes, let completion):
-        try erase(bytes)
-        if let completion { tellErased(completion) }
+        erase(bytes, completion, now: now)
         return
       }
       if commitBy == nil { commitBy = now + Self.groupTime }
@@ -255,6 +261,7 @@ final class DiskWriter {
     sweep()
     if let diskLimit, diskLimit.until <= now { self.diskLimit = nil }
     if pausedUntil <= now {
+      if !backlog.due.isEmpty || backlog.again <= now { eraseNext(now: now) }
       attempt(now) { () throws(Fault) in try letGo(now: now, wallSeconds: wallSeconds) }
     }
     publish()
@@ -268,9 +275,9 @@ final class DiskWriter {
     counters.refusals.add(group.count, ordering: .relaxed)
     group = WriteGroup()
     gathered.clear()
-    for (_, completion) in erased { completion(.failed(fault)) }
-    erased = []
-    return Legacy(live: live, retired: retired, nextSegment: nextSegment)
+    failErasures(fault)
+    return Legacy(
+      live: live, retired: retired, nextSegment: nextSegment, unerased: backlog.all)
   }
 
   /// Runs `body` in a write transaction of the index, and notes where that cannot be used any more.
@@ -287,11 +294,17 @@ final class DiskWriter {
     }
   }
 
+  /// Tells those who wait for bytes to be erased that this writer does not come to it.
+  private func failErasures(_ fault: Fault) {
+    for completion in erased.map({ $0.completion }) + backlog.waiting { completion(.failed(fault)) }
+    erased = []
+    backlog.waiting = []
+  }
+
   /// Makes everything so far durable and readable by the next life as it is.
   func close(now: Instant, wallSeconds: Int64) {
     let isWhole = commit(now: now, wallSeconds: wallSeconds)
-    for (_, completion) in erased { completion(.failed(Fault(.unavailable, .disk))) }
-    erased = []
+    failErasures(Fault(.unavailable, .disk))
     attempt(now) { () throws(Fault) in
       try change { tables throws(Fault) in
         try tables.set(.uncleanExits, 0)

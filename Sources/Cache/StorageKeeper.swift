@@ -84,6 +84,8 @@ final class StorageKeeper {
   func perform(_ job: WriteJob, now: Instant, wallSeconds: Int64) {
     guard let writer else {
       counters.refusals.add(1, ordering: .relaxed)
+      // Those keys are in no index any more: nobody would name these bytes again.
+      if case .erase(let bytes, _) = job { legacy.unerased += bytes }
       job.completion?(.failed(Fault(.unavailable, .disk)))
       return
     }
