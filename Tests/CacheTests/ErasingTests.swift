@@ -205,10 +205,12 @@ import Testing
     store(disk, "b", second)
     disk.settle()
     stubborn.isBad = { _ in true }
-    #expect(disk.submit(.erase(try unlist(disk, "a"), heard.note("a"))))
+    let places = try unlist(disk, "a")
+    #expect(disk.submit(.erase(places, heard.note("a"))))
     disk.settle()
     // Its repetition finds nothing in the index.
-    #expect(disk.submit(.erase(try unlist(disk, "a"), heard.note("again"))))
+    #expect(try unlist(disk, "a") == [])
+    #expect(disk.submit(.erase([], heard.note("again"))))
     disk.settle()
     #expect(heard.all == ["a disk_io", "again disk_io"])
     #expect(try isOnDisk(Array(first.prefix(200))))
@@ -220,13 +222,50 @@ import Testing
     #expect(try !isOnDisk(Array(first.prefix(200))))
     // And without one it goes by itself.
     stubborn.isBad = { _ in true }
-    #expect(disk.submit(.erase(try unlist(disk, "b"), nil)))
+    let others = try unlist(disk, "b")
+    #expect(disk.submit(.erase(others, nil)))
     disk.settle()
     stubborn.isBad = { _ in false }
     disk.settle(now: .zero + .seconds(5))
     #expect(try isOnDisk(Array(second.prefix(200))))
     disk.settle(now: .zero + .seconds(12))
     #expect(try !isOnDisk(Array(second.prefix(200))))
+  }
+
+  /// Places of an earlier life go in groups, most of them beside other jobs, and one that fails holds up none.
+  @Test(arguments: [false, true]) func manyLeftoversHoldNothingUp(isOneBad: Bool) throws {
+    let body = [UInt8](repeating: 0x5a, count: 700)
+    let (count, stubborn, heard) = (2_000, StubbornDisk(), Heard())
+    var places: [StoredBytes] = []
+    do {
+      let disk = try open()
+      for number in 0..<count { store(disk, "\(number)", body) }
+      disk.settle()
+      let told = Monitor<[StoredBytes]>([])
+      let keys = (0..<count).map { disk.text("\($0)") }
+      #expect(
+        disk.submit(
+          .unlist(keys: keys) { event in
+            if case .unlisted(_, let bytes) = event { told.with { $0 = bytes } }
+          }))
+      disk.settle()
+      places = told.with { $0 }
+      #expect(places.count == count)
+      disk.stop()
+    }
+    let bad = places[count / 2]
+    stubborn.isBad = { isOneBad && $0 == bad }
+    let disk = try open(stubborn)
+    // Before anybody is served: one batch at most.
+    #expect(disk.counters.snapshot.erasedBytes <= ErasureBacklog.batch * body.count)
+    disk.settle()
+    let erased = isOneBad ? count - 1 : count
+    #expect(disk.counters.snapshot.erasedBytes == erased * body.count)
+    #expect(stubborn.syncs < 30, "\(stubborn.syncs)")
+    #expect(try isOnDisk(Array(body.prefix(500))) == isOneBad)
+    #expect(disk.submit(.erase([], heard.note("next"))))
+    disk.settle()
+    #expect(heard.all == [isOneBad ? "next disk_io" : "next committed"])
   }
 
   @Test func whatWasNeverCommittedGoesAtTheNextStart() throws {
