@@ -247,7 +247,13 @@ final class StorageKeeper {
   private func look(_ now: Instant) {
     guard let writer, now - (lastLook ?? .zero) >= Self.lookPause else { return }
     lastLook = now
-    if shelf.takeSuspicion() { writer.breakage = .damaged }
+    // What the writer itself has met says more.
+    guard writer.breakage == nil else { return }
+    switch shelf.takeSuspicion() {
+    case .damage: writer.breakage = .damaged
+    case .panic: writer.breakage = .index(Fault(.corrupt, .disk, errno: Index.panic))
+    case nil: break
+    }
     if !writer.index.isInPlace() { writer.breakage = .vanished }
   }
 

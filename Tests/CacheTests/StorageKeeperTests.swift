@@ -93,6 +93,34 @@ import Testing
     #expect(disk.counters.snapshot.reopenings == 1)
   }
 
+  /// A worker may meet what a failed commit has left before the writer does, or both at once.
+  @Test(arguments: [false, true])
+  func aBrokenEnvironmentThatAReaderMeetsKeepsWhatItHad(writerMeetsIt: Bool) throws {
+    let (faults, told) = (BrokenIndex(), Told())
+    let panic = Fault(.corrupt, .disk, errno: Index.panic)
+    let disk = try open(faults, told)
+    let body = [UInt8](repeating: 3, count: 50_000)
+    store(disk, "a", body)
+    disk.settle()
+    disk.shelf.suspect(panic)
+    disk.shelf.suspect(Fault(.io, .disk, errno: 5))
+    if writerMeetsIt {
+      faults.fault = panic
+      store(disk, "b", body)
+    }
+    pass(disk, from: 5, seconds: 1)
+    faults.fault = nil
+    pass(disk, from: 6, seconds: 3)
+    #expect(told.all.first == .closed(panic) && told.all.last == .reopened)
+    #expect(try isWhole(disk, "a", body))
+    // Damage is another matter, also where both are met.
+    disk.shelf.suspect(Fault(.corrupt, .disk, errno: -30796))
+    disk.shelf.suspect(panic)
+    pass(disk, from: 20, seconds: 3)
+    #expect(try disk.record(disk.text("a")) == nil)
+    #expect(told.all.contains(.setAside(.init(name: "index.aside-\(wall)", why: .damaged))))
+  }
+
   @Test func whatAVanishedFolderTakesWithItIsToldOnce() throws {
     let (told, heard) = (Told(), Heard())
     let disk = try open(nil, told)
