@@ -35,6 +35,9 @@ class DiskFaults {
   /// Called on workers' and disk threads.
   func beforeRead(_ segment: UInt32, offset: Int, count: Int) throws(Fault) {}
 
+  /// Throws the fault that a read of the index's file, ahead of its use, shall meet.
+  func beforeIndexRead(offset: Int) throws(Fault) {}
+
   /// How many bytes from an offset of a segment can be read without waiting, at most `count`.
   ///
   /// Nil leaves it to the kernel, which answers differently from run to run.

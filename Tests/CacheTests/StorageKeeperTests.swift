@@ -23,6 +23,15 @@ import Testing
     /// What opening meets.
     var openingFault: Fault?
 
+    /// How often the index's file cannot be read.
+    var badReads = 0
+
+    override func beforeIndexRead(offset: Int) throws(Fault) {
+      guard badReads > 0 else { return }
+      badReads -= 1
+      throw Fault(.io, .disk, errno: EIO)
+    }
+
     override func before(_ operation: DiskOperation) throws(Fault) {
       if operation == .commit, let fault { throw fault }
       if operation == .open, let openingFault { throw openingFault }
@@ -119,6 +128,27 @@ import Testing
     pass(disk, from: 20, seconds: 3)
     #expect(try disk.record(disk.text("a")) == nil)
     #expect(told.all.contains(.setAside(.init(name: "index.aside-\(wall)", why: .damaged))))
+  }
+
+  /// A bad sector under the index is met when it is read through, and not by each life's look-ups.
+  @Test func anIndexThatItsDiskCannotGiveIsSetAside() throws {
+    let (faults, told) = (BrokenIndex(), Told())
+    let disk = try open(faults, told)
+    store(disk, "a", [1])
+    disk.settle()
+    faults.badReads = 1
+    try disk.warmIndex()
+    pass(disk, from: 5, seconds: 3)
+    #expect(told.all == [])
+    #expect(try isWhole(disk, "a", [1]))
+    faults.badReads = 2
+    #expect(throws: Fault(.io, .disk, errno: EIO)) { try disk.warmIndex() }
+    pass(disk, from: 10, seconds: 3)
+    #expect(told.all.contains(.setAside(.init(name: "index.aside-\(wall)", why: .damaged))))
+    #expect(told.all.last == .reopened)
+    store(disk, "b", [1, 2])
+    pass(disk, from: 20, seconds: 1)
+    #expect(try isWhole(disk, "b", [1, 2]))
   }
 
   @Test func whatAVanishedFolderTakesWithItIsToldOnce() throws {
