@@ -2,6 +2,22 @@ import Base
 import Synchronization
 import System
 
+/// What has become of a batch that was to be erased.
+private struct ErasedBatch {
+  var done: [StoredBytes] = []
+  var bad: [StoredBytes] = []
+  var untried: [StoredBytes] = []
+  /// Bytes that were erased.
+  var bytes = 0
+  /// The first that was met.
+  var fault: Fault?
+
+  mutating func fail(_ places: [StoredBytes], _ fault: Fault) {
+    bad += places
+    self.fault = self.fault ?? fault
+  }
+}
+
 extension DiskWriter {
   /// Takes keys out of the index, with all that the disk has of them noted for erasing.
   ///
@@ -67,59 +83,55 @@ extension DiskWriter {
   /// fails is put by; the rest goes all the same, until it fails too often.
   private func erase(_ bytes: [StoredBytes], now: Instant) -> Fault? {
     if bytes.isEmpty { return nil }
-    var done: [StoredBytes] = []
-    var bad: [StoredBytes] = []
-    var untried: [StoredBytes] = []
-    var count = 0
-    var first: Fault?
+    var batch = ErasedBatch()
     for (segment, places) in Dictionary(grouping: bytes, by: \.segment).sorted(by: {
       $0.key < $1.key
     }) {
-      // Evicted meanwhile.
-      guard table.isLive(segment) else {
-        done += places
-        continue
-      }
-      var erased: [StoredBytes] = []
-      var isOpen = false
-      do throws(Fault) {
-        try withFile(segment) { file throws(Fault) in
-          isOpen = true
-          for place in places {
-            guard bad.count < Self.patience else {
-              untried.append(place)
-              continue
-            }
-            do throws(Fault) {
-              try erase(place, in: file)
-              erased.append(place)
-            } catch {
-              first = first ?? error
-              bad.append(place)
-            }
-          }
-          if erased.isEmpty { return }
-          try faults?.before(.sync(segment: segment))
-          try file.sync()
-        }
-        done += erased
-        count += erased.reduce(0) { $0 + $1.count }
-      } catch {
-        first = first ?? error
-        bad += isOpen ? erased : places
+      if table.isLive(segment) {
+        erase(places, of: segment, &batch)
+      } else {
+        // Evicted meanwhile.
+        batch.done += places
       }
     }
     do throws(Fault) {
       try change { tables throws(Fault) in
-        for place in done { try tables.removeErasure(place) }
+        for place in batch.done { try tables.removeErasure(place) }
       }
-      counters.erasedBytes.add(count, ordering: .relaxed)
+      counters.erasedBytes.add(batch.bytes, ordering: .relaxed)
     } catch {
-      first = first ?? error
-      bad += done
+      batch.fail(batch.done, error)
     }
-    backlog.put(bad, untried: untried, now: now)
-    return first
+    backlog.put(batch.bad, untried: batch.untried, now: now)
+    return batch.fault
+  }
+
+  private func erase(_ places: [StoredBytes], of segment: UInt32, _ batch: inout ErasedBatch) {
+    var written: [StoredBytes] = []
+    var left = places[...]
+    do throws(Fault) {
+      try withFile(segment) { reference throws(Fault) in
+        // The one that is read from may have been opened while the disk was read-only.
+        let file = try File(path: "/proc/self/fd/\(reference.descriptor)", .readWrite)
+        while batch.bad.count < Self.patience, let place = left.popFirst() {
+          do throws(Fault) {
+            try erase(place, in: file.reference)
+            written.append(place)
+          } catch {
+            batch.fail([place], error)
+          }
+        }
+        batch.untried += left
+        left = []
+        if written.isEmpty { return }
+        try faults?.before(.sync(segment: segment))
+        try file.sync()
+      }
+      batch.done += written
+      batch.bytes += written.reduce(0) { $0 + $1.count }
+    } catch {
+      batch.fail(written + left, error)
+    }
   }
 
   /// Places of one batch that may fail until the rest has to wait: each may keep a dying disk busy for long.

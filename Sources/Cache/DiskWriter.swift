@@ -163,6 +163,8 @@ final class DiskWriter {
     counters.sequence.store(found.sequence, ordering: .releasing)
     counters.entries.store(found.entries, ordering: .relaxed)
     publish()
+    // What is written on is opened to be written, while the disk lets it.
+    if let open { try? withFile(open.layout.number) { _ in } }
     eraseLeftovers(legacy)
   }
 
