@@ -115,6 +115,10 @@ extension DiskWriter {
     if let offset = open?.layout.place(count, for: names), let open {
       return (open.layout.number, offset)
     }
+    // A slice of a record from before a smaller slice_size may be larger than segments are now.
+    guard SegmentLayout(number: 0, size: options.segmentSize).hasPlace(for: count) else {
+      throw Fault(.exhausted, .own)
+    }
     if open != nil { try seal(now: now, wallSeconds: wallSeconds) }
     try begin(now: now, wallSeconds: wallSeconds)
     guard let offset = open?.layout.place(count, for: names), let open else {
