@@ -117,14 +117,14 @@ public final class Index: @unchecked Sendable {
       do throws(Fault) {
         try create(path)
         let index = try Index(path: path, mapBytes: mapBytes, lineage)
-        try removeAsides(in: folder)
+        removeAsides(in: folder)
         return Opening(index: index, setAside: nil)
       } catch {
         guard let found = Suspicion(error) else { throw error }
         why = found
       }
     }
-    try removeAsides(in: folder)
+    removeAsides(in: folder)
     let name = "\(folderName).aside-\(wallSeconds)"
     if Folder.exists(path) { try Folder.rename(path, to: folder + "/" + name) }
     try create(path)
@@ -132,10 +132,10 @@ public final class Index: @unchecked Sendable {
     return Opening(index: index, setAside: why.map { SetAside(name: name, why: $0) })
   }
 
-  /// Removes what earlier lives have set aside.
-  static func removeAsides(in folder: String) throws(Fault) {
-    for name in try Folder.names(in: folder) where name.hasPrefix(folderName + ".aside-") {
-      try Folder.removeAll(folder + "/" + name)
+  /// Removes what earlier lives have set aside; what cannot be removed hinders nobody.
+  static func removeAsides(in folder: String) {
+    for name in (try? Folder.names(in: folder)) ?? [] where name.hasPrefix(folderName + ".aside-") {
+      try? Folder.removeAll(folder + "/" + name)
     }
   }
 

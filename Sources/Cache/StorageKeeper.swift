@@ -197,7 +197,7 @@ final class StorageKeeper {
     // In a small cache there is no room for both and for content.
     let wanted = index.mapBytes + 3 * options.segmentSize
     if wanted + Index.asideBytes(in: options.path) > options.maxSize {
-      try Index.removeAsides(in: options.path)
+      Index.removeAsides(in: options.path)
     }
     // A reader may have met what it met in the index before this one.
     _ = shelf.takeSuspicion()

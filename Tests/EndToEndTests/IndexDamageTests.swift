@@ -203,6 +203,13 @@ extension EndToEnd {
           #expect(outcome.deaths == [] && outcome.wrong == [], "\(damage)")
           #expect(outcome.lives == 1 && outcome.slowestStart < 5, "\(damage)")
           if damage.isPlain { #expect(outcome.isSetAside, "\(damage)") }
+          // What was set aside is cleared away by the next start.
+          try sluice.startAgain()
+          #expect(!sluice.errors.contains("set aside"), "\(damage)")
+          #expect(try sluice.stop() == .exited(0))
+          let names = try FileManager.default.contentsOfDirectory(
+            atPath: sluice.folder.file("cache"))
+          #expect(!names.contains { $0.contains("aside") }, "\(damage)")
         }
       }
     }
