@@ -51,6 +51,8 @@ final class DiskWriter {
     case index(Fault)
     /// The index holds what cannot be.
     case damaged
+    /// The index is full of what nothing will ever take out of it.
+    case full
     /// The folder is another one, or none.
     case vanished
   }
@@ -265,6 +267,7 @@ final class DiskWriter {
     if pausedUntil <= now {
       if !backlog.due.isEmpty || backlog.again <= now { eraseNext(now: now) }
       attempt(now) { () throws(Fault) in try letGo(now: now, wallSeconds: wallSeconds) }
+      giveUpIfFull()
     }
     publish()
   }

@@ -66,6 +66,8 @@ public final class Index: @unchecked Sendable {
     case crashes
     /// More of it is in use than `max_size` leaves room for beside segments.
     case tooLarge
+    /// It stayed full when every segment had left: of records that no segment names any more.
+    case full
     /// A reader or the writer met what cannot be in an index.
     case damaged
 

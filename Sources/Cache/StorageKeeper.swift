@@ -265,6 +265,9 @@ final class StorageKeeper {
     case .damaged:
       distrust = .damaged
       tell(.closed(Fault(.corrupt, .disk)))
+    case .full:
+      distrust = .full
+      tell(.closed(Fault(.exhausted, .disk)))
     }
     counters.reopenings.add(1, ordering: .relaxed)
     legacy = writer.retire()
