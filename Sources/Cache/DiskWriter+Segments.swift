@@ -204,7 +204,11 @@ extension DiskWriter {
     let descriptor: Int32
     do throws(Fault) {
       descriptor = try create(number, size)
+      if diskLimit == nil { fullness.foundSome(now) }
     } catch {
+      if error == Self.noSpace {
+        fullness.foundNone(now, hasContent: !live.isEmpty, path: options.path)
+      }
       // The disk holds less than max_size promises: the oldest segment makes room, now and then.
       guard error == Self.noSpace, !live.isEmpty, mayEvictForDisk else { throw error }
       commit(now: now, wallSeconds: wallSeconds)

@@ -104,6 +104,10 @@ final class DiskWriter {
   /// No new segment before this: there was no room for one.
   var noRoomUntil = Instant.zero
   var noRoomTries = 0
+  /// What is told where others fill the disk.
+  var fullness = DiskFullness() {
+    didSet { counters.isDiskFull.store(fullness.isFull, ordering: .relaxed) }
+  }
   /// What the disk was found to hold of `max_size`, and for how long that is believed.
   var diskLimit: (bytes: Int, until: Instant)?
   private var pause = DiskWriter.firstPause
@@ -165,6 +169,7 @@ final class DiskWriter {
     counters.sequence.store(found.sequence, ordering: .releasing)
     counters.entries.store(found.entries, ordering: .relaxed)
     publish()
+    counters.isDiskFull.store(false, ordering: .relaxed)
     // What is written on is opened to be written, while the disk lets it.
     if let open { try? withFile(open.layout.number) { _ in } }
     eraseLeftovers(legacy)

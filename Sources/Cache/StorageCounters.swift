@@ -4,6 +4,8 @@ public import Synchronization
 public final class StorageCounters: Sendable {
   /// Whether the cache is open; without it nothing is found and nothing kept.
   public let isOpen = Atomic<Bool>(false)
+  /// Whether others have filled the disk: `StorageEvent.full` has told of it, and `roomy` has not yet.
+  public let isDiskFull = Atomic<Bool>(false)
   /// Bytes that segments and the index's map take, evicted ones until their last pin goes included.
   public let bytesUsed = Atomic<Int>(0)
   /// Records in the index.

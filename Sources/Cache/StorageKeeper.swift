@@ -258,7 +258,11 @@ final class StorageKeeper {
   }
 
   private func closeIfBroken(_ now: Instant, _ wallSeconds: Int64) {
-    guard let writer, let why = writer.breakage else { return }
+    guard let writer else { return }
+    if !writer.fullness.news.isEmpty {
+      for event in writer.fullness.takeNews() { tell(event) }
+    }
+    guard let why = writer.breakage else { return }
     switch why {
     case .vanished: tell(.vanished)
     case .index(let fault): tell(.closed(fault))

@@ -82,6 +82,15 @@ extension Service {
         "the cache cannot be opened: answers are given without being kept; tried again all along",
         metadata: why(fault))
     case .reopened: log.notice("the cache is in use again")
+    case .full(let free, let isKeeping):
+      var room: Logger.Metadata = ["path": .string(path)]
+      room["free"] = free.map { .string(Shown.bytes($0)) }
+      log.warning(
+        isKeeping
+          ? "the disk is full: older content makes room"
+          : "the disk is full: answers are given without being kept", metadata: room)
+    case .roomy:
+      log.notice("the disk has room again", metadata: ["path": .string(path)])
     case .unreserved(let shortage):
       var room: Logger.Metadata = ["needed": .string(Shown.bytes(shortage.needed))]
       room["free"] = shortage.free.map { .string(Shown.bytes($0)) }

@@ -170,6 +170,7 @@ extension EndToEnd {
     }
 
     static let takesNothing = "takes nothing"
+    static let isFull = "the disk is full: "
 
     /// A disk that is full before the cache has anything, and one that fills up under it.
     @Test(arguments: [false, true]) func aFullDiskFailsNoAnswer(isFilledBefore: Bool) throws {
@@ -194,12 +195,23 @@ extension EndToEnd {
         #expect(during.tally.broken == [] && during.tally.wrong == [])
         #expect(during.tally.answers > 50)
         #expect(during.tally.slowestHead < 5)
+        let whatItDoes = isFilledBefore ? "older content makes room" : "answers are given without"
+        #expect(sluice.errors.contains(Self.isFull + whatItDoes))
+        #expect(!sluice.errors.contains(Self.takesNothing))
         if !isFilledBefore {
-          #expect(try sluice.metric("sluice_cache_refused_jobs_total") > 0)
-          #expect(sluice.errors.contains(Self.takesNothing))
+          let refused = try sluice.metric("sluice_cache_refused_jobs_total")
+          #expect(refused > 0)
+          let stats = try Outcome.of(
+            Program.path, ["stats", "--admin", "127.0.0.1:\(sluice.adminPort)"])
+          #expect(stats.text.contains("refused"), "\(stats.text) \(stats.errors)")
+          ballast.clear()
+          #expect(try Self.keepsAgain(sluice, catalogue, count / 2..<count))
+          #expect(sluice.errors.contains("the disk has room again"))
         }
         ballast.clear()
         #expect(try Self.keepsAgain(sluice, catalogue, count / 2..<count))
+        // Once, and again where it got worse; never for each answer.
+        #expect(sluice.errors.components(separatedBy: Self.isFull).count <= 6)
         let after = Traffic(catalogue)
         try after.run(seconds: 1, clients: 4, port: sluice.port, seed: 5)
         #expect(after.tally.broken == [] && after.tally.wrong == [])
