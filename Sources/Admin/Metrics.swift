@@ -39,6 +39,10 @@ enum Metrics {
     let now = storage.counters.snapshot
     return [
       MetricValue(
+        "sluice_cache_open", .gauge,
+        help: "1 while the cache is in use, 0 while its disk or index keeps it from that.",
+        .integer(now.isOpen ? 1 : 0)),
+      MetricValue(
         "sluice_cache_bytes", .gauge, help: "Bytes of the cache on disk, its index included.",
         .integer(now.bytesUsed)),
       MetricValue(

@@ -114,6 +114,10 @@ extension DiskWriter {
     if let offset = open?.layout.place(count, for: names), let open {
       return (open.layout.number, offset)
     }
+    // A slice of a record from before a smaller slice_size may be larger than segments are now.
+    guard SegmentLayout(number: 0, size: options.segmentSize).hasPlace(for: count) else {
+      throw Fault(.exhausted, .own)
+    }
     if open != nil { try seal(now: now, wallSeconds: wallSeconds) }
     try begin(now: now, wallSeconds: wallSeconds)
     guard let offset = open?.layout.place(count, for: names), let open else {
@@ -199,7 +203,11 @@ extension DiskWriter {
     let descriptor: Int32
     do throws(Fault) {
       descriptor = try create(number, size)
+      if diskLimit == nil { fullness.foundSome(now) }
     } catch {
+      if error == Self.noSpace {
+        fullness.foundNone(now, hasContent: !live.isEmpty, path: options.path)
+      }
       // The disk holds less than max_size promises: the oldest segment makes room, now and then.
       guard error == Self.noSpace, !live.isEmpty, mayEvictForDisk else { throw error }
       commit(now: now, wallSeconds: wallSeconds)

@@ -59,14 +59,22 @@ public final class Gateway: Sendable {
     statistics.withLock { $0 }?(now)
   }
 
-  /// Tells the log that the cache's disk took nothing, at most every ten seconds.
+  /// Tells the log that the cache's disk did not take something, at most every ten seconds.
   ///
   /// Called on the cache writer's thread, whose clock this is; each refusal is counted by the storage.
   func diskRefused(_ fault: Fault) {
-    guard diskWarnings.due(at: Clock.now) != nil else { return }
+    let isRoom = fault == Fault(.exhausted, .disk, errno: 28)
+    // The storage tells of a full disk itself: once, and when that is over.
+    if isRoom && storage.counters.isDiskFull.load(ordering: .relaxed) { return }
+    guard let count = diskWarnings.due(at: Clock.now) else { return }
     log.warning(
-      "the cache's disk takes nothing: answers are given without being kept",
-      metadata: ["fault": .string(fault.name), "why": .string(SystemError.text(fault.errno))])
+      isRoom
+        ? "the cache has no room for some answers now: they are given without being kept"
+        : "the cache's disk takes nothing: answers are given without being kept",
+      metadata: [
+        "path": .string(storage.options.path), "count": .stringConvertible(count),
+        "fault": .string(fault.name), "why": .string(SystemError.text(fault.errno)),
+      ])
   }
 
   /// Tells the log of slices that could not be used, at most every ten seconds.

@@ -44,7 +44,7 @@ struct Check: ParsableCommand {
   func run() throws {
     let settings = try SettingsLoader.load(config)
     let warnings = [
-      Self.warning(settings.cache, memory: MemoryLimit.bytes),
+      Self.warning(settings.cache, memory: MemoryLimit.bytes), Service.shortage(settings.cache),
       Service.memoryWarning(settings.rateLimits, memory: MemoryLimit.bytes),
       Self.warning(settings.geo),
       Self.warning(settings.tls), Self.warning(settings.denylist), Self.warning(settings.admin),

@@ -110,13 +110,26 @@ final class Service {
   let adminAddress: SocketAddress
 
   /// Starts everything that the settings name, or throws with a sentence that says what could not be.
-  static func start(_ settings: Settings) throws -> Service { try Service(settings) }
-
-  private init(_ settings: Settings) throws {
+  static func start(_ settings: Settings) throws -> Service {
     ProcessLimits.ignoreBrokenPipes()
+    let log = try logger(settings.logs.level)
+    for place in settings.listen.map(\.address) + [settings.admin.address] {
+      try checkFree(socketAddress(place))
+    }
+    let storage = try openStorage(settings.cache, log)
+    do {
+      return try Service(settings, log, storage)
+    } catch {
+      // Whatever else could not start: left open the cache would take it for a death of its index.
+      storage.stop()
+      throw error
+    }
+  }
+
+  private init(_ settings: Settings, _ log: Logger, _ storage: DiskStorage) throws {
     let descriptors = ProcessLimits.raiseDescriptors()
-    log = try Self.logger(settings.logs.level)
-    storage = try Self.openStorage(settings.cache, log)
+    self.log = log
+    self.storage = storage
     let (upstreams, names) = try Self.upstreams(settings, log)
     let places = Self.places(settings)
     let database = settings.geo.database.map { path in
@@ -202,7 +215,6 @@ final class Service {
     accessLog: AccessLogWriter?
   ) throws -> ([Runner], [SocketAddress]) {
     var bound = try listen.map { try socketAddress($0.address) }
-    for address in bound { try checkFree(address) }
     var workers: [Runner] = []
     for number in 0..<count {
       do throws(Fault) {
@@ -233,7 +245,6 @@ final class Service {
     _ subject: AdminSubject, _ place: HostPort
   ) throws -> (Runner, SocketAddress) {
     let address = try socketAddress(place)
-    try checkFree(address)
     var runner: Runner?
     let bound = try listening(address) { () throws(Fault) in
       let loop = try Loop()
