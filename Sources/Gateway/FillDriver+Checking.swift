@@ -58,7 +58,6 @@ extension FillDriver {
     } else {
       avoided.append(source.number)
     }
-    let servers = worker.gateway.upstreams.servers(from: request.region)
     guard servers.contains(where: { !$0.isDrained && !avoided.contains($0.number) }) else {
       return false
     }
