@@ -153,7 +153,8 @@ public final class UpstreamServer: Sendable {
     guard isMarked.load(ordering: .acquiring) else { return standing }
     health.withLock { health in
       standing.rank = health.rank(at: now, options)
-      standing.weight = max(1, traits.weight * health.share(at: now, options))
+      standing.share = health.share(at: now, options)
+      standing.weight = max(1, traits.weight * standing.share)
     }
     return standing
   }
