@@ -257,7 +257,7 @@ public final class UpstreamCall: EventHandler {
       connect(UpstreamConnection(pool, server))
       return
     }
-    let answersOthers = server.hasAnswered(after: middle(of: firstByte ?? tryBegan))
+    let answersOthers = server.hasAnswered(after: middle(of: connection?.waitBegan ?? tryBegan))
     pool.counters.add(.upstreamError(fault.kind))
     // A server that had only what others had left of the client's time has not let its own pass.
     let isCutShort = fault.kind == .timeout && pool.loop.now >= limit && tries > 1

@@ -36,7 +36,7 @@ final class UpstreamConnection: EventHandler {
   private(set) var state = State.connecting
   private var socket: Int32 = -1
   var transport: UpstreamTransport
-  private var handle = Handle.none
+  private(set) var handle = Handle.none
   var output = ByteBuffer(capacity: 1024)
   /// Present until all of the request's body has been sent, or no more of it is.
   var sender: BodySender?
@@ -46,8 +46,10 @@ final class UpstreamConnection: EventHandler {
   private var parser = ResponseParser()
   private var head = ResponseHead()
   private var reader = BodyReader(.none)
-  private var deadline = Instant.never
-  private var timerDue = Instant.never
+  var deadline = Instant.never
+  var timerDue = Instant.never
+  /// When the present wait for the server began: with the last byte that came, or that it took.
+  var waitBegan = Instant.zero
 
   /// Whether an answer has been taken from this connection before.
   private var isReused = false
@@ -223,46 +225,8 @@ final class UpstreamConnection: EventHandler {
       isSendPromised = false
       if state == .waiting || state == .body { sendMore() }
     default:
-      timerDue = .never
-      if loop.now < deadline {
-        setDeadline(deadline)
-      } else {
-        timedOut()
-      }
+      timerFired()
     }
-  }
-
-  /// Gives what comes before an answer so long, and no longer than all tries may take.
-  func setTryDeadline(_ interval: Interval) {
-    setDeadline(call?.deadline(after: interval) ?? loop.now + interval)
-  }
-
-  func setDeadline(_ instant: Instant) {
-    deadline = instant
-    // A timer that fires earlier looks again; one that fires later is of no use.
-    if instant < timerDue {
-      timerDue = instant
-      loop.setTimer(handle, tag: Tag.timer, at: instant)
-    }
-  }
-
-  private func timedOut() {
-    if state == .waiting, awaitsContinue, !hasFirstByte {
-      continueBody()
-      return
-    }
-    switch state {
-    case .closed: return
-    case .idle:
-      pool.drop(self)
-      close()
-      return
-    case .connecting, .handshaking: pool.counters.add(.timeoutUpstreamConnect)
-    case .waiting where !hasFirstByte && !isSendingBody:
-      pool.counters.add(.timeoutUpstreamFirstByte)
-    case .waiting, .body: pool.counters.add(.timeoutUpstreamBetweenBytes)
-    }
-    fail(Fault(.timeout, .upstream))
   }
 
   /// The consumer has room again; it is asked at the end of the turn.
