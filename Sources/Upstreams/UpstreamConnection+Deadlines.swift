@@ -32,6 +32,16 @@ extension UpstreamConnection {
     }
   }
 
+  /// Notes bytes of a body; whether so few come that the server is given up.
+  ///
+  /// Only where content is asked for: an API may tell of a long work's progress now and then.
+  func isTooSlow(after count: Int) -> Bool {
+    guard !pace.take(count, at: loop.now), call?.request.isSearch ?? false else { return false }
+    waitBegan = pace.began
+    timedOut()
+    return true
+  }
+
   private func timedOut() {
     if state == .waiting, awaitsContinue, !hasFirstByte {
       continueBody()

@@ -70,6 +70,8 @@ final class UpstreamConnection: EventHandler {
   var isSendPromised = false
   /// Bytes received in this turn.
   private var turnBytes = 0
+  /// Begun anew where the consumer has had no room.
+  var pace = BodyPace(at: .zero)
   /// Bytes of the present answer's body that have come, until they convince.
   private var bodyBytes: Int64 = 0
 
@@ -217,6 +219,7 @@ final class UpstreamConnection: EventHandler {
       isResumePromised = false
       if isPaused {
         isPaused = false
+        pace = BodyPace(at: loop.now)
         awaitBytes()
       }
       read()
@@ -307,6 +310,7 @@ final class UpstreamConnection: EventHandler {
   private func handOver(_ count: Int) {
     guard let call else { return }
     state = .body
+    pace = BodyPace(at: loop.now)
     reader = BodyReader(.ofResponse(head, requestMethod: call.request.method))
     // An answer before the request's end: what the server does with the rest is open.
     if !output.isEmpty || sender != nil { head.keepAlive = false }
@@ -339,7 +343,9 @@ final class UpstreamConnection: EventHandler {
       }
       if isPaused { return }
       if turnBytes > received {
+        let count = turnBytes - received
         received = turnBytes
+        if !reader.isComplete && isTooSlow(after: count) { return }
         awaitBytes()
       }
       if available == 0 && !isReadable { return }
