@@ -42,13 +42,15 @@ struct ServerHealth: Equatable, Sendable {
   private var probesInARow = 0
   /// When it last came up; weighs less for a while since.
   private var upSince: Instant?
+  /// Searches in a row that missed here what was then found elsewhere.
+  private var oversights = 0
 
   init() {}
 
   /// Whether there is nothing to remember but probes that went well.
   var isClean: Bool {
     failures.isEmpty && lastFailure == nil && lastLie == nil && downUntil == nil
-      && restsUntil == nil && !isProbedDown && upSince == nil
+      && restsUntil == nil && !isProbedDown && upSince == nil && oversights == 0
   }
 
   func rank(at now: Instant, _ options: UpstreamOptions) -> Rank {
@@ -105,6 +107,20 @@ struct ServerHealth: Equatable, Sendable {
     return isProbedDown ? nil : .down(.failures)
   }
 
+  /// A search missed here what was then found elsewhere.
+  ///
+  /// Content may be out of one server's reach; so many in a row, with nothing answered in between, are a server
+  /// that finds nothing.
+  mutating func overlooked(at now: Instant, _ options: UpstreamOptions) -> Change? {
+    oversights += 1
+    guard oversights >= Self.rowLimit else { return nil }
+    oversights = 0
+    return failed(at: now, options)
+  }
+
+  /// What counts as a failure only in a row does so after so many.
+  static let rowLimit = 3
+
   private mutating func prune(_ now: Instant, _ options: UpstreamOptions) {
     failures.removeAll { now - $0 >= options.failTimeout }
   }
@@ -112,6 +128,7 @@ struct ServerHealth: Equatable, Sendable {
   /// An answer has come to its end, or so far that it convinces.
   mutating func answered(at now: Instant, _ options: UpstreamOptions) -> Change? {
     lastFailure = nil
+    oversights = 0
     if let rest = restsUntil, now >= rest { restsUntil = nil }
     if let lie = lastLie, now - lie >= options.failTimeout { lastLie = nil }
     if let up = upSince, now - up >= options.slowStart { upSince = nil }

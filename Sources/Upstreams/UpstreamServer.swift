@@ -47,8 +47,8 @@ public final class UpstreamServer: Sendable {
   private let triesFailed = Atomic<Int>(0)
   private let triesAgain = Atomic<Int>(0)
   private let bodiesResumed = Atomic<Int>(0)
-  /// The first bytes of answers, probes' too.
-  private let lastHeard = Atomic<Int64>(Int64.min)
+  /// When it last gave a request an answer to its credit; probes do not count, which touch no content.
+  private let lastServed = Atomic<Int64>(Int64.min)
   /// Whether `health` has anything to say; without it no lock is taken.
   private let isMarked = Atomic<Bool>(false)
   private let health = Mutex(ServerHealth())
@@ -170,9 +170,9 @@ public final class UpstreamServer: Sendable {
     return health.withLock { [$0.lastFailure, $0.lastLie].compactMap { $0 }.max() }
   }
 
-  /// Whether the first byte of another answer has come from it after that instant.
-  func hasAnswered(after instant: Instant) -> Bool {
-    lastHeard.load(ordering: .relaxed) > instant.nanoseconds
+  /// Whether it has given some request an answer after that instant.
+  func hasServed(after instant: Instant) -> Bool {
+    lastServed.load(ordering: .relaxed) > instant.nanoseconds
   }
 
   private func change<Result>(_ body: (inout ServerHealth) -> Result) -> Result {
@@ -198,12 +198,9 @@ public final class UpstreamServer: Sendable {
 
   func trialAbandoned() { change { $0.trialAbandoned() } }
 
-  /// A byte of an answer has come.
-  func heard(at now: Instant) { lastHeard.store(now.nanoseconds, ordering: .relaxed) }
-
   /// An answer has come to its end, or so far that it convinces.
   func answered(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
-    // The line stays shared between workers as long as all is well.
+    lastServed.store(now.nanoseconds, ordering: .relaxed)
     guard isMarked.load(ordering: .acquiring) else { return nil }
     return change { $0.answered(at: now, options) }
   }
@@ -212,11 +209,15 @@ public final class UpstreamServer: Sendable {
     change { $0.failed(at: now, options) }
   }
 
+  /// A search missed here what another server then found.
+  func overlooked(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
+    change { $0.overlooked(at: now, options) }
+  }
+
   func rests(until instant: Instant) { change { $0.rests(until: instant) } }
 
   func probed(_ isWell: Bool, at now: Instant, _ probe: UpstreamProbe) -> ServerHealth.Change? {
-    if isWell { heard(at: now) }
-    return change { $0.probed(isWell, at: now, rise: probe.rise, fall: probe.fall) }
+    change { $0.probed(isWell, at: now, rise: probe.rise, fall: probe.fall) }
   }
 
   /// Notes how a handshake with it ended; whether that is another end than the last one's.

@@ -106,6 +106,21 @@ import Testing
     #expect(health.rank(at: at(12), options) == .good)
   }
 
+  /// Only a row of them is a failure, and whatever is answered ends it.
+  @Test func oversightsCountInARow() {
+    var health = ServerHealth()
+    for second in 0..<20 {
+      #expect(health.overlooked(at: at(Double(second)), options) == nil)
+      if second % 2 == 1 { _ = health.answered(at: at(Double(second)), options) }
+    }
+    #expect(health.isClean)
+    for second in 20..<25 {
+      #expect(health.overlooked(at: at(Double(second)), options) == nil)
+    }
+    #expect(health.rank(at: at(25), options) == .suspect)
+    #expect(health.overlooked(at: at(25), options) == .down(.failures))
+  }
+
   @Test func liesAndRests() {
     var health = ServerHealth()
     health.lied(at: at(0))
