@@ -6,7 +6,7 @@ internal import Base
 /// until it answers, and `maxFails` of them within `failTimeout` take it down for so long; then one request
 /// at a time tries it, and the first that is answered takes it up again. Probes take it down after `fall`
 /// failures in a row and up after `rise` successes; they show that it lives, not that it finds content, so
-/// they take up only what they have taken down.
+/// they take up only what they have taken down, and what no request tries.
 struct ServerHealth: Equatable, Sendable {
   /// What a choice makes of a server.
   enum Rank: Int, Comparable, Sendable {
@@ -138,6 +138,22 @@ struct ServerHealth: Equatable, Sendable {
     isTrialTaken = false
     isProbedDown = false
     probesInARow = 0
+    upSince = now
+    return .up
+  }
+
+  /// Whether no request has tried it, though its time was over as long ago as it was down: nobody needs it, and
+  /// nobody would ever find out that it is back.
+  func isForgotten(at now: Instant, _ options: UpstreamOptions) -> Bool {
+    guard let downUntil, !isTrialTaken, !isProbedDown else { return false }
+    return now - downUntil >= options.failTimeout
+  }
+
+  /// A probe has found one alive that was forgotten.
+  mutating func remembered(at now: Instant, _ options: UpstreamOptions) -> Change? {
+    guard isForgotten(at: now, options) else { return nil }
+    downUntil = nil
+    lastFailure = nil
     upSince = now
     return .up
   }

@@ -159,9 +159,14 @@ public final class UpstreamServer: Sendable {
     return standing
   }
 
-  /// Whether it is taken for down, by its failures or its probes.
+  /// Whether it is taken for down, by its failures or its probes, until it has answered since.
   public func isDown(at now: Instant) -> Bool {
     isMarked.load(ordering: .acquiring) && health.withLock { $0.isDown(at: now) }
+  }
+
+  /// Whether it is down, and no request finds out whether it still should be.
+  func isForgotten(at now: Instant, _ options: UpstreamOptions) -> Bool {
+    isMarked.load(ordering: .acquiring) && health.withLock { $0.isForgotten(at: now, options) }
   }
 
   /// When it last failed and has not answered since, or sent wrong bytes; nil where it never did.
@@ -218,6 +223,11 @@ public final class UpstreamServer: Sendable {
 
   func probed(_ isWell: Bool, at now: Instant, _ probe: UpstreamProbe) -> ServerHealth.Change? {
     change { $0.probed(isWell, at: now, rise: probe.rise, fall: probe.fall) }
+  }
+
+  /// A probe has found it alive which nobody else tried.
+  func remembered(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
+    change { $0.remembered(at: now, options) }
   }
 
   /// Notes how a handshake with it ended; whether that is another end than the last one's.

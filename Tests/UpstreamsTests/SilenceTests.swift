@@ -61,7 +61,8 @@ import Testing
       loop: world.loop, map: world.map,
       probe: UpstreamProbe(
         target: Array("/ipfs/bafkqaaa?format=raw".utf8), interval: .seconds(2),
-        timeout: .seconds(2), rise: 2, fall: 3))
+        timeout: .seconds(2), rise: 2, fall: 3),
+      options: world.pool.options)
     prober.start()
     var askers = (0..<6).map { world.ask("/\($0)") }
     for second in 1..<60 {
