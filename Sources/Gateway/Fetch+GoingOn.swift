@@ -42,6 +42,7 @@ extension Fetch {
       target: driver.request.target, host: driver.request.host, firstByte: from,
       lastByte: splice.first + bodyEnd - 1,
       fields: driver.request.fields.filter { !Self.isOnlyForTheFirst($0.name) })
+    asked.strangerTarget = driver.request.strangerTarget
     asked.region = driver.request.region
     asked.isContinuation = true
     asked.avoided = driver.avoided + avoided.filter { !driver.avoided.contains($0) }

@@ -63,6 +63,7 @@ final class Fetch: UpstreamConsumer {
     var asked = UpstreamRequest(
       method: kind == .head ? .head : request.method, target: request.target, host: request.host,
       fields: request.fields)
+    asked.strangerTarget = request.strangerTarget
     asked.region = request.region
     asked.avoided = driver.avoided
     if kind == .run {

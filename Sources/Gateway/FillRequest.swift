@@ -13,6 +13,8 @@ struct FillRequest {
   var method = Method.get
   /// What Host says where the host names the content.
   var host: [UInt8]?
+  /// What a stranger is asked for then; nil where none is.
+  var strangerTarget: [UInt8]?
   var fields: [(name: StaticString, value: [UInt8])] = []
   /// Under which key it is remembered if the content cannot be had; nil where it is not.
   var absence: AbsenceSubject?
@@ -69,9 +71,30 @@ extension Exchange {
     var target = Self.pathOnly(whole)
     guard let asked else { return target }
     if asked.mode == .path, let content = contentRoot {
-      let root = asked.form == .car ? content : content.version1
-      target = Array("/ipfs/\(root)".utf8) + rest(of: target, asked)
+      target = Self.path(of: content, asked) + rest(of: target, asked)
     }
+    addForm(asked, to: &target)
+    return target
+  }
+
+  /// The same for somebody who does not know the client's host, where that stands for content: by its path; nil
+  /// where all know the host, or its content is not known.
+  var strangerTarget: [UInt8]? {
+    guard keepsHost, let asked, let content = contentRoot else { return nil }
+    var rest = ByteBuffer(capacity: 256)
+    path.withReadable { PercentCoding.append(path: $0.bytes(asked.remainder), to: &rest) }
+    var target = Self.path(of: content, asked) + rest.readable.array
+    addForm(asked, to: &target)
+    return target
+  }
+
+  private static func path(of content: CID, _ asked: ContentRequest) -> [UInt8] {
+    let root = asked.form == .car ? content : content.version1
+    return Array("/ipfs/\(root)".utf8)
+  }
+
+  /// The query that chooses the form.
+  private func addForm(_ asked: ContentRequest, to target: inout [UInt8]) {
     var mark = "?"
     if asked.form != .file {
       target += Array("?format=\(asked.form.name)".utf8)
@@ -86,7 +109,6 @@ extension Exchange {
       target += Array("\(mark)filename=".utf8) + escaped.readable.array
     }
     if asked.form == .car { asked.selection.appendQuery(to: &target) }
-    return target
   }
 
   /// A target's path; `/` where it has none, as an absolute-form may (RFC 9112, 3.2.2).

@@ -129,9 +129,10 @@ public final class UpstreamCall: EventHandler {
   /// Another server that is paid for; nil where there is none.
   private func choose(_ charge: UpstreamMap.Charge) -> UpstreamPool.Choice? {
     let now = pool.loop.now
+    var avoided = avoidedRegions
+    if let lastResort = pool.map.lastResort, !request.isForStrangers { avoided.append(lastResort) }
     guard now < limit,
-      let choice = pool.choose(
-        from: request.region, tried: tried + passedOver, avoiding: avoidedRegions)
+      let choice = pool.choose(from: request.region, tried: tried + passedOver, avoiding: avoided)
     else { return nil }
     guard pool.map.pay(charge, at: now) else {
       if choice.hasPlace { choice.server.freePlace() }
@@ -324,6 +325,11 @@ public final class UpstreamCall: EventHandler {
     isTroubled = false
     noteFirstByte()
     if isDropped(head, text, from: server) { return }
+    if asksLastResort, request.host != nil, (301...308).contains(head.status), head.status != 304 {
+      // It leads on among the stranger's paths, which are none of the client's host.
+      bodyBroke(Fault(.unavailable, .upstream))
+      return
+    }
     consumer?.received(head, text: text, from: server)
   }
 
