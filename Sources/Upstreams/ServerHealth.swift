@@ -44,6 +44,13 @@ struct ServerHealth: Equatable, Sendable {
   private var upSince: Instant?
   /// Searches in a row that missed here what was then found elsewhere.
   private var oversights = 0
+  /// Bodies in a row that ended well in form, but before they were whole, and when the first of them did.
+  private var shortBodies: ShortBodies?
+
+  private struct ShortBodies: Equatable {
+    var count = 0
+    var since: Instant
+  }
 
   init() {}
 
@@ -51,6 +58,7 @@ struct ServerHealth: Equatable, Sendable {
   var isClean: Bool {
     failures.isEmpty && lastFailure == nil && lastLie == nil && downUntil == nil
       && restsUntil == nil && !isProbedDown && upSince == nil && oversights == 0
+      && shortBodies == nil
   }
 
   func rank(at now: Instant, _ options: UpstreamOptions) -> Rank {
@@ -117,6 +125,27 @@ struct ServerHealth: Equatable, Sendable {
     oversights = 0
     return failed(at: now, options)
   }
+
+  /// A body has ended in order before it was whole.
+  ///
+  /// Its content may be gone in part; a row of them, while others give theirs whole, is the server's failure, and
+  /// what it answers since does not make up for it.
+  ///
+  /// - Parameter whole: when any server last ended a body as it should.
+  mutating func fellShort(
+    at now: Instant, whole: Instant, _ options: UpstreamOptions
+  ) -> Change? {
+    var row = shortBodies ?? ShortBodies(since: now)
+    row.count = min(row.count + 1, Self.rowLimit)
+    shortBodies = row
+    guard row.count == Self.rowLimit, whole >= row.since else { return nil }
+    shortBodies = nil
+    lied(at: now)
+    return failed(at: now, options)
+  }
+
+  /// A body has come to its whole end.
+  mutating func endedWhole() { shortBodies = nil }
 
   /// What counts as a failure only in a row does so after so many.
   static let rowLimit = 3

@@ -119,6 +119,19 @@ public final class UpstreamPool {
     if change != nil { map.journal.tell(change, of: server) }
   }
 
+  /// Notes that a body from a server has come to its whole end, as far as that can be told.
+  public func endedWhole(_ server: UpstreamServer) {
+    map.noteWhole(at: loop.now)
+    server.endedWhole()
+  }
+
+  /// Counts a body that a server has ended in order, but before it was whole: an error, and a failure where it
+  /// does so once and again while others do not.
+  public func fellShort(_ server: UpstreamServer) {
+    server.countError()
+    tell(server.fellShort(at: loop.now, whole: map.lastWhole, options), of: server)
+  }
+
   /// A session with a server that is spoken to by TLS; nil for cleartext.
   func tlsStream(to server: UpstreamServer) throws(Fault) -> TLSStream? {
     guard let peer = server.peer else { return nil }

@@ -219,6 +219,17 @@ public final class UpstreamServer: Sendable {
     change { $0.overlooked(at: now, options) }
   }
 
+  /// A body from it ended in order before it was whole.
+  func fellShort(at now: Instant, whole: Instant, _ options: UpstreamOptions) -> ServerHealth
+    .Change?
+  {
+    change { $0.fellShort(at: now, whole: whole, options) }
+  }
+
+  func endedWhole() {
+    if isMarked.load(ordering: .acquiring) { change { $0.endedWhole() } }
+  }
+
   func rests(until instant: Instant) { change { $0.rests(until: instant) } }
 
   func probed(_ isWell: Bool, at now: Instant, _ probe: UpstreamProbe) -> ServerHealth.Change? {
