@@ -65,8 +65,7 @@ extension DiskWriter {
   ) throws(Fault) -> Slice {
     let count = buffer.count
     let (segment, offset) = try place(count, for: names, now: now, wallSeconds: wallSeconds)
-    let slice = Slice(
-      segment: segment, offset: UInt32(offset), checksum: Slice.checksum(of: buffer.bytes))
+    let slice = Slice(segment: segment, offset: UInt32(offset), checksum: buffer.checksum)
     if count < GatheredBytes.limit {
       gathered.add(buffer.bytes, slice, completion)
       return slice
