@@ -114,7 +114,8 @@ extension Exchange {
     let fields = forwardedFields + traceFields
     let request = FillRequest(
       target: target, content: fillContent(content),
-      host: upstreamHost, fields: acceptsHTML ? acceptFields + fields : fields,
+      host: upstreamHost, strangerTarget: strangerTarget,
+      fields: acceptsHTML ? acceptFields + fields : fields,
       absence: absenceSubject(target: target, countsFailures: true), region: region)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver

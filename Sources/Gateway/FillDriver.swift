@@ -175,8 +175,8 @@ final class FillDriver: FillSource, Search {
   /// Whether bytes must come in order, for their check.
   var isInOrder: Bool { verification != nil }
 
-  /// How many servers there are to be asked; a drain does not change how far a body may be resumed.
-  var serverCount: Int { worker.gateway.upstreams.servers(from: request.region).count }
+  /// All servers that may be asked, those that are drained now as well.
+  var servers: [UpstreamServer] { worker.gateway.upstreams.servers(from: request.region) }
 
   // MARK: Memory
 

@@ -13,6 +13,8 @@ struct FillRequest {
   var method = Method.get
   /// What Host says where the host names the content.
   var host: [UInt8]?
+  /// What a stranger is asked for then; nil where none is.
+  var strangerTarget: [UInt8]?
   var fields: [(name: StaticString, value: [UInt8])] = []
   /// Under which key it is remembered if the content cannot be had; nil where it is not.
   var absence: AbsenceSubject?
@@ -68,6 +70,22 @@ extension Exchange {
     var target = ByteBuffer(capacity: 256)
     text.withReadable { appendPath(of: $0.bytes(self.target), to: &target) }
     guard let asked else { return target.readable.array }
+    return withForm(of: asked, &target)
+  }
+
+  /// The same for somebody who does not know the client's host, where that stands for content: by its path; nil
+  /// where all know the host, or its content is not known.
+  var strangerTarget: [UInt8]? {
+    guard keepsHost, let asked, let content = contentRoot else { return nil }
+    var target = ByteBuffer(capacity: 256)
+    target.append("/ipfs/")
+    (asked.form == .car ? content : content.version1).appendText(to: &target)
+    path.withReadable { PercentCoding.append(path: $0.bytes(asked.remainder), to: &target) }
+    return withForm(of: asked, &target)
+  }
+
+  /// The target with the query that chooses the form.
+  private func withForm(of asked: ContentRequest, _ target: inout ByteBuffer) -> [UInt8] {
     var mark: StaticString = "?"
     if asked.form != .file {
       target.append("?format=")

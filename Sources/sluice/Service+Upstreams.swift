@@ -127,10 +127,9 @@ extension Service {
       failTimeout: settings.health.failTimeout, slowStart: settings.health.slowStart)
   }
 
-  /// What to probe servers with; nil where they are not probed.
-  static func probe(_ settings: Settings) -> UpstreamProbe? {
+  /// What to probe servers with.
+  static func probe(_ settings: Settings) -> UpstreamProbe {
     let probe = settings.health.probe
-    guard probe.interval > .zero else { return nil }
     return UpstreamProbe(
       target: Array(probe.path.utf8), interval: probe.interval, timeout: probe.timeout,
       rise: probe.rise, fall: probe.fall)

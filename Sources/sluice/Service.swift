@@ -100,7 +100,7 @@ final class Service {
   private let workers: [Runner]
   private let admin: Runner
   /// Runs on the admin's thread.
-  private let prober: Prober?
+  private let prober: Prober
   private let lookout = Lookout()
   private var lookoutThread: Running?
   private let denylistThread = DenylistThread()
@@ -185,9 +185,10 @@ final class Service {
       settings, gateway, pages: workers.map(\.server.counters), server.certificates,
       accessLog: settings.logs.access.target == .off ? nil : accessLog, disk, log)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
-    prober = Self.probe(settings).map { [admin] in
-      Prober(UpstreamProber(loop: admin.loop, map: upstreams, probe: $0))
-    }
+    prober = Prober(
+      UpstreamProber(
+        loop: admin.loop, map: upstreams, probe: Self.probe(settings),
+        options: Self.upstreamOptions(settings)))
     // Threads last: what could not start would have to be stopped again.
     do throws(Fault) {
       accessLogThread = Running(try accessLog.start())
@@ -205,7 +206,7 @@ final class Service {
     } catch {
       throw Program.fail("cannot start a thread: \(SystemError.text(error.errno))")
     }
-    if let prober { admin.loop.mailbox.post { prober.value.start() } }
+    admin.loop.mailbox.post { [prober] in prober.value.start() }
     announce()
     warmIndex()
   }
@@ -333,7 +334,7 @@ final class Service {
     lookoutThread = nil
     denylistThread.stop()
     denylistRunning = nil
-    if let prober { admin.loop.mailbox.post { prober.value.close() } }
+    admin.loop.mailbox.post { [prober] in prober.value.close() }
     for runner in workers + [admin] { runner.stop() }
     for runner in workers + [admin] { runner.join() }
     disk.stop()
