@@ -12,7 +12,7 @@ internal import Upstreams
 extension Exchange {
   /// Joins the fill of what is missing, or begins it.
   func fetch() {
-    if limiter != nil, wholeHead == nil, !paysForMiss() { return }
+    if limits != nil, wholeHead == nil, !paysForMiss() { return }
     if method == .head {
       if let head = wholeHead {
         answerHead(head)
@@ -113,7 +113,8 @@ extension Exchange {
     let fields = forwardedFields + traceFields
     let request = FillRequest(
       target: target, content: fillContent(content),
-      host: upstreamHost, fields: acceptsHTML ? acceptFields + fields : fields,
+      host: upstreamHost, strangerTarget: strangerTarget,
+      fields: acceptsHTML ? acceptFields + fields : fields,
       absence: absenceSubject(target: target, countsFailures: true), region: region)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
@@ -198,7 +199,7 @@ extension Exchange {
 
   /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
   func rejoin() -> Bool {
-    if limiter != nil, wholeHead == nil { owesForMiss() }
+    if limits != nil, wholeHead == nil { owesForMiss() }
     // What comes in another order the next time is not spliced.
     guard asked?.form.hasRanges ?? true, let isNew = join() else {
       breakOff()
@@ -231,7 +232,7 @@ extension Exchange {
       return
     }
     guard let head = awaitedHead(reader) else { return }
-    if worker.denials != nil, !isCleared, let finding = denial(of: head) {
+    if worker.denials != nil, let finding = denial(of: head) {
       refuse(finding)
       return
     }

@@ -19,10 +19,13 @@ extension Fetch {
     dropUnpublished()
     let bodyEnd = kind == .run ? end : splice.end - splice.first
     guard position < bodyEnd else { return false }
+    let servers = driver.servers
+    let open = servers.filter { !$0.isDrained }.map(\.number)
+      .filter { !driver.avoided.contains($0) }
     guard
       let avoided = resumption.next(
         after: call?.tried ?? [], at: position, broughtBytes: position > callStart,
-        of: driver.serverCount)
+        of: servers.count, open: open)
     else {
       driver.worker.log.warning("no upstream can go on with a body", metadata: story(fault))
       return false
@@ -39,6 +42,7 @@ extension Fetch {
       target: driver.request.target, host: driver.request.host, firstByte: from,
       lastByte: splice.first + bodyEnd - 1,
       fields: driver.request.fields.filter { !Self.isOnlyForTheFirst($0.name) })
+    asked.strangerTarget = driver.request.strangerTarget
     asked.region = driver.request.region
     asked.isContinuation = true
     asked.avoided = driver.avoided + avoided.filter { !driver.avoided.contains($0) }

@@ -63,6 +63,7 @@ final class Fetch: UpstreamConsumer {
     var asked = UpstreamRequest(
       method: kind == .head ? .head : request.method, target: request.target, host: request.host,
       fields: request.fields)
+    asked.strangerTarget = request.strangerTarget
     asked.region = request.region
     asked.avoided = driver.avoided
     if kind == .run {
@@ -211,7 +212,7 @@ final class Fetch: UpstreamConsumer {
   /// the body can be held against its CID.
   private func endsWell() -> Bool {
     if marker.isWhole && !driver.isChecked {
-      call?.server?.countError()
+      if let server = call?.server { driver.worker.pool.fellShort(server) }
       driver.worker.log.warning(
         "an upstream gave up within a body",
         metadata: ["target": .string(String(decoding: driver.request.target, as: UTF8.self))])
@@ -255,6 +256,10 @@ final class Fetch: UpstreamConsumer {
     guard kind == .head || endsWell() else {
       if !isOver && !goOn(after: Fault(.closed, .upstream)) { over(Fault(.closed, .upstream)) }
       return
+    }
+    // Whether a CAR is whole its check says.
+    if kind != .head, lengthKnown, driver.collector == nil, let server = call?.server {
+      driver.worker.pool.endedWhole(server)
     }
     switch kind {
     case .head: over(nil)

@@ -58,7 +58,6 @@ extension FillDriver {
     } else {
       avoided.append(source.number)
     }
-    let servers = worker.gateway.upstreams.servers(from: request.region)
     guard servers.contains(where: { !$0.isDrained && !avoided.contains($0.number) }) else {
       return false
     }
@@ -139,6 +138,7 @@ extension FillDriver {
         blame()
         return false
       }
+      if let source { worker.pool.endedWhole(source) }
       if let why = collector.notStored ?? (report.isExact ? nil : .foreignAnswer) {
         worker.counters.add(.notStored(why))
       } else {
@@ -151,7 +151,7 @@ extension FillDriver {
     case .unverifiable, .unwalkable, .tooLarge: worker.counters.add(.notStored(.unchecked))
     case .truncated, .missing:
       worker.counters.add(.notStored(.truncated))
-      source?.countError()
+      if let source { worker.pool.fellShort(source) }
       worker.log.warning(
         "an upstream ended a CAR before it was whole",
         metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])

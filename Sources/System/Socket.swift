@@ -34,6 +34,7 @@ public enum SystemError {
   public static let again: Int32 = 11
   public static let tooManyFilesInSystem: Int32 = 23
   public static let tooManyFiles: Int32 = 24
+  public static let readOnly: Int32 = 30
   public static let noBuffers: Int32 = 105
   public static let noMemory: Int32 = 12
   public static let connectionReset: Int32 = 104

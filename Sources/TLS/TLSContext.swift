@@ -35,8 +35,6 @@ final class TLSContext: @unchecked Sendable {
     // Compression and renegotiation have been attacks for their own sake; early data can be replayed, and is
     // off unless somebody asks for it.
     unsafe openssl_forbid_old(context)
-    // An idle connection would hold 34 KiB.
-    unsafe openssl_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
   }
 
   deinit { unsafe SSL_CTX_free(pointer) }

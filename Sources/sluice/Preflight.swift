@@ -52,6 +52,12 @@ struct Preflight {
 
   private mutating func warn(_ name: String, _ what: String) { note(name, what, isError: false) }
 
+  /// Warns by a sentence that names the setting itself; nil says nothing.
+  private mutating func warn(_ name: String, sentence: String?) {
+    guard let sentence else { return }
+    findings.append(Finding(complaint: file.complaint(sentence, at: name), isError: false))
+  }
+
   private mutating func note(_ name: String, _ what: String, isError: Bool) {
     findings.append(
       Finding(complaint: file.complaint("\(name): \(what)", at: name), isError: isError))
@@ -66,7 +72,9 @@ struct Preflight {
     lookAtRedirects(settings)
     lookAt(settings.denylist)
     lookAt(settings.geo)
-    lookAt(settings.rateLimits, memory: MemoryLimit.bytes)
+    warn(
+      "rate_limits",
+      sentence: Service.memoryWarning(settings.rateLimits, memory: MemoryLimit.bytes))
     lookAt(settings.admin)
     if case .file(let path) = settings.logs.access.target,
       let obstacle = Folder.obstacle(toFile: path)
@@ -132,34 +140,24 @@ struct Preflight {
 
   private mutating func lookAt(_ cache: Settings.Cache, memory: Int) {
     if let obstacle = Folder.obstacle(toFolder: cache.path) {
-      refuse("cache.path", "\(cache.path): \(SystemError.text(obstacle))")
+      let what = "\(cache.path): \(SystemError.text(obstacle))"
+      if obstacle == SystemError.readOnly {
+        warn("cache.path", "\(what); answers are given without being kept as long as it is")
+      } else {
+        refuse("cache.path", what)
+      }
     }
     // What is allowed and seldom meant: an index that content leaves no memory for.
     let index = CacheOptions(path: cache.path, maxSize: cache.maxSize).indexSize
-    guard index > memory / 4 else { return }
-    warn(
-      "cache.max_size",
-      """
-      the index may grow to \(Self.gibibytes(index)), more than a quarter of the \
-      \(Self.gibibytes(memory)) of memory here; look-ups wait for the disk where it is not in memory
-      """)
-  }
-
-  /// Limits that could take memory which content and the index would miss.
-  private mutating func lookAt(_ limits: [Settings.RateLimit], memory: Int) {
-    let bytes = limits.reduce(0) { $0 + 64 * $1.keys }
-    guard bytes > memory / 8 else { return }
-    warn(
-      "rate_limits",
-      """
-      their keys may take \(Self.gibibytes(bytes)), more than an eighth of the \
-      \(Self.gibibytes(memory)) of memory here; each key takes 64 bytes
-      """)
-  }
-
-  private static func gibibytes(_ bytes: Int) -> String {
-    let tenths = (bytes + (1 << 30) / 20) / ((1 << 30) / 10)
-    return "\(tenths / 10).\(tenths % 10) GiB"
+    if index > memory / 4 {
+      warn(
+        "cache.max_size",
+        """
+        the index may grow to \(Program.gibibytes(index)), more than a quarter of the \
+        \(Program.gibibytes(memory)) of memory here; look-ups wait for the disk where it is not in memory
+        """)
+    }
+    warn("cache.max_size", sentence: Service.shortage(cache))
   }
 
   // MARK: TLS
@@ -171,10 +169,14 @@ struct Preflight {
       alone.certificates = [tls.certificates[index]]
       let name = "tls.certificates[\(index)].certificate"
       do throws(TLSError) {
-        let store = try CertificateStore(Service.certificateOptions(alone), now: 0)
+        let wall = Clock.wallSeconds
+        let store = try CertificateStore(Service.certificateOptions(alone), now: 0, wall: wall)
         for end in store.current.ends {
-          guard let sentence = Service.sentence(on: end, now: Clock.wallSeconds) else { continue }
+          guard let sentence = Service.sentence(on: end, now: wall) else { continue }
           warn(name, "\(end.path) \(sentence)")
+        }
+        for path in store.lookAtStaples(at: wall) {
+          warn("tls.certificates[\(index)].ocsp", "\(path) has ended, and is not stapled")
         }
       } catch {
         areWell = false
@@ -183,7 +185,8 @@ struct Preflight {
     }
     guard areWell, !tls.certificates.isEmpty else { return }
     do throws(TLSError) {
-      _ = try CertificateStore(Service.certificateOptions(tls), now: 0)
+      _ = try CertificateStore(
+        Service.certificateOptions(tls), now: 0, wall: Clock.wallSeconds)
     } catch {
       refuse("tls.certificates", error.sentence)
     }

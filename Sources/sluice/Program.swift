@@ -61,6 +61,12 @@ enum Program {
     } catch {}
   }
 
+  /// A size as sentences have it, `1.5 GiB`.
+  static func gibibytes(_ bytes: Int) -> String {
+    let tenths = (bytes + (1 << 30) / 20) / ((1 << 30) / 10)
+    return "\(tenths / 10).\(tenths % 10) GiB"
+  }
+
   private struct Failure: Error, CustomStringConvertible {
     let sentence: String
     var description: String { sentence }

@@ -129,10 +129,9 @@ extension Service {
       failTimeout: settings.health.failTimeout, slowStart: settings.health.slowStart)
   }
 
-  /// What to probe servers with; nil where they are not probed.
-  static func probe(_ settings: Settings) -> UpstreamProbe? {
+  /// What to probe servers with.
+  static func probe(_ settings: Settings) -> UpstreamProbe {
     let probe = settings.health.probe
-    guard probe.interval > .zero else { return nil }
     return UpstreamProbe(
       target: Array(probe.path.utf8), interval: probe.interval, timeout: probe.timeout,
       rise: probe.rise, fall: probe.fall)
@@ -251,7 +250,8 @@ final class Lookout: Sendable {
 
     func lookAtCertificates() {
       guard let certificates else { return }
-      Service.tell(certificates.look(), of: certificates, log)
+      Service.tell(certificates.look(at: Clock.wallSeconds), of: certificates, log)
+      Service.tell(ended: certificates.lookAtStaples(at: Clock.wallSeconds), log)
       certificates.rotateTickets(at: Clock.now.nanoseconds / 1_000_000_000)
     }
   }

@@ -100,7 +100,7 @@ final class Service {
   private let workers: [Runner]
   private let admin: Runner
   /// Runs on the admin's thread.
-  private let prober: Prober?
+  private let prober: Prober
   private let lookout = Lookout()
   private var lookoutThread: Running?
   private let denylistThread = DenylistThread()
@@ -110,13 +110,26 @@ final class Service {
   let adminAddress: SocketAddress
 
   /// Starts everything that the settings name, or throws with a sentence that says what could not be.
-  static func start(_ settings: Settings) throws -> Service { try Service(settings) }
-
-  private init(_ settings: Settings) throws {
+  static func start(_ settings: Settings) throws -> Service {
     ProcessLimits.ignoreBrokenPipes()
+    let log = try logger(settings.logs.level)
+    for place in settings.listen.map(\.address) + [settings.admin.address] {
+      try checkFree(socketAddress(place))
+    }
+    let storage = try openStorage(settings.cache, log)
+    do {
+      return try Service(settings, log, storage)
+    } catch {
+      // Whatever else could not start: left open the cache would take it for a death of its index.
+      storage.stop()
+      throw error
+    }
+  }
+
+  private init(_ settings: Settings, _ log: Logger, _ storage: DiskStorage) throws {
     let descriptors = ProcessLimits.raiseDescriptors()
-    log = try Self.logger(settings.logs.level)
-    storage = try Self.openStorage(settings.cache, log)
+    self.log = log
+    self.storage = storage
     let (upstreams, names) = try Self.upstreams(settings, log)
     let places = Self.places(settings)
     let database = settings.geo.database.map { path in
@@ -142,6 +155,8 @@ final class Service {
     options.negativeTTL = settings.cache.negativeTTL
     Self.setTracing(settings, in: &options)
     Self.limit(settings, &options)
+    let warning = Self.memoryWarning(settings.rateLimits, memory: MemoryLimit.bytes)
+    if let warning { log.warning("\(warning)") }
     let denylist = try Self.denylist(settings, log)
     options.denials = denylist?.denials
     let gateway = Gateway(
@@ -171,9 +186,10 @@ final class Service {
       settings, gateway, pages: workers.map(\.server.counters), server.certificates,
       accessLog: settings.logs.access.target == .off ? nil : accessLog, disk, log)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
-    prober = Self.probe(settings).map { [admin] in
-      Prober(UpstreamProber(loop: admin.loop, map: upstreams, probe: $0))
-    }
+    prober = Prober(
+      UpstreamProber(
+        loop: admin.loop, map: upstreams, probe: Self.probe(settings),
+        options: Self.upstreamOptions(settings)))
     accessLogThread = Running(try Self.start(accessLog))
     // Threads last: what could not start would have to be stopped again.
     do throws(Fault) {
@@ -191,7 +207,7 @@ final class Service {
     } catch {
       throw Program.fail("cannot start a thread: \(SystemError.text(error.errno))")
     }
-    if let prober { admin.loop.mailbox.post { prober.value.start() } }
+    admin.loop.mailbox.post { [prober] in prober.value.start() }
     announce()
     warmIndex()
   }
@@ -201,7 +217,6 @@ final class Service {
     accessLog: AccessLogWriter?
   ) throws -> ([Runner], [SocketAddress]) {
     var bound = try listen.map { try socketAddress($0.address) }
-    for address in bound { try checkFree(address) }
     var workers: [Runner] = []
     for number in 0..<count {
       do throws(Fault) {
@@ -232,7 +247,6 @@ final class Service {
     _ subject: AdminSubject, _ place: HostPort
   ) throws -> (Runner, SocketAddress) {
     let address = try socketAddress(place)
-    try checkFree(address)
     var runner: Runner?
     let bound = try listening(address) { () throws(Fault) in
       let loop = try Loop()
@@ -321,7 +335,7 @@ final class Service {
     lookoutThread = nil
     denylistThread.stop()
     denylistRunning = nil
-    if let prober { admin.loop.mailbox.post { prober.value.close() } }
+    admin.loop.mailbox.post { [prober] in prober.value.close() }
     for runner in workers + [admin] { runner.stop() }
     for runner in workers + [admin] { runner.join() }
     disk.stop()

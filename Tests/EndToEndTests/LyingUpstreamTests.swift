@@ -41,6 +41,24 @@ extension EndToEnd {
       #expect(sluice.isRunning)
     }
 
+    /// A server that ends each CAR early, but in order, gets few of them beside one that does not.
+    @Test func whoEndsEarlyIsAskedLess() throws {
+      let truths = try (0..<60).map { try Truth(.car, number: $0, bytes: 2_000) }
+      let told = Collected<Lie>()
+      let liars = try [0, 100].map {
+        try LyingUpstream.start(
+          truths, mood: LyingUpstream.Mood(), honest: $0, seed: 3, told: told, all: [.cleanCut])
+      }
+      defer { for upstream in liars { upstream.stop() } }
+      var settings = SluiceProcess.Settings(upstreams: liars.map(\.port))
+      settings.workers = 1
+      let sluice = try SluiceProcess(settings)
+      let asker = Asker(port: sluice.port)
+      let whole = truths.count { (try? asker.ask(Self.question($0, nil)))?.isComplete ?? false }
+      // Three in a row make it the last of the two for a while.
+      #expect(told.all.count <= 8 && whole == truths.count - told.all.count)
+    }
+
     /// Every object, when nobody is left to ask but the cache.
     private func checkWhatIsKept(_ truths: [Truth], _ sluice: SluiceProcess) throws {
       let asker = Asker(port: sluice.port)
