@@ -218,14 +218,16 @@ public final class UpstreamServer: Sendable {
 
   /// A search missed here what another server then found.
   func overlooked(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
-    change { $0.overlooked(at: now, options) }
+    note(trouble: "it did not find what another server had")
+    return change { $0.overlooked(at: now, options) }
   }
 
   /// A body from it ended in order before it was whole.
   func fellShort(at now: Instant, whole: Instant, _ options: UpstreamOptions) -> ServerHealth
     .Change?
   {
-    change { $0.fellShort(at: now, whole: whole, options) }
+    note(trouble: "what it sent ended before it was whole")
+    return change { $0.fellShort(at: now, whole: whole, options) }
   }
 
   func endedWhole() {
