@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// Whom a fill's fetches have asked, for the log.
 extension Fill {
   /// The name of the server that was asked last and has answered or failed; empty where there is none yet.

@@ -1,4 +1,5 @@
 internal import Base
+internal import Cache
 internal import EventLoop
 internal import HTTP
 internal import Server
