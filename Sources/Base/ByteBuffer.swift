@@ -9,8 +9,7 @@ public struct ByteBuffer: ~Copyable {
   @usableFromInline var readOffset = 0
   @usableFromInline var writeOffset = 0
 
-  /// What `malloc` gives anyway: for more the system's allocator takes its slow way, which cost a new connection more
-  /// than all else that is done for it here.
+  /// What `malloc` gives anyway: for more it takes its slow way, past its lists of pieces of the same size.
   private static let alignment = 16
 
   public init(capacity: Int) {

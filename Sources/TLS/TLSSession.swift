@@ -206,7 +206,6 @@ public final class TLSSession {
       state = .failed
       failure = "the peer asks for new keys without end"
     }
-    releaseBuffers()
     if written > 0, let peer {
       // Tickets of TLS 1.3 come before a server's first words.
       unsafe peer.keepSession(of: ssl)
@@ -224,12 +223,23 @@ public final class TLSSession {
     guard state != .failed, !hasSentClose else { return false }
     if plaintext.isEmpty { return true }
     TLSError.forget()
-    let count = unsafe plaintext.withUnsafeBytes { bytes in
-      unsafe SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
+    // OpenSSL would make and free its buffer for each record; with the last one it lets it go.
+    let before = (plaintext.byteCount - 1) / Self.recordBytes * Self.recordBytes
+    var count = Int32(0)
+    var taken = 0
+    unsafe plaintext.withUnsafeBytes { bytes in
+      if before > 0 {
+        unsafe openssl_release_buffers(ssl, 0)
+        count = unsafe write(UnsafeRawBufferPointer(rebasing: bytes[..<before]))
+        unsafe openssl_release_buffers(ssl, 1)
+        if count != Int32(clamping: before) { return }
+        taken = before
+      }
+      count = unsafe write(UnsafeRawBufferPointer(rebasing: bytes[before...]))
+      taken += Int(count)
     }
-    releaseBuffers()
     // The BIO takes everything, so it is all or nothing.
-    if count == plaintext.byteCount {
+    if taken == plaintext.byteCount {
       carried += plaintext.byteCount
       return true
     }
@@ -246,12 +256,9 @@ public final class TLSSession {
     TLSError.forget()
   }
 
-  /// Lets go of OpenSSL's own buffers, 34 KB that an idle connection would hold.
-  ///
-  /// Its mode for that (`SSL_MODE_RELEASE_BUFFERS`) makes and frees one for each record.
-  private func releaseBuffers() {
-    // What has been decrypted and not been taken lies there too.
-    if unsafe SSL_has_pending(ssl) == 0 { unsafe SSL_free_buffers(ssl) }
+  /// The number of bytes taken, which is all of them, or OpenSSL's complaint.
+  private func write(_ bytes: UnsafeRawBufferPointer) -> Int32 {
+    unsafe SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
   }
 
   /// Takes note of what an unsuccessful call means.
