@@ -226,7 +226,9 @@ extension EndToEnd {
       try sluice.settle()
       #expect(try sluice.stop() == .exited(0))
       var (taken, bare, mute) = (settings, settings, settings)
-      taken.port = upstream.port
+      let stranger = try catalogue.upstream()
+      defer { stranger.stop() }
+      taken.port = stranger.port
       bare.tls = ["certificates:", "  - { certificate: missing.pem, key: missing.pem }"]
       mute.admin = ["token_file: missing"]
       for (wrong, word) in [(taken, "listen"), (bare, "certificates"), (mute, "token_file")] {
