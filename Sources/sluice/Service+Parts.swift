@@ -41,7 +41,8 @@ extension Service {
       try CrashMarks.leave(at: options.crashMarks, for: CacheOptions.crashTime)
       let storage = try DiskStorage(options, wallSeconds: Clock.wallSeconds)
       if let aside = storage.setAside { tell(.setAside(aside), options.path, log) }
-      storage.onEvent { tell($0, options.path, log) }
+      let path = options.path
+      storage.onEvent { tell($0, path, log) }
       return storage
     } catch  where error.errno == SystemError.again {
       throw Program.fail("cache.path \(cache.path): another process uses this cache")
