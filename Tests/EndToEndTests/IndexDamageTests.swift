@@ -219,8 +219,6 @@ extension EndToEnd {
       let catalogue = try Catalogue(bytes: 64 << 10, sizes: 700...1400, seed: 702)
       let upstream = try catalogue.upstream()
       defer { upstream.stop() }
-      let other = try catalogue.upstream()
-      defer { other.stop() }
       let settings = SluiceProcess.Settings(upstreams: [upstream.port])
       let sluice = try SluiceProcess(settings)
       let path = catalogue.items[0].path
@@ -228,7 +226,9 @@ extension EndToEnd {
       try sluice.settle()
       #expect(try sluice.stop() == .exited(0))
       var (taken, bare, mute) = (settings, settings, settings)
-      taken.port = other.port
+      let stranger = try catalogue.upstream()
+      defer { stranger.stop() }
+      taken.port = stranger.port
       bare.tls = ["certificates:", "  - { certificate: missing.pem, key: missing.pem }"]
       mute.admin = ["token_file: missing"]
       for (wrong, word) in [(taken, "listen"), (bare, "certificates"), (mute, "token_file")] {
