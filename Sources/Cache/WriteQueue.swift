@@ -17,7 +17,7 @@ final class WriteQueue: Sendable {
   private let counters: StorageCounters
 
   /// Jobs that add no bytes and wait: far more than all workers' drops and all removals at a time.
-  static let smallLimit = 32_768
+  static let smallLimit = 8_192
 
   init(limit: Int, counters: StorageCounters) {
     self.limit = limit
