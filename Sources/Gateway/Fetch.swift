@@ -127,6 +127,17 @@ final class Fetch: UpstreamConsumer {
     }
   }
 
+  /// Those who are left are elsewhere: finishes the slice under way, else stops at once.
+  func forsaken() {
+    guard !isOver, driver.isKept else { return }
+    if current == nil {
+      stop(nil)
+    } else {
+      stopsAfterSlice = true
+      call?.resume()
+    }
+  }
+
   // MARK: The answer
 
   override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
@@ -234,7 +245,11 @@ final class Fetch: UpstreamConsumer {
       stop(nil)
       return nil
     }
-    guard driver.hasRoom, let buffer = driver.buffer(slice: index) else { return nil }
+    guard driver.hasRoom, let buffer = driver.buffer(slice: index) else {
+      // Those who were near may have gone on without having left.
+      if driver.fill.isForsaken(number) { stop(nil) }
+      return nil
+    }
     current = (index, buffer)
     driver.fill.setFetch(
       number, index..<max(slices.upperBound, index + 1), inOrder: driver.isInOrder)
@@ -245,7 +260,11 @@ final class Fetch: UpstreamConsumer {
     seam.filled(buffer.bytes)
     driver.completed(slice: index, buffer)
     if stopsAfterSlice && position < end {
-      if driver.isAbandoned { stop(nil) } else { stopsAfterSlice = false }
+      if driver.isAbandoned || driver.fill.isForsaken(number) {
+        stop(nil)
+      } else {
+        stopsAfterSlice = false
+      }
     }
   }
 

@@ -169,6 +169,10 @@ final class FillDriver: FillSource, Search {
     for fetch in fetches { fetch.abandoned() }
   }
 
+  override func readerLeft() {
+    for fetch in fetches where fill.isForsaken(fetch.number) { fetch.forsaken() }
+  }
+
   /// Whether the whole is held against its CID, or its blocks are.
   var isChecked: Bool { verification != nil || collector != nil }
 
