@@ -75,11 +75,13 @@ extension Fill.State {
   }
 
   /// Frees what no reader is at or has still to come to.
+  ///
+  /// Who has not said yet what it is after may come to everything, though it waits for the last byte.
   mutating func releaseUnneeded() {
     for index in places.keys {
       let start = Int64(index) << Int64(sliceShift)
       let isNeeded = readers.contains {
-        Int($0.position >> Int64(sliceShift)) <= index && start < $0.end
+        $0.end == .max || Int($0.position >> Int64(sliceShift)) <= index && start < $0.end
       }
       if !isNeeded { places[index] = nil }
     }

@@ -277,6 +277,8 @@ extension Exchange {
     let wish = wish(etag: etag.rawBytes, total: total)
     // Of a body that is held back whole nothing is said either, so that its server can still be changed.
     if reader.fill.isHeldBack, wish == .unsatisfiable || reader.fill.isHeldWhole {
+      // Of no byte of it anything is wanted.
+      if wish == .unsatisfiable { reader.fill.aim(reader, at: total - 1..<total) }
       awaitCheck(reader, total: total)
       return
     }
