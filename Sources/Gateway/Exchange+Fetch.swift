@@ -17,8 +17,7 @@ extension Exchange {
       if let head = wholeHead {
         answerHead(head)
       } else {
-        reason = "head"
-        passThrough()
+        searchHead()
       }
       return
     }
@@ -232,6 +231,13 @@ extension Exchange {
       return
     }
     guard let head = awaitedHead(reader) else { return }
+    if isHeadSearch {
+      isHeadSearch = false
+      if outcome == .collapsed {
+        joinedHeadIsKnown()
+        return
+      }
+    }
     if worker.denials != nil, !isCleared, let finding = denial(of: head) {
       refuse(finding)
       return
@@ -392,6 +398,10 @@ extension Exchange {
   func fillFailed(_ fault: Fault) {
     guard let stream else { return }
     steps.end(at: worker.loop.now)
+    if isHeadSearch {
+      headSearchFailed(fault)
+      return
+    }
     let isAlone = outcome == .bypass || isCollected
     // What cannot be checked any more must not become complete.
     let isUnchecked =
@@ -405,19 +415,25 @@ extension Exchange {
     if mayBeginAnew, beginnings < GatewayOptions.newBeginnings, !isAlone {
       beginnings += 1
       lastBeginning = position
-      if stream.isUntouched { fetch() } else { deliver() }
+      if !stream.isUntouched {
+        deliver()
+      } else if !answerAbsence() {
+        fetch()
+      }
     } else if stream.isUntouched {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.
       let mayAskAlone = !isAlone && !isUnchecked && !isCheckable
       let mayBeThePart = clientRange != nil && fault.kind != .connect && fault.kind != .exhausted
       if mayAskAlone && (fault.side == .own || mayBeThePart) {
+        // What has just been looked for in vain is not looked for again by each who waited for it.
+        if isVain(fault), answerFailure() { return }
         reason = Self.reason(of: fault)
         passThrough()
       } else if fault.side != .own || !answerAbsence() {
         refuse(fault)
       }
-    } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone,
+    } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone, !isVain(fault),
       !conditions.range.isEmpty || fault == Fault(.exhausted, .own)
         || fault == Fault(.mismatch, .own)
     {

@@ -1,5 +1,6 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
 internal import Logging
 internal import Telemetry
@@ -19,7 +20,9 @@ extension Fetch {
     dropUnpublished()
     let bodyEnd = kind == .run ? end : splice.end - splice.first
     guard position < bodyEnd else { return false }
+    let patience = driver.worker.gateway.options.upstream.allTriesTimeout
     guard
+      resumption.hasTime(at: position, now: driver.worker.loop.now, of: patience),
       let avoided = resumption.next(
         after: call?.tried ?? [], at: position, broughtBytes: position > callStart,
         of: driver.serverCount)
@@ -121,6 +124,11 @@ extension Fetch {
   ///
   /// If none has, and one says that there is no such part, the record may be wrong.
   func refused(_ part: PartHead) {
+    if kind == .run, position == firstByte, isVain(part.status) {
+      driver.noteVainRun()
+      stop(Fault(.timeout, .upstream))
+      return
+    }
     if kind == .run, part.saysAnotherLength(than: driver.head) { isLengthDoubtful = true }
     let fault = Fault(.malformed, .upstream)
     if goOn(after: fault) { return }

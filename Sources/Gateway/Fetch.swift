@@ -1,5 +1,6 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
 internal import Logging
 internal import Upstreams
@@ -7,7 +8,7 @@ internal import Upstreams
 /// What a fill asks upstreams for at a time: all of it, its head, or a run of slices.
 ///
 /// One request, and further ones for the rest where a body breaks off.
-final class Fetch: UpstreamConsumer {
+final class Fetch: UpstreamConsumer, Search {
   enum Kind { case whole, head, run }
 
   let number: Int
@@ -45,6 +46,10 @@ final class Fetch: UpstreamConsumer {
   var isLengthDoubtful = false
   /// Where the last server began to bring bytes.
   var callStart: Int64
+  /// When it began.
+  private let began: Instant
+  /// A run's search, until a server has answered; all others' is the driver's.
+  private var search: Int?
 
   init(_ driver: FillDriver, number: Int, _ kind: Kind, slices: Range<Int>) {
     self.driver = driver
@@ -55,6 +60,7 @@ final class Fetch: UpstreamConsumer {
     position = firstByte
     callStart = firstByte
     resumption = Resumption(from: firstByte)
+    began = driver.worker.loop.now
     isEarly = kind == .run && driver.head == nil
   }
 
@@ -69,6 +75,7 @@ final class Fetch: UpstreamConsumer {
       setEnd()
       asked.firstByte = position
       asked.lastByte = end - 1
+      if !isEarly { search = driver.ticket(for: self) }
     }
     let call = UpstreamCall(driver.worker.pool, asked, self)
     self.call = call
@@ -91,12 +98,31 @@ final class Fetch: UpstreamConsumer {
     } else if let early {
       self.early = nil
       if fits(early) { call?.resume() } else { stop(nil) }
+    } else {
+      search = driver.ticket(for: self)
     }
   }
 
   /// There will be no head that an early fetch could belong to.
   func headIsLost() {
     if isEarly { stop(nil) }
+  }
+
+  func giveUpSearch() {
+    search = nil
+    stop(Fault(.exhausted, .upstream))
+  }
+
+  private func endSearch() {
+    if let search = search.take() { driver.worker.searches.end(search) }
+  }
+
+  /// Whether a server's answer tells of a search that had its time.
+  ///
+  /// One that comes sooner is the server's own trouble, and says less of the content.
+  func isVain(_ status: Int) -> Bool {
+    status == 504
+      && driver.worker.loop.now - began >= driver.worker.gateway.options.searchPatience
   }
 
   /// Whether it brings a part for some readers, and not the whole for all.
@@ -141,6 +167,7 @@ final class Fetch: UpstreamConsumer {
   // MARK: The answer
 
   override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
+    endSearch()
     if awaited != nil {
       resumed(PartHead(head, text: text), by: server)
       return
@@ -148,7 +175,7 @@ final class Fetch: UpstreamConsumer {
     hasHead = true
     driver.timing = call?.timing ?? UpstreamTiming()
     switch kind {
-    case .head: driver.learned(head, text: text, by: server)
+    case .head: driver.learned(head, text: text, by: server, isVain: isVain(head.status))
     case .whole:
       if head.status == 206, driver.request.content != nil {
         // Nobody asked for a part (RFC 9110, 15.3.7).
@@ -163,6 +190,8 @@ final class Fetch: UpstreamConsumer {
         early = part
       } else if !fits(part) {
         if isEarly { stop(nil) } else { refused(part) }
+      } else {
+        driver.noteFoundRun()
       }
     }
   }
@@ -305,7 +334,16 @@ final class Fetch: UpstreamConsumer {
 
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
-    if !isRun, call?.endedInSilence ?? false { driver.noteSilence() }
+    if call?.endedInSilence ?? false {
+      if !isRun {
+        driver.noteSilence()
+      } else if driver.head != nil && position == firstByte {
+        // Nobody has what is missing: to ask the same again would take minutes more.
+        driver.noteVainRun()
+        over(Fault(.timeout, .upstream))
+        return
+      }
+    }
     if goOn(after: fault) { return }
     // What was only a guess has not failed anybody yet.
     over(isEarly && driver.head == nil ? nil : fault)
@@ -323,6 +361,7 @@ final class Fetch: UpstreamConsumer {
   private func over(_ fault: Fault?, whole: Bool = false) {
     isOver = true
     call = nil
+    endSearch()
     if let current, driver.isKept {
       // Nobody would fill it up: whoever wants the slice has it fetched again.
       driver.fill.discard(slice: current.index)

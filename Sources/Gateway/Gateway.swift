@@ -17,6 +17,8 @@ public final class Gateway: Sendable {
   public let options: GatewayOptions
   public let storage: DiskStorage
   public let fills = FillTable()
+  /// Searches for the head of what is not in the cache, by the keys of the content.
+  let headSearches = FillTable()
   /// What bounds the memory of all fills together.
   public let memory: SliceBudget
   public let upstreams: UpstreamMap
