@@ -48,6 +48,8 @@ final class Fetch: UpstreamConsumer, Search {
   var callStart: Int64
   /// When it began.
   private let began: Instant
+  /// Whether whatever comes is taken, since nobody gave anything better.
+  private var takesAll = false
   /// A run's search, until a server has answered; all others' is the driver's.
   private var search: Int?
 
@@ -165,6 +167,14 @@ final class Fetch: UpstreamConsumer, Search {
   }
 
   // MARK: The answer
+
+  override func accepts(_ head: ResponseHead, text: RawSpan) -> Bool {
+    // A host of its own leads upstreams to what they know of it now, and runs know what they must be part of.
+    guard let content = driver.request.content, driver.request.host == nil, !isRun, !takesAll,
+      awaited == nil
+    else { return true }
+    return !AnswerPolicy.isForeign(head, text: text, content: content)
+  }
 
   override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
     endSearch()
@@ -334,6 +344,12 @@ final class Fetch: UpstreamConsumer, Search {
 
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
+    if call?.hasRefused ?? false, !hasHead, !takesAll, fault.side != .own {
+      // Strange as it was, it was an answer: a gateway that says less than others may be the only one.
+      takesAll = true
+      start()
+      return
+    }
     if call?.endedInSilence ?? false {
       if !isRun {
         driver.noteSilence()
