@@ -3,7 +3,6 @@ internal import Cache
 internal import EventLoop
 internal import HTTP
 internal import IPFS
-internal import Logging
 internal import Router
 internal import Server
 internal import Telemetry
@@ -458,9 +457,7 @@ extension Exchange {
 
   func refuse(_ fault: Fault) {
     outcome = .error
-    worker.log.warning(
-      "no upstream could answer",
-      metadata: ["fault": .string(fault.name), "errno": .stringConvertible(fault.errno)])
+    worker.tell(.noAnswer(fault.kind), region: region, fault)
     refuse(
       status: fault.status, Self.sentence(of: fault),
       retryAfter: fault == Fault(.exhausted, .upstream) ? Self.searchPause : nil)

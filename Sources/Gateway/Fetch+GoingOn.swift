@@ -27,7 +27,7 @@ extension Fetch {
         after: call?.tried ?? [], at: position, broughtBytes: position > callStart,
         of: driver.serverCount)
     else {
-      driver.worker.log.warning("no upstream can go on with a body", metadata: story(fault))
+      driver.worker.tell(.noOtherServer, region: driver.request.region, fault, story(fault))
       return false
     }
     driver.worker.counters.add(.upstreamRetry)
@@ -157,8 +157,7 @@ extension Fetch {
   private func disagreed() {
     let fault = Fault(.mismatch, .upstream)
     driver.worker.counters.add(.upstreamError(.mismatch))
-    driver.worker.log.warning(
-      "two upstream servers disagree on a body's bytes", metadata: story(fault))
+    driver.worker.tell(.disagreement, region: driver.request.region, fault, story(fault))
     if driver.isKept { driver.dropRecord(fault) }
     stop(fault)
   }

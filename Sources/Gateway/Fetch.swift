@@ -261,9 +261,9 @@ final class Fetch: UpstreamConsumer, Search {
   private func endsWell() -> Bool {
     if marker.isWhole && !driver.isChecked {
       call?.server?.countError()
-      driver.worker.log.warning(
-        "an upstream gave up within a body",
-        metadata: ["target": .string(String(decoding: driver.request.target, as: UTF8.self))])
+      driver.worker.tell(
+        .gaveUp, region: driver.request.region, nil,
+        ["server": .string(call?.server?.name ?? ""), "target": .string(driver.targetText)])
       return false
     }
     publish(allBut: 0)

@@ -25,6 +25,7 @@ public final class Gateway: Sendable {
   /// Reads what is not in memory.
   let disk: DiskQueue
   let log: Logger
+  let troubles: UpstreamTroubles
   let badSlices = BadSlices()
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
@@ -49,6 +50,7 @@ public final class Gateway: Sendable {
     self.upstreams = upstreams
     self.disk = disk
     self.log = log
+    troubles = UpstreamTroubles(regions: upstreams.regions.count)
   }
 
   /// Says what `/cache-stats` answers, as JSON; `page` is called on any worker.
