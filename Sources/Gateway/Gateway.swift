@@ -24,6 +24,8 @@ public final class Gateway: Sendable {
   public let upstreams: UpstreamMap
   /// Reads what is not in memory.
   let disk: DiskQueue
+  /// Reads the index through, and does whatever else takes long: no read waits for it.
+  let scans: DiskQueue
   let log: Logger
   let troubles: UpstreamTroubles
   let badSlices = BadSlices()
@@ -40,15 +42,17 @@ public final class Gateway: Sendable {
   /// A line a second says enough of where time goes.
   let slowPace = LogPace(pause: .seconds(1))
 
+  /// - Parameter scans: For what takes long; nil for the threads that read.
   public init(
     options: GatewayOptions, storage: DiskStorage, upstreams: UpstreamMap, disk: DiskQueue,
-    log: Logger
+    scans: DiskQueue? = nil, log: Logger
   ) {
     self.options = options
     self.storage = storage
     memory = SliceBudget(limit: max(options.sliceMemory, 4 * storage.options.sliceSize))
     self.upstreams = upstreams
     self.disk = disk
+    self.scans = scans ?? disk
     self.log = log
     troubles = UpstreamTroubles(regions: upstreams.regions.count)
   }

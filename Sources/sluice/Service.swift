@@ -95,6 +95,7 @@ final class Service {
   private let log: Logger
   private let storage: DiskStorage
   private let disk: DiskQueue
+  private let scans: DiskQueue
   private let accessLog: AccessLogWriter
   private var accessLogThread: Running?
   private let workers: [Runner]
@@ -125,6 +126,7 @@ final class Service {
     if let database { Self.tell(database.watch.look(), of: database.path, log) }
     do throws(Fault) {
       disk = try DiskQueue(threads: 4)
+      scans = try DiskQueue(threads: 1, name: "scan")
     } catch {
       throw Program.fail("cannot start: \(SystemError.text(error.errno))")
     }
@@ -145,8 +147,7 @@ final class Service {
     let denylist = try Self.denylist(settings, log)
     options.denials = denylist?.denials
     let gateway = Gateway(
-      options: options, storage: storage, upstreams: upstreams, disk: disk, log: log)
-    let count = settings.workers.number
+      options: options, storage: storage, upstreams: upstreams, disk: disk, scans: scans, log: log)
     var server = ServerOptions()
     server.limits = HTTP1Limits(
       lineBytes: min(16 << 10, settings.limits.headerBytes),
@@ -324,6 +325,7 @@ final class Service {
     for runner in workers + [admin] { runner.stop() }
     for runner in workers + [admin] { runner.join() }
     disk.stop()
+    scans.stop()
     storage.stop()
     accessLog.stop()
     accessLogThread = nil
@@ -347,7 +349,7 @@ final class Service {
   private func warmIndex() {
     let storage = storage
     let log = log
-    _ = disk.submit {
+    _ = scans.submit {
       do throws(Fault) {
         try storage.warmIndex()
       } catch {
