@@ -144,6 +144,8 @@ final class Service {
     options.negativeTTL = settings.cache.negativeTTL
     Self.setTracing(settings, in: &options)
     Self.limit(settings, &options)
+    let count = settings.workers.number
+    options.slowSearches = Self.slowSearches(settings, workers: count)
     let denylist = try Self.denylist(settings, log)
     options.denials = denylist?.denials
     let gateway = Gateway(
