@@ -54,7 +54,7 @@ deps: ## install the libraries that the build needs, where they are missing
 	@bash deploy/deps.sh libssl-dev liblmdb-dev libxxhash-dev libmaxminddb-dev libnghttp2-dev pkg-config
 
 deps-test: deps
-	@bash deploy/deps.sh curl nghttp2-client openssl prometheus
+	@bash deploy/deps.sh chromium curl nghttp2-client openssl prometheus
 
 deps-bench: deps
 	@bash deploy/deps.sh gcc libc6-dev liblmdb-dev nginx nghttp2-client openssl wrk python3

@@ -6,12 +6,11 @@ import re
 import shutil
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 
 import processes
 from lines import Failure
-from servers import REPOSITORY
+from servers import REPOSITORY, metrics
 
 SLUICE = Path(os.environ.get("SLUICE_BIN", REPOSITORY / ".build/release/sluice")).resolve()
 FILL = Path(os.environ.get("FILL_BIN", REPOSITORY / ".build/release/CacheFill")).resolve()
@@ -168,10 +167,7 @@ class SluiceOn:
         return processes.cpu(self.child.pid)
 
     def metrics(self) -> dict[str, float]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as page:
-            lines = page.read().decode().splitlines()
-        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-        return {name: float(number) for name, _, number in pairs}
+        return metrics(self.admin)
 
 
 def drop_caches() -> bool:

@@ -71,6 +71,28 @@ def per_mib(line: Line, results: Results, servers: list[str]) -> list[str]:
     ]
 
 
+def limits_table(measured: list[tuple[Line, Results]]) -> list[str]:
+    """What limits and a denylist add, beside what the same server adds to itself."""
+    out = [row(["CPU over Sluice's", "of the medians", "median of the rounds' (smallest–largest)"])]
+    out.append(row(["---", "--:", "--:"]))
+    for line, results in measured:
+        base = results["Sluice"]
+        for name, samples in results.items():
+            if samples is base:
+                continue
+            each = [sample.cpu / other.cpu for sample, other in zip(samples, base)]
+            out.append(
+                row(
+                    [
+                        f"{line.title}, {name}",
+                        f"{cpu_median(samples) / cpu_median(base):.3f}",
+                        f"{median(each):.3f} ({min(each):.3f}–{max(each):.3f})",
+                    ]
+                )
+            )
+    return [*out, ""]
+
+
 def detail_table(measured: list[tuple[Line, Results]]) -> list[str]:
     out = [row(["line", "server", "of it user µs", "requests/s", "p99 ms"])]
     out.append(row(["---", "---", "--:", "--:", "--:"]))
@@ -128,6 +150,7 @@ def text(
             "",
             *cpu_table(measured),
             "",
+            *(limits_table(measured) if any("Sluice again" in each for _, each in measured) else []),
             *detail_table(measured),
             "",
         ]

@@ -16,7 +16,8 @@ import report
 import script
 from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample, group_of
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
-from servers import Floor, LimitedSluice, NginxCache, Server, Sluice, SluiceOrigin, StandIn
+from servers import Floor, LimitedSluice, NginxCache, Server, Sluice, SluiceAgain
+from servers import SluiceOrigin, StandIn
 from servers import make_certificate
 
 WORK = REPOSITORY / ".build-bench"
@@ -37,7 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stand-in", action="store_true", help="an nginx as the origin")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="more of Sluice's settings")
     parser.add_argument("--callgrind", action="store_true", help="count instructions a hit")
-    parser.add_argument("--limits", action="store_true", help="Sluice alone, with limits and without")
+    parser.add_argument("--limits", action="store_true", help="Sluice alone: with limits, without, and without again")
     given = parser.parse_args()
     if given.settings:
         Sluice.more = given.settings.read_text()
@@ -111,9 +112,10 @@ class Bench:
         origin = self.origin.port
         size = MISS_CACHE if line.is_miss else HIT_CACHE
         if self.given.limits:
+            kinds = [Sluice, LimitedSluice] + ([] if self.given.callgrind else [SluiceAgain])
             return [
-                Sluice(self.caches / "sluice", core, SLUICE, origin, size),
-                LimitedSluice(self.caches / "sluice-limits", core, SLUICE, origin, size),
+                kind(self.caches / kind.name.lower().replace(" ", "-"), core, SLUICE, origin, size)
+                for kind in kinds
             ]
         servers: list[Server] = [
             Floor(self.caches / "floor", core, self.floor, line.bodies()),
@@ -129,6 +131,10 @@ class Bench:
         if line.is_miss:
             return line.misses(servers)
         seconds = 1 if self.given.quick else 2
+        if self.given.limits:
+            # Who comes first meets the machine as the round before left it: each does in its turn.
+            first = number % len(servers)
+            servers = servers[first:] + servers[:first]
         return {each.name: line.hits(each, self.origin, number, seconds) for each in servers}
 
     def has_journal(self) -> bool:
@@ -189,8 +195,9 @@ def main() -> None:
         journal = bench.has_journal()
     content = report.text(measured, given.rounds, bench.origin.name, journal)
     print(content, end="")
-    if not given.quick and len(given.only) == len(TITLES):
-        say(f"run: kept in {report.save(content, BENCH / 'results')}")
+    if not given.quick and (given.limits or len(given.only) == len(TITLES)):
+        kind = "limits" if given.limits else ""
+        say(f"run: kept in {report.save(content, BENCH / 'results', kind)}")
 
 
 if __name__ == "__main__":

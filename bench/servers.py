@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import processes
@@ -204,6 +205,10 @@ logs:
         self.binary = binary
         self.origin = origin
         self.max_size = max_size
+        self.admin_port = processes.free_port()
+
+    def metrics(self) -> dict[str, float]:
+        return metrics(self.admin_port)
 
     def command(self) -> list[str | Path]:
         path = self.folder / "gateway.conf"
@@ -216,11 +221,17 @@ logs:
                 folder=self.folder,
                 origin=self.origin,
                 megabytes=self.max_size >> 20,
-                admin=processes.free_port(),
+                admin=self.admin_port,
             )
             + self.more
         )
         return [self.binary, "serve", "--config", path]
+
+
+class SluiceAgain(Sluice):
+    """The same once more: how far two of one kind are apart in a run says what a difference is worth."""
+
+    name = "Sluice again"
 
 
 class LimitedSluice(Sluice):
@@ -247,6 +258,14 @@ denylist: {{ files: ["{folder}/list.deny"] }}
         lines = (f"/ipfs/b{rule.rstrip('=')}\n" for rule in rules)
         (self.folder / "list.deny").write_text("".join(lines))
         return super().command()
+
+
+def metrics(port: int) -> dict[str, float]:
+    """The numbers of a Sluice's page, by name and labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        lines = page.read().decode().splitlines()
+    pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    return {name: float(number) for name, _, number in pairs}
 
 
 def make_certificate(folder: Path) -> Path:

@@ -89,7 +89,8 @@ extension AdminHandler {
       var errors: [String] = []
       if outcome.fault != nil {
         errors.append(
-          "the purge did not go to its end; what was found is noted and removed at the next start")
+          "the purge did not go to its end: send it again; what its receipts count is given no more, and its bytes "
+            + "go at the next start at the latest")
       }
       if fault != nil { errors.append("the audit log has no line about how it ended") }
       if !errors.isEmpty {

@@ -39,6 +39,10 @@ enum Metrics {
     let now = storage.counters.snapshot
     return [
       MetricValue(
+        "sluice_cache_open", .gauge,
+        help: "1 while the cache is in use, 0 while its disk or index keeps it from that.",
+        .integer(now.isOpen ? 1 : 0)),
+      MetricValue(
         "sluice_cache_bytes", .gauge, help: "Bytes of the cache on disk, its index included.",
         .integer(now.bytesUsed)),
       MetricValue(
@@ -131,7 +135,12 @@ enum Metrics {
         "sluice_tls_certificate_changes_total", .counter,
         help: "Changes of certificate files, by whether they could be used.",
         labels: [MetricValue.Label("outcome", outcome)], .integer(count))
-    }
+    } + [
+      MetricValue(
+        "sluice_tls_staples_expired", .gauge,
+        help: "OCSP answers whose time has passed, so that they are not stapled.",
+        .integer(store.endedStaples))
+    ]
   }
 
   private static func denylist(_ denials: Denials) -> [MetricValue] {

@@ -96,6 +96,7 @@ public enum Statistics {
       "oldest_segment_age_seconds": oldest > 0
         ? .integer(max(0, Int(wallSeconds) - oldest)) : .null,
       "erased_bytes": .integer(now.erasedBytes), "write_faults": .integer(now.writeFaults),
+      "refused_jobs": .integer(now.refusals),
       "commits": .integer(Int(truncatingIfNeeded: now.sequence)),
     ])
   }

@@ -13,11 +13,15 @@ public struct RateLimitHold: Sendable {
   var counted: UInt16 = 0
   /// Whether it has paid as a miss, or need not.
   var hasPaidForMiss = false
-  /// Keys, and slots where it is counted, by the limits' numbers.
+  /// Keys by the limits' numbers, and slots: where it is counted, or of bytes where its key was found.
   var keys = InlineArray<16, Digest128>(repeating: Digest128(first: 0, second: 0))
   var slots = InlineArray<16, Int32>(repeating: -1)
 
   public init() {}
+
+  /// Whether a limit's key is known.
+  @inline(__always)
+  func isKeyed(_ limit: Int) -> Bool { keyed & 1 &<< UInt16(truncatingIfNeeded: limit) != 0 }
 
   /// Whether it is counted anywhere.
   public var isCounted: Bool { counted != 0 }

@@ -46,16 +46,21 @@ struct RateLimitKeying: Equatable, Sendable {
   }
 
   /// The key, hashed with a secret of the process, so that nobody can look for two that are one.
-  func key(of subject: borrowing RateLimitSubject, _ secret: SipKey) -> Digest128 {
-    switch source {
-    case .network: return network(of: subject.address, secret)
-    case .host: return host(of: subject.host, secret)
-    case .token:
-      let token = Self.token(subject.authorization)
-      // A client without a token is one by its address; no token has its key.
-      if token.byteCount == 0 { return network(of: subject.address, secret) }
-      return SipHash.hash128(token, key: Self.varied(secret, 1))
-    }
+  @inline(__always)
+  func key(of subject: borrowing RateLimitSubject, _ memory: RateLimitKeyMemory) -> Digest128 {
+    if case .network = source { return network(of: subject.address, memory) }
+    return keyOfText(subject, memory)
+  }
+
+  @inline(never)
+  private func keyOfText(
+    _ subject: borrowing RateLimitSubject, _ memory: RateLimitKeyMemory
+  ) -> Digest128 {
+    if case .host = source { return host(of: subject.host, memory.secret) }
+    let token = Self.token(subject.authorization)
+    // A client without a token is one by its address; no token has its key.
+    if token.byteCount == 0 { return network(of: subject.address, memory) }
+    return SipHash.hash128(token, key: Self.varied(memory.secret, 1))
   }
 
   /// Kinds of keys have hashes of their own.
@@ -63,13 +68,11 @@ struct RateLimitKeying: Equatable, Sendable {
     SipKey(first: secret.first ^ kind, second: secret.second)
   }
 
-  private func network(of address: NetworkAddress, _ secret: SipKey) -> Digest128 {
-    var words =
-      address.isIPv4
-      ? (address.high, address.low & ipv4) : (address.high & high, address.low & low)
-    return unsafe withUnsafeBytes(of: &words) {
-      SipHash.hash128(unsafe RawSpan(_unsafeBytes: $0), key: secret)
-    }
+  @inline(__always)
+  private func network(of address: NetworkAddress, _ memory: RateLimitKeyMemory) -> Digest128 {
+    address.isIPv4
+      ? memory.key(address.high, address.low & ipv4)
+      : memory.key(address.high & high, address.low & low)
   }
 
   /// The host without its port and the root's dot, in lower case; of one that is longer than names can be, its

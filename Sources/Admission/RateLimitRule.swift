@@ -62,7 +62,8 @@ struct RateLimitRule: Sendable {
 
   /// The time in which so many units are earned, at most some 70 years.
   static func nanoseconds(_ units: Int, _ unit: Double) -> Int {
-    Int(min(max(0, Double(units) * unit), 0x1p61).rounded())
+    // Cut off after a half is added: the same as rounding where nothing is below zero, without a call.
+    Int(min(max(0, Double(units) * unit), 0x1p61) + 0.5)
   }
 
   // MARK: Its table
@@ -74,8 +75,11 @@ struct RateLimitRule: Sendable {
     }
   }
 
-  func owe(_ key: Digest128, _ cost: Int, most: Int, now: Int) {
-    unsafe table._withUnsafeGuaranteedRef { $0.owe(key, cost, most: most, now: now) }
+  @inline(__always)
+  func owe(_ key: Digest128, _ cost: Int, most: Int, now: Int, hint: Int = -1) {
+    unsafe table._withUnsafeGuaranteedRef {
+      $0.owe(key, cost, most: most, now: now, hint: hint)
+    }
   }
 
   func forgive(_ key: Digest128, _ cost: Int) {
@@ -83,7 +87,7 @@ struct RateLimitRule: Sendable {
   }
 
   @inline(__always)
-  func owes(_ key: Digest128, now: Int) -> Int {
+  func owes(_ key: Digest128, now: Int) -> (until: Int, slot: Int) {
     unsafe table._withUnsafeGuaranteedRef { $0.owes(key, now: now) }
   }
 
@@ -92,5 +96,6 @@ struct RateLimitRule: Sendable {
     unsafe table._withUnsafeGuaranteedRef { $0.take(key, limit: limit) }
   }
 
+  @inline(__always)
   func giveBack(_ slot: Int) { unsafe table._withUnsafeGuaranteedRef { $0.giveBack(slot) } }
 }

@@ -88,8 +88,24 @@ public final class RateLimitTable: @unchecked Sendable {
   /// - Parameters:
   ///   - cost: Nanoseconds in which the allowance earns what is asked for.
   ///   - capacity: Nanoseconds that may be owed.
+  @inline(__always)
   public func charge(_ key: Digest128, _ cost: Int, capacity: Int, now: Int) -> Charge {
     let (tag, set) = place(key)
+    let slot = find(tag, set)
+    if slot >= 0, let owed = value(slot, of: tag) {
+      let start = max(owed, now)
+      let (due, isTooFar) = start.addingReportingOverflow(cost)
+      if isTooFar || due &- now > capacity { return .refused(until: start) }
+      if swap(slot, owed, due) { return .passed }
+    }
+    return chargeAgain(tag, set, cost, capacity: capacity, now: now)
+  }
+
+  /// The same where the key is new, or somebody else was faster.
+  @inline(never)
+  private func chargeAgain(
+    _ tag: Int, _ set: Int, _ cost: Int, capacity: Int, now: Int
+  ) -> Charge {
     var politeness = Self.politeness
     for _ in 0..<Self.patience {
       let slot = find(tag, set)
@@ -108,8 +124,29 @@ public final class RateLimitTable: @unchecked Sendable {
   }
 
   /// Charges a key whatever it owes, up to `most` nanoseconds from now.
-  public func owe(_ key: Digest128, _ cost: Int, most: Int, now: Int) {
+  ///
+  /// - Parameter hint: Where `owes` has found the key; below 0 for nowhere.
+  @inline(__always)
+  public func owe(_ key: Digest128, _ cost: Int, most: Int, now: Int, hint: Int = -1) {
     let (tag, set) = place(key)
+    // A slot of the key's own set, whatever it has become since.
+    if hint >= set, hint < set &+ 2 &* Self.ways, hint &- set >= Self.ways,
+      let owed = value(hint, of: tag), swap(hint, owed, Self.due(owed, cost, most, now))
+    {
+      return
+    }
+    oweAgain(tag, set, cost, most: most, now: now)
+  }
+
+  @inline(__always)
+  private static func due(_ owed: Int, _ cost: Int, _ most: Int, _ now: Int) -> Int {
+    let (due, isTooFar) = max(owed, now).addingReportingOverflow(cost)
+    let limit = max(owed, now &+ most)
+    return isTooFar ? limit : min(due, limit)
+  }
+
+  @inline(never)
+  private func oweAgain(_ tag: Int, _ set: Int, _ cost: Int, most: Int, now: Int) {
     var politeness = Self.politeness
     for _ in 0..<Self.patience {
       let slot = find(tag, set)
@@ -118,9 +155,7 @@ public final class RateLimitTable: @unchecked Sendable {
         continue
       }
       guard let owed = value(slot, of: tag) else { continue }
-      let (due, isTooFar) = max(owed, now).addingReportingOverflow(cost)
-      let limit = max(owed, now &+ most)
-      if swap(slot, owed, isTooFar ? limit : min(due, limit)) { return }
+      if swap(slot, owed, Self.due(owed, cost, most, now)) { return }
     }
   }
 
@@ -135,15 +170,24 @@ public final class RateLimitTable: @unchecked Sendable {
     }
   }
 
-  /// Until when a key owes; `now` where it owes nothing.
-  public func owes(_ key: Digest128, now: Int) -> Int {
+  /// Until when a key owes, and where that is noted; `now` and nowhere (below 0) where it owes nothing.
+  @inline(__always)
+  public func owes(_ key: Digest128, now: Int) -> (until: Int, slot: Int) {
     let (tag, set) = place(key)
+    let slot = find(tag, set)
+    if slot < 0 { return (now, -1) }
+    if let owed = value(slot, of: tag) { return (max(owed, now), slot) }
+    return owesAgain(tag, set, now: now)
+  }
+
+  @inline(never)
+  private func owesAgain(_ tag: Int, _ set: Int, now: Int) -> (until: Int, slot: Int) {
     for _ in 0..<Self.patience {
       let slot = find(tag, set)
-      guard slot >= 0 else { return now }
-      if let owed = value(slot, of: tag) { return max(owed, now) }
+      guard slot >= 0 else { return (now, -1) }
+      if let owed = value(slot, of: tag) { return (max(owed, now), slot) }
     }
-    return now
+    return (now, -1)
   }
 
   // MARK: Counts
@@ -163,8 +207,19 @@ public final class RateLimitTable: @unchecked Sendable {
   private static let countMask = Int(UInt32.max)
 
   /// Counts one more of a key, unless it has `limit` already.
+  @inline(__always)
   public func take(_ key: Digest128, limit: Int) -> Count {
     let (tag, set) = place(key)
+    let slot = find(tag, set)
+    if slot >= 0, let old = value(slot, of: tag) {
+      if old & Self.countMask >= limit { return .refused }
+      if swap(slot, old, old &+ 1) { return .taken(slot: slot) }
+    }
+    return takeAgain(tag, set, limit: limit)
+  }
+
+  @inline(never)
+  private func takeAgain(_ tag: Int, _ set: Int, limit: Int) -> Count {
     var politeness = Self.politeness
     for _ in 0..<Self.patience {
       let slot = find(tag, set)
@@ -187,6 +242,7 @@ public final class RateLimitTable: @unchecked Sendable {
   /// Gives back what `take` has counted, once.
   ///
   /// A slot that counts something keeps its key, so it need not be looked for.
+  @inline(__always)
   public func giveBack(_ slot: Int) {
     guard slot >= 0, slot < wordCount else { return }
     unsafe words[slot].subtract(1, ordering: .acquiringAndReleasing)

@@ -45,22 +45,33 @@ public final class RateLimiter: Sendable {
     }
     self.rules = rules
     self.secret = secret
-    hasByteLimits = rules.contains { $0.kind == .bytes }
+    byteRules = rules.indices.reduce(0) { $0 | (rules[$1].kind == .bytes ? 1 << $1 : 0) }
     looksAtTokens = details.contains { $0.limit.key == .token }
+    looksAtHosts = details.contains { $0.limit.key == .host }
   }
 
   /// Whether what is sent has to be noted.
-  public let hasByteLimits: Bool
+  public var hasByteLimits: Bool { byteRules != 0 }
+  /// Limits of bytes: bits by the limits' numbers.
+  private let byteRules: UInt16
   /// Whether `Authorization` says who shares an allowance.
   public let looksAtTokens: Bool
+  /// Whether the host does.
+  public let looksAtHosts: Bool
 
   // MARK: The way of a request
+
+  /// What a thread remembers for its checks.
+  public func keyMemory() -> RateLimitKeyMemory { RateLimitKeyMemory(secret) }
 
   /// Holds a request against all limits, at the price of a hit; nil where they agree.
   ///
   /// What `hold` then says must come to `conclude` once.
+  ///
+  /// - Parameter memory: The thread's own, made by this limiter.
   public func admit(
-    _ subject: borrowing RateLimitSubject, _ hold: inout RateLimitHold, now: Instant
+    _ subject: borrowing RateLimitSubject, _ hold: inout RateLimitHold,
+    _ memory: RateLimitKeyMemory, now: Instant
   ) -> RateLimitRefusal? {
     hold.keyed = 0
     hold.charged = 0
@@ -68,32 +79,39 @@ public final class RateLimiter: Sendable {
     hold.hasPaidForMiss = false
     let time = Int(now.nanoseconds)
     for index in rules.indices {
-      let rule = rules[index]
-      if rule.hasExempt && details[index].limit.exempt.contains(subject.address) { continue }
-      let bit = UInt16(1) << UInt16(index)
-      let key =
-        rule.twin >= 0 && hold.keyed & (1 << UInt16(rule.twin)) != 0
-        ? hold.keys[rule.twin] : rule.keying.key(of: subject, secret)
+      if rules[index].hasExempt && details[index].limit.exempt.contains(subject.address) {
+        continue
+      }
+      let bit = UInt16(1) &<< UInt16(truncatingIfNeeded: index)
+      let twin = rules[index].twin
+      let key: Digest128
+      if twin >= 0 && hold.isKeyed(twin) {
+        key = hold.keys[twin]
+      } else {
+        key = rules[index].keying.key(of: subject, memory)
+      }
       hold.keys[index] = key
       hold.keyed |= bit
-      switch rule.kind {
+      switch rules[index].kind {
       case .requests:
-        if rule.hitCost == 0 {
-          guard rule.missExtra > 0 else { break }
+        let cost = rules[index].hitCost
+        if cost == 0 {
+          guard rules[index].missExtra > 0 else { break }
           // Hits are free for all who do not owe for answers that turned out to be none.
-          let until = rule.owes(key, now: time)
-          if until &- time > rule.capacity { return refuse(index, &hold, until, 0, time) }
+          let until = rules[index].owes(key, now: time).until
+          if until &- time > rules[index].capacity { return refuse(index, &hold, until, 0, time) }
           break
         }
-        switch rule.charge(key, rule.hitCost, capacity: rule.capacity, now: time) {
+        switch rules[index].charge(key, cost, capacity: rules[index].capacity, now: time) {
         case .passed: hold.charged |= bit
-        case .refused(let until): return refuse(index, &hold, until, rule.hitCost, time)
+        case .refused(let until): return refuse(index, &hold, until, cost, time)
         }
       case .bytes:
-        let until = rule.owes(key, now: time)
-        if until &- time > rule.capacity { return refuse(index, &hold, until, 0, time) }
+        let (until, slot) = rules[index].owes(key, now: time)
+        if until &- time > rules[index].capacity { return refuse(index, &hold, until, 0, time) }
+        hold.slots[index] = Int32(truncatingIfNeeded: slot)
       case .concurrent:
-        switch rule.take(key, limit: rule.most) {
+        switch rules[index].take(key, limit: rules[index].most) {
         case .taken(let slot):
           hold.slots[index] = Int32(truncatingIfNeeded: slot)
           hold.counted |= bit
@@ -151,19 +169,23 @@ public final class RateLimiter: Sendable {
   /// Notes bytes that have been sent to who made a request, or taken from there.
   public func note(bytes: Int, _ hold: inout RateLimitHold, now: Instant) {
     let time = Int(now.nanoseconds)
-    for index in rules.indices where hold.keyed & (1 << UInt16(index)) != 0 {
-      let rule = rules[index]
-      guard rule.kind == .bytes else { continue }
-      rule.owe(
-        hold.keys[index], RateLimitRule.nanoseconds(bytes, rule.unit),
-        most: rule.capacity &+ Int(RateLimit.longestDebt.nanoseconds), now: time)
+    var left = hold.keyed & byteRules
+    while left != 0 {
+      let index = left.trailingZeroBitCount
+      left &= left &- 1
+      rules[index].owe(
+        hold.keys[index], RateLimitRule.nanoseconds(bytes, rules[index].unit),
+        most: rules[index].capacity &+ Int(RateLimit.longestDebt.nanoseconds), now: time,
+        hint: Int(hold.slots[index]))
     }
   }
 
   /// Ends a request: it is no longer under way.
   public func conclude(_ hold: inout RateLimitHold) {
-    guard hold.isCounted else { return }
-    for index in rules.indices where hold.counted & (1 << UInt16(index)) != 0 {
+    var left = hold.counted
+    while left != 0 {
+      let index = left.trailingZeroBitCount
+      left &= left &- 1
       rules[index].giveBack(Int(hold.slots[index]))
     }
     hold.counted = 0

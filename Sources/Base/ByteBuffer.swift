@@ -9,9 +9,12 @@ public struct ByteBuffer: ~Copyable {
   @usableFromInline var readOffset = 0
   @usableFromInline var writeOffset = 0
 
+  /// What `malloc` gives anyway: for more it takes its slow way, past its lists of pieces of the same size.
+  private static let alignment = 16
+
   public init(capacity: Int) {
     capacityBytes = max(capacity, 64)
-    unsafe base = .allocate(byteCount: capacityBytes, alignment: 64)
+    unsafe base = .allocate(byteCount: capacityBytes, alignment: Self.alignment)
   }
 
   deinit {
@@ -78,7 +81,7 @@ public struct ByteBuffer: ~Copyable {
     } else {
       var larger = capacityBytes * 2
       while larger - held < bytes { larger *= 2 }
-      let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 64)
+      let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: Self.alignment)
       unsafe moved.copyMemory(from: base + readOffset, byteCount: held)
       unsafe base.deallocate()
       unsafe base = moved

@@ -21,6 +21,15 @@ static inline void openssl_forbid_old(SSL_CTX *ctx) {
 
 static inline void openssl_set_mode(SSL_CTX *ctx, long mode) { SSL_CTX_set_mode(ctx, mode); }
 
+/// Whether a session lets go of its buffers whenever a record is done.
+static inline void openssl_release_buffers(SSL *ssl, int released) {
+  if (released) {
+    SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+  } else {
+    SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+  }
+}
+
 static inline int openssl_set_groups(SSL_CTX *ctx, const char *list) {
   return (int)SSL_CTX_set1_groups_list(ctx, list);
 }

@@ -59,6 +59,8 @@ public struct AnswerHead: Sendable {
   public var server: String
   /// Why it is not kept; nil where it is, or may be.
   public var notStored: NotStored?
+  /// Whether it is of what was asked for, and says that its path leads through what may not be given.
+  public var leadsToDenied = false
   /// Whether only its end will show if it is kept.
   public var isCollected = false
   /// How long its server took to be connected with, and to begin its answer; zero from the index.

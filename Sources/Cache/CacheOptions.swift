@@ -1,4 +1,5 @@
 public import Base
+import System
 
 /// Where the cache lies and how large it may grow.
 public struct CacheOptions: Equatable, Sendable {
@@ -36,6 +37,23 @@ public struct CacheOptions: Equatable, Sendable {
 
   /// How many segments fit beside the index.
   public var segmentLimit: Int { max(0, (maxSize - indexSize) / segmentSize) }
+
+  /// Bytes that the cache may come to on its disk as that is now: those that are free, and its own.
+  ///
+  /// Nil where nobody can tell.
+  public var roomOnDisk: Int? {
+    // Where the folder is still to be made, its disk is that of the one above.
+    var place = path
+    while !place.isEmpty, !Folder.exists(place) {
+      place = place.lastIndex(of: "/").map { String(place[..<$0]) } ?? ""
+    }
+    if place.isEmpty { place = path.hasPrefix("/") ? "/" : "." }
+    guard let free = try? Folder.space(at: place).free else { return nil }
+    let segments = path + "/segments"
+    let names = (try? Folder.names(in: segments)) ?? []
+    let files = names.map { segments + "/" + $0 } + ["\(path)/\(Index.folderName)/data.mdb"]
+    return files.reduce(free) { $0 + ((try? Folder.usedBytes($1)) ?? 0) }
+  }
 
   /// The file that counts deaths of the process soon after it opened the cache (see `CrashMarks`).
   public var crashMarks: String { path + "/crashes" }

@@ -2,6 +2,8 @@ import Base
 
 /// Something that the cache writer is about to do to the disk.
 enum DiskOperation: Equatable, Sendable {
+  /// The cache's folder and its index.
+  case open
   /// A new segment file of its full size.
   case create(segment: UInt32)
   /// Bytes into a segment.
@@ -32,6 +34,9 @@ class DiskFaults {
   ///
   /// Called on workers' and disk threads.
   func beforeRead(_ segment: UInt32, offset: Int, count: Int) throws(Fault) {}
+
+  /// Throws the fault that a read of the index's file, ahead of its use, shall meet.
+  func beforeIndexRead(offset: Int) throws(Fault) {}
 
   /// How many bytes from an offset of a segment can be read without waiting, at most `count`.
   ///

@@ -35,8 +35,9 @@ public final class DiskStorage: @unchecked Sendable {
 
   /// Opens the cache in its folder, or makes it; takes milliseconds at any size.
   ///
-  /// Throws where the folder cannot be used, with EAGAIN where another process uses it, or the options
-  /// cannot (`malformed`).
+  /// Where the disk is full, read-only or failing it begins without, and is opened when the disk lets it.
+  /// Throws where the folder cannot be used for another reason, with EAGAIN where another process uses it,
+  /// or the options cannot (`malformed`).
   public convenience init(_ options: CacheOptions, wallSeconds: Int64) throws(Fault) {
     try self.init(options, wallSeconds: wallSeconds, secret: nil, faults: nil)
   }
@@ -51,10 +52,10 @@ public final class DiskStorage: @unchecked Sendable {
     keeper = try StorageKeeper(
       options, shelf, counters, faults, lineage: secret.map { Index.Lineage(secret: $0) },
       wallSeconds: wallSeconds)
-    guard let index = shelf.index else { throw Fault(.unavailable, .disk) }
+    guard let identity = keeper.identity else { throw Fault(.unavailable, .disk) }
     self.options = options
-    self.secret = index.secret
-    stampLife = index.life
+    self.secret = identity.secret
+    stampLife = identity.life
     setAside = keeper.setAside
     segments = keeper.table
     self.faults = faults
@@ -64,7 +65,8 @@ public final class DiskStorage: @unchecked Sendable {
   /// Has `tell` called at each event, on the writer's thread; before `start`.
   public func onEvent(_ tell: @escaping @Sendable (StorageEvent) -> Void) {
     keeper.tell = tell
-    if shelf.index?.isReserved == false { tell(.unreserved) }
+    if let fault = keeper.unopened { tell(.unopened(fault)) }
+    if let shortage = shelf.index?.shortage { tell(.unreserved(shortage)) }
   }
 
   /// A reader for one thread, which has `wake` called (on any thread) when its turn should end soon.
@@ -140,14 +142,26 @@ public final class DiskStorage: @unchecked Sendable {
 
   /// Reads the index's file through once, so that look-ups find it in memory; takes as long as it takes.
   ///
-  /// From then on an index that fits well stays there like everything else that is in use.
+  /// From then on an index that fits well stays there like everything else that is in use. One that its disk
+  /// cannot give is set aside: a look-up that met the place would end the process, at every start.
   public func warmIndex() throws(Fault) {
+    guard shelf.index != nil else { return }
     let file = try File(path: options.path + "/" + Index.folderName + "/data.mdb", .read)
     var buffer = ByteBuffer(capacity: 1 << 20)
     var offset = 0
     while true {
-      let got = try unsafe buffer.fill { tail throws(Fault) in
-        try unsafe file.read(at: offset, into: tail)
+      let got: Int
+      do throws(Fault) {
+        got = try read(file.reference, at: offset, into: &buffer)
+      } catch {
+        // EIO: once more, since a bus or a network may have been at fault, and no sector.
+        guard error.errno == 5 else { throw error }
+        do throws(Fault) {
+          got = try read(file.reference, at: offset, into: &buffer)
+        } catch {
+          shelf.suspect(Fault(.corrupt, .disk, errno: error.errno))
+          throw error
+        }
       }
       if got == 0 { break }
       if life.withLock({ $0.isEnded }) { return }
@@ -156,6 +170,15 @@ public final class DiskStorage: @unchecked Sendable {
     }
     // Larger ones go on being read page by page: what is read around one page would drive out others.
     if offset <= MemoryLimit.bytes / 4 { try file.keepMapped() }
+  }
+
+  private func read(
+    _ file: FileReference, at offset: Int, into buffer: inout ByteBuffer
+  ) throws(Fault) -> Int {
+    try faults?.beforeIndexRead(offset: offset)
+    return try unsafe buffer.fill { tail throws(Fault) in
+      try unsafe file.read(at: offset, into: tail)
+    }
   }
 
   private func perform(_ job: WriteJob, now: Instant, wallSeconds: Int64) {

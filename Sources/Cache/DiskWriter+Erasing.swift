@@ -2,6 +2,22 @@ import Base
 import Synchronization
 import System
 
+/// What has become of a batch that was to be erased.
+private struct ErasedBatch {
+  var done: [StoredBytes] = []
+  var bad: [StoredBytes] = []
+  var untried: [StoredBytes] = []
+  /// Bytes that were erased.
+  var bytes = 0
+  /// The first that was met.
+  var fault: Fault?
+
+  mutating func fail(_ places: [StoredBytes], _ fault: Fault) {
+    bad += places
+    self.fault = self.fault ?? fault
+  }
+}
+
 extension DiskWriter {
   /// Takes keys out of the index, with all that the disk has of them noted for erasing.
   ///
@@ -32,31 +48,94 @@ extension DiskWriter {
     return (objects, bytes)
   }
 
-  /// Takes bytes off the disk: whole pages are given back to the file system, what shares its
-  /// pages with others is overwritten with zeros.
+  /// Takes bytes off the disk, and with them what could not be before: `completion` hears of all of it,
+  /// since nobody can tell any more whose that was.
+  func erase(_ bytes: [StoredBytes], _ completion: WriteJob.Completion?, now: Instant) {
+    backlog.retry()
+    backlog.add(bytes)
+    if let completion { backlog.waiting.append(completion) }
+    eraseNext(now: now)
+  }
+
+  /// One batch of what is to be erased.
   ///
-  /// Nobody may be sending them any more. A small body that is read meanwhile fails its checksum.
-  func erase(_ bytes: [StoredBytes]) throws(Fault) {
-    if bytes.isEmpty { return }
-    var bySegment: [UInt32: [StoredBytes]] = [:]
-    for place in bytes { bySegment[place.segment, default: []].append(place) }
-    var count = 0
-    for (segment, places) in bySegment.sorted(by: { $0.key < $1.key })
-    where table.isLive(segment) {
-      try withFile(segment) { file throws(Fault) in
-        for place in places {
-          try erase(place, in: file)
-          count += place.count
+  /// A fault makes no pause: the place may be the only one that is bad, and is let be for a while.
+  func eraseNext(now: Instant) {
+    if backlog.again <= now { backlog.retry() }
+    let fault = erase(backlog.takeBatch(), now: now)
+    if fault != nil { counters.writeFaults.add(1, ordering: .relaxed) }
+    guard backlog.due.isEmpty else { return }
+    let waiting = backlog.waiting
+    backlog.waiting = []
+    for completion in waiting {
+      if backlog.failed.isEmpty {
+        tellErased(completion)
+      } else {
+        completion(.failed(fault ?? Fault(.io, .disk)))
+      }
+    }
+  }
+
+  /// Whole pages are given back to the file system, what shares its pages with others is overwritten with
+  /// zeros; a sync for each segment, and one commit.
+  ///
+  /// Nobody may be sending the bytes any more. A small body that is read meanwhile fails its checksum. What
+  /// fails is put by; the rest goes all the same, until it fails too often.
+  private func erase(_ bytes: [StoredBytes], now: Instant) -> Fault? {
+    if bytes.isEmpty { return nil }
+    var batch = ErasedBatch()
+    for (segment, places) in Dictionary(grouping: bytes, by: \.segment).sorted(by: {
+      $0.key < $1.key
+    }) {
+      if table.isLive(segment) {
+        erase(places, of: segment, &batch)
+      } else {
+        // Evicted meanwhile.
+        batch.done += places
+      }
+    }
+    do throws(Fault) {
+      try change { tables throws(Fault) in
+        for place in batch.done { try tables.removeErasure(place) }
+      }
+      counters.erasedBytes.add(batch.bytes, ordering: .relaxed)
+    } catch {
+      batch.fail(batch.done, error)
+    }
+    backlog.put(batch.bad, untried: batch.untried, now: now)
+    return batch.fault
+  }
+
+  private func erase(_ places: [StoredBytes], of segment: UInt32, _ batch: inout ErasedBatch) {
+    var written: [StoredBytes] = []
+    var left = places[...]
+    do throws(Fault) {
+      try withFile(segment) { reference throws(Fault) in
+        // The one that is read from may have been opened while the disk was read-only.
+        let file = try File(path: "/proc/self/fd/\(reference.descriptor)", .readWrite)
+        while batch.bad.count < Self.patience, let place = left.popFirst() {
+          do throws(Fault) {
+            try erase(place, in: file.reference)
+            written.append(place)
+          } catch {
+            batch.fail([place], error)
+          }
         }
+        batch.untried += left
+        left = []
+        if written.isEmpty { return }
         try faults?.before(.sync(segment: segment))
         try file.sync()
       }
+      batch.done += written
+      batch.bytes += written.reduce(0) { $0 + $1.count }
+    } catch {
+      batch.fail(written + left, error)
     }
-    try change { tables throws(Fault) in
-      for place in bytes { try tables.removeErasure(place) }
-    }
-    counters.erasedBytes.add(count, ordering: .relaxed)
   }
+
+  /// Places of one batch that may fail until the rest has to wait: each may keep a dying disk busy for long.
+  private static let patience = 8
 
   /// Tells that bytes have been erased; where a segment is leaving, only once it has gone.
   ///

@@ -122,9 +122,25 @@ extension DiskWriter {
     if leaving != nil { leaving = departure.leaving }
     if let segment = departure.forgotten { forgetting.removeAll { $0 == segment } }
     counters.forgottenKeys.add(departure.keys, ordering: .relaxed)
+    measureIndex()
+  }
+
+  private func measureIndex() {
     guard let used = try? index.usedPercent() else { return }
     isIndexFull = used >= Self.fullPercent
     refusesBytes = used >= Self.refusingPercent
+  }
+
+  /// Notices an index that is full although all segments have left.
+  ///
+  /// What it holds then has lost its names, as with a footer that could not be read. Nothing would take it
+  /// out, and whatever comes would be evicted at once to make room.
+  func giveUpIfFull() {
+    guard isIndexFull, live.isEmpty, leaving == nil, forgetting.isEmpty, breakage == nil else {
+      return
+    }
+    measureIndex()
+    if isIndexFull { breakage = .full }
   }
 
   private func mustLeave(_ oldest: LiveSegment, _ wallSeconds: Int64) -> Bool {

@@ -85,16 +85,20 @@ extension DiskWriter {
 }
 
 extension DiskWriter {
-  /// Takes bytes off the disk that an earlier life did not come to: what it was asked to erase, and
-  /// what it wrote and never committed.
+  /// Has bytes taken off the disk that were not before: by an earlier life, which was asked for it or wrote
+  /// them and never committed, or by the last writer of this one.
   ///
-  /// Only at the start of a process, when nobody can be sending them. What cannot be erased stays noted.
-  func eraseLeftovers() {
+  /// At the start of a process nobody can be sending any of it; later that is known of what the last writer
+  /// was told to erase. A batch goes at once, the rest by and by, with jobs in between.
+  func eraseLeftovers(_ legacy: Legacy) {
+    if !legacy.isBeginning && legacy.unerased.isEmpty { return }
     do throws(Fault) {
-      let asked = try change { tables throws(Fault) in try tables.erasures() }
-      for place in asked { try erase([place]) }
+      let noted = try change { tables throws(Fault) in try tables.erasures() }
+      let known = Set(legacy.unerased)
+      backlog.add(legacy.isBeginning ? noted : noted.filter(known.contains))
     } catch {
       counters.writeFaults.add(1, ordering: .relaxed)
     }
+    eraseNext(now: .zero)
   }
 }

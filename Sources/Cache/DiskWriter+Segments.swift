@@ -65,8 +65,7 @@ extension DiskWriter {
   ) throws(Fault) -> Slice {
     let count = buffer.count
     let (segment, offset) = try place(count, for: names, now: now, wallSeconds: wallSeconds)
-    let slice = Slice(
-      segment: segment, offset: UInt32(offset), checksum: Slice.checksum(of: buffer.bytes))
+    let slice = Slice(segment: segment, offset: UInt32(offset), checksum: buffer.checksum)
     if count < GatheredBytes.limit {
       gathered.add(buffer.bytes, slice, completion)
       return slice
@@ -114,6 +113,10 @@ extension DiskWriter {
   ) throws(Fault) -> (segment: UInt32, offset: Int) {
     if let offset = open?.layout.place(count, for: names), let open {
       return (open.layout.number, offset)
+    }
+    // A slice of a record from before a smaller slice_size may be larger than segments are now.
+    guard SegmentLayout(number: 0, size: options.segmentSize).hasPlace(for: count) else {
+      throw Fault(.exhausted, .own)
     }
     if open != nil { try seal(now: now, wallSeconds: wallSeconds) }
     try begin(now: now, wallSeconds: wallSeconds)
@@ -200,7 +203,11 @@ extension DiskWriter {
     let descriptor: Int32
     do throws(Fault) {
       descriptor = try create(number, size)
+      if diskLimit == nil { fullness.foundSome(now) }
     } catch {
+      if error == Self.noSpace {
+        fullness.foundNone(now, hasContent: !live.isEmpty, path: options.path)
+      }
       // The disk holds less than max_size promises: the oldest segment makes room, now and then.
       guard error == Self.noSpace, !live.isEmpty, mayEvictForDisk else { throw error }
       commit(now: now, wallSeconds: wallSeconds)

@@ -38,6 +38,11 @@ final class DiskWriter {
     var live: [LiveSegment] = []
     var retired: [LiveSegment] = []
     var nextSegment: UInt32 = 1
+    /// What it was told to erase and could not.
+    var unerased: [StoredBytes] = []
+
+    /// Whether there has been no other writer in this process.
+    var isBeginning: Bool { live.isEmpty && retired.isEmpty }
   }
 
   /// Why a writer can go on no more.
@@ -46,6 +51,8 @@ final class DiskWriter {
     case index(Fault)
     /// The index holds what cannot be.
     case damaged
+    /// The index is full of what nothing will ever take out of it.
+    case full
     /// The folder is another one, or none.
     case vanished
   }
@@ -64,6 +71,8 @@ final class DiskWriter {
   var leaving: LeavingSegment?
   /// Who hears that bytes have been erased once a segment has gone that is leaving.
   var erased: [(segment: UInt32, completion: WriteJob.Completion)] = []
+  /// What has still to be erased.
+  var backlog = ErasureBacklog()
   /// Evicted segments that are still pinned.
   var retired: [LiveSegment] = []
   /// Evicted segments whose keys are still in the index.
@@ -95,6 +104,10 @@ final class DiskWriter {
   /// No new segment before this: there was no room for one.
   var noRoomUntil = Instant.zero
   var noRoomTries = 0
+  /// What is told where others fill the disk.
+  var fullness = DiskFullness() {
+    didSet { counters.isDiskFull.store(fullness.isFull, ordering: .relaxed) }
+  }
   /// What the disk was found to hold of `max_size`, and for how long that is believed.
   var diskLimit: (bytes: Int, until: Instant)?
   private var pause = DiskWriter.firstPause
@@ -156,7 +169,10 @@ final class DiskWriter {
     counters.sequence.store(found.sequence, ordering: .releasing)
     counters.entries.store(found.entries, ordering: .relaxed)
     publish()
-    if legacy.live.isEmpty && legacy.retired.isEmpty { eraseLeftovers() }
+    counters.isDiskFull.store(false, ordering: .relaxed)
+    // What is written on is opened to be written, while the disk lets it.
+    if let open { try? withFile(open.layout.number) { _ in } }
+    eraseLeftovers(legacy)
   }
 
   /// Takes the last writer's segments over: those that this index knows too stay open, others end.
@@ -178,8 +194,8 @@ final class DiskWriter {
 
   /// When `turn` has something to do without a new job; `never` where it has not.
   var nextTurn: Instant {
-    if isLettingGo { return pausedUntil }
-    return commitBy ?? .never
+    if isLettingGo || !backlog.due.isEmpty { return pausedUntil }
+    return min(commitBy ?? .never, backlog.again)
   }
 
   /// Whether there is a step of letting go to do now, and not along with the next commit.
@@ -220,8 +236,7 @@ final class DiskWriter {
         completion(.unlisted(objects: objects, bytes))
         return
       case .erase(let bytes, let completion):
-        try erase(bytes)
-        if let completion { tellErased(completion) }
+        erase(bytes, completion, now: now)
         return
       }
       if commitBy == nil { commitBy = now + Self.groupTime }
@@ -255,7 +270,9 @@ final class DiskWriter {
     sweep()
     if let diskLimit, diskLimit.until <= now { self.diskLimit = nil }
     if pausedUntil <= now {
+      if !backlog.due.isEmpty || backlog.again <= now { eraseNext(now: now) }
       attempt(now) { () throws(Fault) in try letGo(now: now, wallSeconds: wallSeconds) }
+      giveUpIfFull()
     }
     publish()
   }
@@ -268,9 +285,9 @@ final class DiskWriter {
     counters.refusals.add(group.count, ordering: .relaxed)
     group = WriteGroup()
     gathered.clear()
-    for (_, completion) in erased { completion(.failed(fault)) }
-    erased = []
-    return Legacy(live: live, retired: retired, nextSegment: nextSegment)
+    failErasures(fault)
+    return Legacy(
+      live: live, retired: retired, nextSegment: nextSegment, unerased: backlog.all)
   }
 
   /// Runs `body` in a write transaction of the index, and notes where that cannot be used any more.
@@ -287,11 +304,17 @@ final class DiskWriter {
     }
   }
 
+  /// Tells those who wait for bytes to be erased that this writer does not come to it.
+  private func failErasures(_ fault: Fault) {
+    for completion in erased.map({ $0.completion }) + backlog.waiting { completion(.failed(fault)) }
+    erased = []
+    backlog.waiting = []
+  }
+
   /// Makes everything so far durable and readable by the next life as it is.
   func close(now: Instant, wallSeconds: Int64) {
     let isWhole = commit(now: now, wallSeconds: wallSeconds)
-    for (_, completion) in erased { completion(.failed(Fault(.unavailable, .disk))) }
-    erased = []
+    failErasures(Fault(.unavailable, .disk))
     attempt(now) { () throws(Fault) in
       try change { tables throws(Fault) in
         try tables.set(.uncleanExits, 0)

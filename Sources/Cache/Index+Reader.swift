@@ -100,14 +100,14 @@ public final class IndexReader {
     return open
   }
 
-  /// Tells the writer of an index that no writer of ours has left so.
+  /// Tells the writer of an index that no writer of ours has left so, or that gives nothing any more.
   private func trusting<Result>(
     _ body: () throws(Fault) -> Result
   ) throws(Fault) -> Result {
     do throws(Fault) {
       return try body()
     } catch {
-      if error.kind == .corrupt { shelf.suspect() }
+      shelf.suspect(error)
       throw error
     }
   }

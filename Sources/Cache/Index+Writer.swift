@@ -29,6 +29,21 @@ struct IndexTransaction: RecordTables {
     return result
   }
 
+  /// Runs `body` in a transaction that reads the numbers of the index itself; nil where there are none.
+  static func reading<Result>(
+    _ environment: OpaquePointer, _ body: (IndexTransaction) throws(Fault) -> Result?
+  ) throws(Fault) -> Result? {
+    var begun: OpaquePointer?
+    try checkedIndex(unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun))
+    guard let transaction = unsafe begun else { throw Fault(.exhausted, .own) }
+    defer { unsafe mdb_txn_abort(transaction) }
+    var tables = unsafe IndexTransaction(transaction: transaction, databases: Index.Databases())
+    let code = unsafe mdb_dbi_open(transaction, "meta", 0, &tables.databases.meta)
+    if code == MDB_NOTFOUND { return nil }
+    try checkedIndex(code)
+    return try body(tables)
+  }
+
   private init(transaction: OpaquePointer, databases: Index.Databases) {
     unsafe self.transaction = transaction
     self.databases = databases
@@ -250,7 +265,7 @@ struct IndexTransaction: RecordTables {
 }
 
 extension SipKey {
-  fileprivate static func random() throws(Fault) -> SipKey {
+  static func random() throws(Fault) -> SipKey {
     let bytes = try SystemRandom.bytes(16)
     return SipKey(first: bytes.rawBytes.integer(at: 0), second: bytes.rawBytes.integer(at: 8))
   }

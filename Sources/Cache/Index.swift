@@ -31,8 +31,8 @@ public final class Index: @unchecked Sendable {
   let environment: OpaquePointer
   /// The file that LMDB writes.
   private let path: String
-  /// Whether the disk has set room for the whole map aside.
-  public let isReserved: Bool
+  /// What the disk has not set aside of the room for the whole map; nil where it has it all.
+  public let shortage: Shortage?
   let databases: Databases
   /// The secret that keys are hashed with; it lives as long as the index.
   public let secret: SipKey
@@ -66,6 +66,8 @@ public final class Index: @unchecked Sendable {
     case crashes
     /// More of it is in use than `max_size` leaves room for beside segments.
     case tooLarge
+    /// It stayed full when every segment had left: of records that no segment names any more.
+    case full
     /// A reader or the writer met what cannot be in an index.
     case damaged
 
@@ -89,6 +91,14 @@ public final class Index: @unchecked Sendable {
     public var setAside: SetAside?
   }
 
+  /// Room that the index may want one day, and that nobody keeps for it.
+  public struct Shortage: Equatable, Sendable {
+    /// Bytes beside those that its file has.
+    public var needed: Int
+    /// Bytes that were free on the disk; nil where it does not say.
+    public var free: Int?
+  }
+
   public struct SetAside: Equatable, Sendable {
     public var name: String
     public var why: Suspicion
@@ -109,14 +119,14 @@ public final class Index: @unchecked Sendable {
       do throws(Fault) {
         try create(path)
         let index = try Index(path: path, mapBytes: mapBytes, lineage)
-        try removeAsides(in: folder)
+        removeAsides(in: folder)
         return Opening(index: index, setAside: nil)
       } catch {
         guard let found = Suspicion(error) else { throw error }
         why = found
       }
     }
-    try removeAsides(in: folder)
+    removeAsides(in: folder)
     let name = "\(folderName).aside-\(wallSeconds)"
     if Folder.exists(path) { try Folder.rename(path, to: folder + "/" + name) }
     try create(path)
@@ -124,10 +134,10 @@ public final class Index: @unchecked Sendable {
     return Opening(index: index, setAside: why.map { SetAside(name: name, why: $0) })
   }
 
-  /// Removes what earlier lives have set aside.
-  static func removeAsides(in folder: String) throws(Fault) {
-    for name in try Folder.names(in: folder) where name.hasPrefix(folderName + ".aside-") {
-      try Folder.removeAll(folder + "/" + name)
+  /// Removes what earlier lives have set aside; what cannot be removed hinders nobody.
+  static func removeAsides(in folder: String) {
+    for name in (try? Folder.names(in: folder)) ?? [] where name.hasPrefix(folderName + ".aside-") {
+      try? Folder.removeAll(folder + "/" + name)
     }
   }
 
@@ -166,7 +176,7 @@ public final class Index: @unchecked Sendable {
       if try Folder.usedBytes(path + "/data.mdb") > self.mapBytes {
         try file.truncate(bytes: try file.size())
       }
-      isReserved = (try? file.reserve(bytes: self.mapBytes)) != nil
+      shortage = Self.reserve(file, path: path + "/data.mdb", bytes: self.mapBytes)
       self.path = path + "/data.mdb"
       (databases, secret, life) = try unsafe Self.begin(environment, lineage)
     } catch {
@@ -178,6 +188,22 @@ public final class Index: @unchecked Sendable {
 
   deinit {
     unsafe mdb_env_close(environment)
+  }
+
+  /// Takes room for the whole map, or none.
+  ///
+  /// A part of it would leave the disk full, and neither segments nor the index itself any room.
+  private static func reserve(_ file: borrowing File, path: String, bytes: Int) -> Shortage? {
+    do throws(Fault) {
+      let needed = max(0, bytes - (try Folder.usedBytes(path)))
+      let free = try? Folder.space(at: path).free
+      if free.map({ $0 >= needed }) ?? true, (try? file.reserve(bytes: bytes)) != nil { return nil }
+      // What this try took, or one of an earlier life.
+      try file.truncate(bytes: try file.size())
+      return Shortage(needed: needed, free: free)
+    } catch {
+      return Shortage(needed: bytes, free: nil)
+    }
   }
 
   private static func openEnvironment(
@@ -214,7 +240,7 @@ public final class Index: @unchecked Sendable {
   }
 
   /// Whether one of the file's two head pages says that more pages are in use than it has.
-  private static func isShort(_ path: String) throws(Fault) -> Bool {
+  static func isShort(_ path: String) throws(Fault) -> Bool {
     let file = try File(path: path + "/data.mdb", .read)
     let pages = UInt64(try file.size() / SegmentLayout.page)
     for head in 0..<2 {

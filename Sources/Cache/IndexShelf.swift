@@ -16,7 +16,7 @@ final class IndexShelf: Sendable {
   private let state: Mutex<State>
   /// Grows with every change.
   private let changes = Atomic<Int>(0)
-  private let isSuspected = Atomic<Bool>(false)
+  private let suspicion = Atomic<Int>(0)
 
   init(_ index: Index?) {
     state = Mutex(State(index: index))
@@ -43,9 +43,23 @@ final class IndexShelf: Sendable {
     state.withLock { $0.wakers.append(wake) }
   }
 
-  /// A reader has met what no index of ours holds.
-  func suspect() { isSuspected.store(true, ordering: .releasing) }
+  /// What a reader may have met.
+  enum Suspicion: Int {
+    /// LMDB gives nothing until it is opened again: a commit has failed half-way.
+    case panic = 1
+    /// What no index of ours holds.
+    case damage
+  }
 
-  /// Whether a reader has, since the last time that this was asked.
-  func takeSuspicion() -> Bool { isSuspected.exchange(false, ordering: .acquiringAndReleasing) }
+  /// Notes what a reader has met, where it says something of the index.
+  func suspect(_ fault: Fault) {
+    guard fault.kind == .corrupt else { return }
+    let what: Suspicion = fault.errno == Index.panic ? .panic : .damage
+    _ = suspicion.max(what.rawValue, ordering: .acquiringAndReleasing)
+  }
+
+  /// The worst that a reader has met since the last time that this was asked.
+  func takeSuspicion() -> Suspicion? {
+    Suspicion(rawValue: suspicion.exchange(0, ordering: .acquiringAndReleasing))
+  }
 }

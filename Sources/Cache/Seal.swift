@@ -14,7 +14,7 @@ enum Seal {
     let hash = unsafe bytes.withUnsafeBytes { all in
       // The longer part without a seed: with one, XXH3 makes a secret for it first.
       let rest = unsafe UnsafeRawBufferPointer(rebasing: all[(offset + codedBytes)...])
-      let seed = unsafe XXH3_64bits(rest.baseAddress, rest.count) ^ salt
+      let seed = unsafe sluice_xxh3(rest.baseAddress, rest.count) ^ salt
       return unsafe XXH3_64bits_withSeed(all.baseAddress, offset, seed)
     }
     return UInt32(truncatingIfNeeded: hash)

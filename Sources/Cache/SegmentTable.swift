@@ -164,13 +164,24 @@ public final class SegmentTable: @unchecked Sendable {
     unsafe SegmentMarks.Words(bitPattern: address).map { unsafe SegmentMarks($0).free() }
   }
 
+  /// A segment's file to read, and to write where the disk lets it.
+  private static func file(_ path: String) throws(Fault) -> Int32 {
+    do throws(Fault) {
+      return try File(path: path, .readWrite).release()
+    } catch {
+      // EROFS, EACCES: a disk that became read-only gives what it has. Who erases opens it anew.
+      guard error.errno == 30 || error.errno == 13 else { throw error }
+      return try File(path: path, .read).release()
+    }
+  }
+
   private func open(_ segment: UInt32) throws(Fault) {
     let place = unsafe place(segment)
     let path = path(segment)
     try opening.withLock { _ throws(Fault) in
       let word = unsafe place.pointee.word.load(ordering: .acquiring)
       guard UInt32(word >> 32) == segment, word & (Self.retired | Self.opened) == 0 else { return }
-      let descriptor = try File(path: path, .readWrite).release()
+      let descriptor = try Self.file(path)
       unsafe place.pointee.descriptor.store(descriptor, ordering: .relaxed)
       unsafe Self.makeMarks(place, descriptor)
       _ = unsafe place.pointee.word.bitwiseOr(Self.opened, ordering: .releasing)

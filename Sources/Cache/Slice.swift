@@ -24,7 +24,7 @@ public struct Slice: Equatable, Hashable, Sendable {
 
   /// The checksum that bytes have (XXH3, 64 bits, seed 0).
   public static func checksum(of bytes: RawSpan) -> UInt64 {
-    unsafe bytes.withUnsafeBytes { unsafe XXH3_64bits($0.baseAddress, $0.count) }
+    unsafe bytes.withUnsafeBytes { unsafe sluice_xxh3($0.baseAddress, $0.count) }
   }
 
   func encode(into bytes: inout [UInt8]) {
@@ -59,7 +59,7 @@ struct SliceChecksum: ~Copyable {
   }
 
   mutating func update(_ bytes: RawSpan) {
-    _ = unsafe bytes.withUnsafeBytes { unsafe XXH3_64bits_update(state, $0.baseAddress, $0.count) }
+    unsafe bytes.withUnsafeBytes { unsafe sluice_xxh3_update(state, $0.baseAddress, $0.count) }
   }
 
   /// The checksum of everything so far.

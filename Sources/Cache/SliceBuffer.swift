@@ -15,6 +15,12 @@ public final class SliceBuffer: @unchecked Sendable {
   public private(set) var unpublished = 0
   private let budget: SliceBudget?
   private let use: SliceBudget.Use
+  /// What a slice for the disk sums up to, made while its bytes are still in the cache of the core that
+  /// received them: from there it takes a third of the time that a writer needs later, from memory.
+  private var running: SliceChecksum?
+  private var whole: UInt64?
+  /// Slices of at most so many bytes are summed at once, when they are full.
+  private static let smallBytes = 64 << 10
 
   /// A buffer whose capacity has been taken from a budget, to which it goes back at the end.
   init(capacity: Int, of budget: SliceBudget?, _ use: SliceBudget.Use) {
@@ -22,6 +28,8 @@ public final class SliceBuffer: @unchecked Sendable {
     self.budget = budget
     self.use = use
     unsafe base = SliceMemory.take(capacity)
+    // Without memory for its state the sum is made in the end.
+    if isSummed && capacity > Self.smallBytes { running = try? SliceChecksum() }
   }
 
   public convenience init(capacity: Int) {
@@ -49,6 +57,21 @@ public final class SliceBuffer: @unchecked Sendable {
       return unsafe _overrideLifetime(span, borrowing: self)
     }
   }
+
+  private var isSummed: Bool { budget != nil && use == .kept }
+
+  /// Sums up the next bytes, which are about to be published.
+  private func add(_ bytes: Int) {
+    let end = count + bytes
+    if capacity > Self.smallBytes {
+      running?.update(unsafe RawSpan(_unsafeStart: base + count, byteCount: bytes))
+    } else if end == capacity {
+      whole = Slice.checksum(of: unsafe RawSpan(_unsafeStart: base, byteCount: end))
+    }
+  }
+
+  /// The checksum of all bytes; for the writer, once the filler has given the buffer to it and adds no more.
+  var checksum: UInt64 { whole ?? running?.value ?? Slice.checksum(of: bytes) }
 
   /// Adds as many of the bytes as fit behind what is written, publishes all of it, and says how many were
   /// added; for the filler only.
@@ -101,6 +124,7 @@ public final class SliceBuffer: @unchecked Sendable {
   public func publish(allBut held: Int = 0) -> Int {
     let bytes = max(0, unpublished - held)
     unpublished -= bytes
+    if isSummed { add(bytes) }
     published.add(bytes, ordering: .releasing)
     return bytes
   }

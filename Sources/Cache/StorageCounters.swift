@@ -2,6 +2,10 @@ public import Synchronization
 
 /// What storage counts; written by its writer, read by anybody.
 public final class StorageCounters: Sendable {
+  /// Whether the cache is open; without it nothing is found and nothing kept.
+  public let isOpen = Atomic<Bool>(false)
+  /// Whether others have filled the disk: `StorageEvent.full` has told of it, and `roomy` has not yet.
+  public let isDiskFull = Atomic<Bool>(false)
   /// Bytes that segments and the index's map take, evicted ones until their last pin goes included.
   public let bytesUsed = Atomic<Int>(0)
   /// Records in the index.
@@ -33,6 +37,7 @@ public final class StorageCounters: Sendable {
 
   /// All of them at about one moment.
   public struct Snapshot: Equatable, Sendable {
+    public var isOpen: Bool
     public var bytesUsed: Int
     public var entries: Int
     public var segments: Int
@@ -50,6 +55,7 @@ public final class StorageCounters: Sendable {
 
   public var snapshot: Snapshot {
     Snapshot(
+      isOpen: isOpen.load(ordering: .relaxed),
       bytesUsed: bytesUsed.load(ordering: .relaxed),
       entries: entries.load(ordering: .relaxed),
       segments: segments.load(ordering: .relaxed),

@@ -12,6 +12,11 @@ public enum StorageEvent: Equatable, Sendable {
   case unopened(Fault)
   /// The cache is in use again.
   case reopened
+  /// There is no room for another segment on the disk, which others fill: the oldest content makes room, or
+  /// nothing is kept where that is not enough.
+  case full(free: Int?, isKeeping: Bool)
+  /// The disk has room again after that.
+  case roomy
   /// The disk has no room for all that the index may grow to: it may be refused some day.
-  case unreserved
+  case unreserved(Index.Shortage)
 }

@@ -33,10 +33,15 @@ final class StorageKeeper {
   private var began: Instant?
   /// Whether this life has lasted, so that the deaths of those before it were not the index's fault.
   private var isProven = false
-  private var hasTold = false
+  /// Why the cache could not be opened, as it was told last; nil while it is open.
+  private(set) var unopened: Fault?
+  /// Whether it has been open in this life.
+  private var hasBegun = false
 
   /// Deaths by a fatal signal soon after opening until the index is suspected.
   static let crashLimit = 3
+  /// What a disk says that may be better later: EIO, ENOSPC, EROFS and EDQUOT.
+  static let passing: Set<Int32> = [5, 28, 30, 122]
   static let firstPause = Interval.milliseconds(100)
   static let longestPause = Interval.seconds(5)
   /// How often it is asked whether the last reader has let go.
@@ -44,7 +49,9 @@ final class StorageKeeper {
   /// How often it is looked whether the folder is still there.
   static let lookPause = Interval.seconds(2)
 
-  /// Opens the cache for the first time; throws where it cannot be used.
+  /// Opens the cache for the first time, or begins without it where the disk refuses that.
+  ///
+  /// Throws where the folder cannot be used for another reason.
   init(
     _ options: CacheOptions, _ shelf: IndexShelf, _ counters: StorageCounters,
     _ faults: DiskFaults?, lineage: Index.Lineage?, wallSeconds: Int64
@@ -58,8 +65,15 @@ final class StorageKeeper {
     let folder = options.path + "/segments"
     let found = (try? Folder.names(in: folder))?.count ?? 0
     table = SegmentTable(folder: folder, limit: max(options.segmentLimit, found))
-    try open(wallSeconds)
+    do throws(Fault) {
+      try open(wallSeconds)
+    } catch {
+      try begin(without: error)
+    }
   }
+
+  /// What keys are hashed with, and the life that stamps are of.
+  var identity: Index.Lineage? { lineage }
 
   /// When `turn` has something to do without a new job; `never` where it has not.
   var nextTurn: Instant { writer?.nextTurn ?? nextOpening }
@@ -70,6 +84,8 @@ final class StorageKeeper {
   func perform(_ job: WriteJob, now: Instant, wallSeconds: Int64) {
     guard let writer else {
       counters.refusals.add(1, ordering: .relaxed)
+      // Those keys are in no index any more: nobody would name these bytes again.
+      if case .erase(let bytes, _) = job { legacy.unerased += bytes }
       job.completion?(.failed(Fault(.unavailable, .disk)))
       return
     }
@@ -100,12 +116,13 @@ final class StorageKeeper {
       try open(wallSeconds)
       pause = Self.firstPause
       if let setAside { tell(.setAside(setAside)) }
+      if let shortage = writer?.index.shortage { tell(.unreserved(shortage)) }
       tell(.reopened)
-      hasTold = false
+      unopened = nil
     } catch {
       counters.writeFaults.add(1, ordering: .relaxed)
-      if !hasTold { tell(.unopened(error)) }
-      hasTold = true
+      if unopened != error { tell(.unopened(error)) }
+      unopened = error
       nextOpening = now + pause
       pause = min(Interval(nanoseconds: pause.nanoseconds * 2), Self.longestPause)
     }
@@ -117,6 +134,24 @@ final class StorageKeeper {
   }
 
   // MARK: Opening and closing
+
+  /// Begins a life without the cache, on a disk that takes nothing now.
+  ///
+  /// An index that is there can be found later: keys are hashed as it does, and this life counts as one.
+  private func begin(without fault: Fault) throws(Fault) {
+    guard Self.passing.contains(fault.errno) else { throw fault }
+    var known: Index.Lineage?
+    do throws(Fault) {
+      known = try Index.lineage(in: options.path)
+    } catch {
+      throw fault
+    }
+    let secret =
+      if let known = known ?? lineage { known.secret } else { try SipKey.random() }
+    lineage = Index.Lineage(secret: secret, life: (known?.life ?? 0) + 1)
+    distrust = nil
+    unopened = fault
+  }
 
   private func open(_ wallSeconds: Int64) throws(Fault) {
     do throws(Fault) {
@@ -130,6 +165,7 @@ final class StorageKeeper {
   }
 
   private func openIndex(_ wallSeconds: Int64) throws(Fault) {
+    try faults?.before(.open)
     try Folder.create(options.path)
     let place = options.path + "/lock"
     // Another folder may have come in the place of the one that was locked.
@@ -140,6 +176,13 @@ final class StorageKeeper {
     }
     if distrust == nil, CrashMarks.count(at: options.crashMarks) >= Self.crashLimit {
       distrust = .crashes
+    }
+    // A disk that was not mounted at the start may bring an index with keys of its own. It is not this life's to
+    // set aside.
+    if !hasBegun, let lineage, lineage.life > 0, distrust == nil,
+      let there = try? Index.lineage(in: options.path), there.secret != lineage.secret
+    {
+      throw Fault(.unavailable, .disk)
     }
     let opening = try Index.open(
       folder: options.path, mapBytes: options.indexSize, wallSeconds: wallSeconds,
@@ -154,7 +197,7 @@ final class StorageKeeper {
     // In a small cache there is no room for both and for content.
     let wanted = index.mapBytes + 3 * options.segmentSize
     if wanted + Index.asideBytes(in: options.path) > options.maxSize {
-      try Index.removeAsides(in: options.path)
+      Index.removeAsides(in: options.path)
     }
     // A reader may have met what it met in the index before this one.
     _ = shelf.takeSuspicion()
@@ -178,6 +221,8 @@ final class StorageKeeper {
     self.writer = writer
     legacy = DiskWriter.Legacy()
     shelf.put(index)
+    hasBegun = true
+    counters.isOpen.store(true, ordering: .relaxed)
   }
 
   /// Lets the deaths of earlier lives be forgotten once this one has lasted.
@@ -202,24 +247,38 @@ final class StorageKeeper {
   private func look(_ now: Instant) {
     guard let writer, now - (lastLook ?? .zero) >= Self.lookPause else { return }
     lastLook = now
-    if shelf.takeSuspicion() { writer.breakage = .damaged }
+    // What the writer itself has met says more.
+    guard writer.breakage == nil else { return }
+    switch shelf.takeSuspicion() {
+    case .damage: writer.breakage = .damaged
+    case .panic: writer.breakage = .index(Fault(.corrupt, .disk, errno: Index.panic))
+    case nil: break
+    }
     if !writer.index.isInPlace() { writer.breakage = .vanished }
   }
 
   private func closeIfBroken(_ now: Instant, _ wallSeconds: Int64) {
-    guard let writer, let why = writer.breakage else { return }
+    guard let writer else { return }
+    if !writer.fullness.news.isEmpty {
+      for event in writer.fullness.takeNews() { tell(event) }
+    }
+    guard let why = writer.breakage else { return }
     switch why {
     case .vanished: tell(.vanished)
     case .index(let fault): tell(.closed(fault))
     case .damaged:
       distrust = .damaged
       tell(.closed(Fault(.corrupt, .disk)))
+    case .full:
+      distrust = .full
+      tell(.closed(Fault(.exhausted, .disk)))
     }
     counters.reopenings.add(1, ordering: .relaxed)
     legacy = writer.retire()
     closing = writer.index
     self.writer = nil
     shelf.put(nil)
+    counters.isOpen.store(false, ordering: .relaxed)
     nextOpening = now
   }
 }

@@ -6,6 +6,8 @@ import System
 final class WriteQueue: Sendable {
   struct State: Sendable {
     var jobs: [WriteJob] = []
+    /// How many of them add no bytes.
+    var small = 0
     var isStopping = false
   }
 
@@ -13,6 +15,9 @@ final class WriteQueue: Sendable {
   private let isUnannounced = Atomic<Bool>(false)
   private let limit: Int
   private let counters: StorageCounters
+
+  /// Jobs that add no bytes and wait: far more than all workers' drops and all removals at a time.
+  static let smallLimit = 32_768
 
   init(limit: Int, counters: StorageCounters) {
     self.limit = limit
@@ -25,9 +30,16 @@ final class WriteQueue: Sendable {
   func submit(_ job: WriteJob, isAnnounced: Bool) -> Bool {
     let bytes = job.bytes
     let isTaken = state.with { state in
-      // A single job larger than the bound passes when it is alone.
-      let queued = counters.queuedBytes.load(ordering: .relaxed)
-      guard !state.isStopping, queued == 0 || queued + bytes <= limit else { return false }
+      guard !state.isStopping else { return false }
+      if job.addsBytes {
+        // A single job larger than the bound passes when it is alone.
+        let queued = counters.queuedBytes.load(ordering: .relaxed)
+        guard queued == 0 || queued + bytes <= limit else { return false }
+      } else {
+        // What takes content away does not wait for room for content.
+        guard state.small < Self.smallLimit else { return false }
+        state.small += 1
+      }
       counters.queuedBytes.add(bytes, ordering: .relaxed)
       state.jobs.append(job)
       return true
@@ -55,7 +67,7 @@ final class WriteQueue: Sendable {
   func take(until deadline: Instant) -> (jobs: [WriteJob], isStopping: Bool) {
     let taken: ([WriteJob], Bool)? = state.wait(until: deadline) { state in
       guard !state.jobs.isEmpty || state.isStopping else { return nil }
-      defer { state.jobs = [] }
+      defer { (state.jobs, state.small) = ([], 0) }
       return (state.jobs, state.isStopping)
     }
     return taken ?? ([], false)
@@ -68,7 +80,12 @@ final class WriteQueue: Sendable {
 
   /// Takes the oldest job, without waiting.
   func takeOne() -> WriteJob? {
-    state.with { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+    state.with { state in
+      guard !state.jobs.isEmpty else { return nil }
+      let job = state.jobs.removeFirst()
+      if !job.addsBytes { state.small -= 1 }
+      return job
+    }
   }
 
   func stop() {

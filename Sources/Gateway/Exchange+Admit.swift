@@ -8,21 +8,24 @@ internal import Telemetry
 
 /// The operator's limits on what clients may ask for.
 extension Exchange {
-  /// Holds the request against a limiter; false where it has been refused.
+  /// Holds the request against limits; false where it has been refused.
   ///
   /// The client is who a trusted proxy says it is, else the peer; peers that the kernel does not name share one
   /// allowance.
-  func admit(_ limiter: RateLimiter, _ request: RequestHead, _ text: RawSpan) -> Bool {
+  func admit(_ limits: WorkerLimits, _ request: RequestHead, _ text: RawSpan) -> Bool {
     let address =
       client ?? stream?.peer.networkAddress ?? NetworkAddress(high: 0, low: 0)
-    let subject = RateLimitSubject(
-      address: address, host: text.bytes(host),
-      authorization: text.bytes(
-        limiter.looksAtTokens ? request.value(.authorization) ?? .empty : .empty))
-    self.limiter = limiter
+    let refusal: RateLimitRefusal? = limits.with { limiter, keys in
+      let subject = RateLimitSubject(
+        address: address, host: limiter.looksAtHosts ? text.bytes(host) : RawSpan(),
+        authorization: limiter.looksAtTokens
+          ? text.bytes(request.value(.authorization) ?? .empty) : RawSpan())
+      return limiter.admit(subject, &hold, keys, now: worker.loop.now)
+    }
+    self.limits = limits
     metered = 0
-    guard let refusal = limiter.admit(subject, &hold, now: worker.loop.now) else { return true }
-    refuse(refusal, by: limiter)
+    guard let refusal else { return true }
+    refuse(refusal, by: limits)
     return false
   }
 
@@ -30,20 +33,20 @@ extension Exchange {
   ///
   /// Asked before anything is fetched for the request; once paid, it is paid for.
   func paysForMiss() -> Bool {
-    guard let limiter, let refusal = limiter.payForMiss(&hold, now: worker.loop.now) else {
-      return true
-    }
-    refuse(refusal, by: limiter)
+    guard let limits,
+      let refusal = limits.with({ $0.payForMiss(&hold, now: worker.loop.now) })
+    else { return true }
+    refuse(refusal, by: limits)
     return false
   }
 
   /// Is charged what a miss costs more than a hit, for an answer that has begun and cannot be refused any more.
-  func owesForMiss() { limiter?.oweForMiss(&hold, now: worker.loop.now) }
+  func owesForMiss() { limits?.with { $0.oweForMiss(&hold, now: worker.loop.now) } }
 
   /// Notes what has been sent of the answer since the last time, and what was taken of the request's body.
   func meter(taken: Int = 0) {
-    guard let limiter, limiter.hasByteLimits, let stream else { return }
-    meter(limiter, stream, taken: taken)
+    guard let limits, let stream else { return }
+    limits.with { if $0.hasByteLimits { meter($0, stream, taken: taken) } }
   }
 
   private func meter(_ limiter: RateLimiter, _ stream: ClientStream, taken: Int = 0) {
@@ -53,13 +56,16 @@ extension Exchange {
   }
 
   /// Ends what the limits know of the request.
-  func leaveLimits(_ limiter: RateLimiter, _ stream: ClientStream) {
-    self.limiter = nil
-    if limiter.hasByteLimits { meter(limiter, stream) }
-    limiter.conclude(&hold)
+  func leaveLimits(_ limits: WorkerLimits, _ stream: ClientStream) {
+    self.limits = nil
+    limits.with { limiter in
+      if limiter.hasByteLimits { meter(limiter, stream) }
+      limiter.conclude(&hold)
+    }
   }
 
-  private func refuse(_ refusal: RateLimitRefusal, by limiter: RateLimiter) {
+  private func refuse(_ refusal: RateLimitRefusal, by limits: WorkerLimits) {
+    let limiter = limits.limiter
     worker.counters.add(.refusal(status: 429))
     reason = limiter.reason(refusal)
     refuse(status: 429, limiter.sentence(refusal), retryAfter: refusal.retryAfter) { stream in
@@ -70,6 +76,36 @@ extension Exchange {
       // Beside what all answers show to pages of other sites (the Fetch standard, CORS).
       stream.field(.accessControlExposeHeaders, "Retry-After, RateLimit, RateLimit-Policy")
     }
+  }
+}
+
+/// Limits as one worker asks them, and what it remembers of the keys that they go by.
+///
+/// Without references that count, since each hit would count them several times: the limiter is kept by the gateway's
+/// options, the memory by the worker, and exchanges keep both.
+@safe
+struct WorkerLimits {
+  private let asked: Unmanaged<RateLimiter>
+  private let keys: Unmanaged<RateLimitKeyMemory>
+
+  /// - Parameter keys: Made by the limiter, and kept by the caller.
+  init(_ limiter: RateLimiter, _ keys: RateLimitKeyMemory) {
+    unsafe asked = .passUnretained(limiter)
+    unsafe self.keys = .passUnretained(keys)
+  }
+
+  var limiter: RateLimiter { unsafe asked.takeUnretainedValue() }
+
+  @inline(__always)
+  func with<Result>(_ body: (RateLimiter, RateLimitKeyMemory) -> Result) -> Result {
+    unsafe asked._withUnsafeGuaranteedRef { limiter in
+      unsafe keys._withUnsafeGuaranteedRef { body(limiter, $0) }
+    }
+  }
+
+  @inline(__always)
+  func with<Result>(_ body: (RateLimiter) -> Result) -> Result {
+    unsafe asked._withUnsafeGuaranteedRef { body($0) }
   }
 }
 

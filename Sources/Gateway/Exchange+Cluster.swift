@@ -51,7 +51,7 @@ extension Exchange {
       refuseCluster(400, "the path has empty or dot segments, which servers read in several ways")
       return true
     }
-    if let limiter = worker.clusterLimiter, !admit(limiter, request, text) || !paysForMiss() {
+    if let limits = worker.clusterLimits, !admit(limits, request, text) || !paysForMiss() {
       return true
     }
     var asked = UpstreamRequest(method: request.method, target: target)

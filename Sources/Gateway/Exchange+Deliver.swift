@@ -15,7 +15,7 @@ extension Exchange {
   /// Sends what there is, as far as the client takes it; the rest when it takes more.
   func deliver() {
     deliverPieces()
-    if limiter != nil { meter() }
+    if limits != nil { meter() }
   }
 
   private func deliverPieces() {

@@ -99,9 +99,14 @@ extension Exchange {
 
   /// The same for an answer's head.
   func denial(of head: AnswerHead) -> DenyFinding? {
-    guard let denials = worker.denials, !isCleared else { return nil }
+    guard let denials = worker.denials else { return nil }
+    // What is not kept may be of other content than what was found to be allowed.
+    if isCleared && head.notStored == nil { return nil }
     let finding = denial(of: head, by: denials.list)
-    note(finding, denials, isKept: head.notStored == nil)
+    // One that may be of other content is refused, and says nothing of what was asked for.
+    if finding == nil || head.notStored == nil || head.leadsToDenied {
+      note(finding, denials, isKept: head.notStored == nil)
+    }
     return finding
   }
 

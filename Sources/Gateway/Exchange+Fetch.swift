@@ -11,7 +11,7 @@ internal import Upstreams
 extension Exchange {
   /// Joins the fill of what is missing, or begins it.
   func fetch() {
-    if limiter != nil, wholeHead == nil, !paysForMiss() { return }
+    if limits != nil, wholeHead == nil, !paysForMiss() { return }
     if method == .head {
       if let head = wholeHead {
         answerHead(head)
@@ -112,7 +112,8 @@ extension Exchange {
     let fields = forwardedFields + traceFields
     let request = FillRequest(
       target: target, content: fillContent(content),
-      host: upstreamHost, fields: acceptsHTML ? acceptFields + fields : fields,
+      host: upstreamHost, strangerTarget: strangerTarget,
+      fields: acceptsHTML ? acceptFields + fields : fields,
       absence: absenceSubject(target: target, countsFailures: true), region: region)
     let driver = FillDriver(worker, reader.fill, request)
     reader.fill.source = driver
@@ -197,7 +198,7 @@ extension Exchange {
 
   /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
   func rejoin() -> Bool {
-    if limiter != nil, wholeHead == nil { owesForMiss() }
+    if limits != nil, wholeHead == nil { owesForMiss() }
     // What comes in another order the next time is not spliced.
     guard asked?.form.hasRanges ?? true, let isNew = join() else {
       breakOff()
@@ -237,7 +238,7 @@ extension Exchange {
         return
       }
     }
-    if worker.denials != nil, !isCleared, let finding = denial(of: head) {
+    if worker.denials != nil, let finding = denial(of: head) {
       refuse(finding)
       return
     }

@@ -104,9 +104,9 @@ extension Exchange {
 
   /// A HEAD of the path that the client asked for.
   private var nameRequest: UpstreamRequest {
-    let whole = text.withReadable { $0.bytes(target).array }
+    let path = text.withReadable { Self.pathOnly($0.bytes(target)).array }
     var request = UpstreamRequest(
-      method: .head, target: Self.pathOnly(whole), host: upstreamHost,
+      method: .head, target: path.isEmpty ? [UInt8(ascii: "/")] : path, host: upstreamHost,
       fields: forwardedFields + traceFields)
     request.region = region
     return request

@@ -26,7 +26,7 @@ extension Exchange {
       && !reason.isEqual(to: NotStored.generated.name)
     return FillRequest(
       target: text.withReadable { $0.bytes(target).array }, method: method,
-      host: upstreamHost, fields: acceptFields + passedFields,
+      host: upstreamHost, strangerTarget: strangerTarget, fields: acceptFields + passedFields,
       absence: absenceSubject(target: contentTarget, countsFailures: isWhole), region: region)
   }
 
@@ -74,7 +74,7 @@ extension Exchange {
     let range = "bytes=\(position)-\(end - 1)"
     begin(
       FillRequest(
-        target: contentTarget, host: upstreamHost,
+        target: contentTarget, host: upstreamHost, strangerTarget: strangerTarget,
         fields: [("Range", Array(range.utf8))] + forwardedFields + traceFields, region: region))
     if let reader { reader.fill.aim(reader, at: 0..<(end - position)) }
   }

@@ -16,7 +16,7 @@ extension Exchange {
     if worker.hasCluster, passToCluster(request, text, site) { return }
     let route = Router.route(
       request, text: text, site: site, path: &path, key: &canonicalKey)
-    if let limiter = worker.limiter, !route.isHealth, !admit(limiter, request, text) { return }
+    if let limits = worker.limits, !route.isHealth, !admit(limits, request, text) { return }
     switch route {
     case .content(let request):
       note(request)

@@ -127,8 +127,8 @@ final class Exchange: Responder {
   var isWaitingForDisk = false
 
   // What the operator's limits have let it have.
-  /// The limiter that has admitted it; nil where none has been asked.
-  var limiter: RateLimiter?
+  /// The limits that have admitted it; nil where none have been asked.
+  var limits: WorkerLimits?
   var hold = RateLimitHold()
   /// Bytes of the answer's body that have been noted there.
   var metered: Int64 = 0
@@ -258,7 +258,7 @@ final class Exchange: Responder {
 
   private func conclude() {
     guard let stream else { return }
-    if let limiter { leaveLimits(limiter, stream) }
+    if let limits { leaveLimits(limits, stream) }
     self.stream = nil
     letGo()
     leaveFill()

@@ -21,11 +21,14 @@ extension Fetch {
     let bodyEnd = kind == .run ? end : splice.end - splice.first
     guard position < bodyEnd else { return false }
     let patience = driver.worker.gateway.options.upstream.allTriesTimeout
+    let servers = driver.servers
+    let open = servers.filter { !$0.isDrained }.map(\.number)
+      .filter { !driver.avoided.contains($0) }
     guard
       resumption.hasTime(at: position, now: driver.worker.loop.now, of: patience),
       let avoided = resumption.next(
         after: call?.tried ?? [], at: position, broughtBytes: position > callStart,
-        of: driver.serverCount)
+        of: servers.count, open: open)
     else {
       driver.worker.tell(.noOtherServer, region: driver.request.region, fault, story(fault))
       return false
@@ -42,6 +45,7 @@ extension Fetch {
       target: driver.request.target, host: driver.request.host, firstByte: from,
       lastByte: splice.first + bodyEnd - 1,
       fields: driver.request.fields.filter { !Self.isOnlyForTheFirst($0.name) })
+    asked.strangerTarget = driver.request.strangerTarget
     asked.region = driver.request.region
     asked.isContinuation = true
     asked.avoided = driver.avoided + avoided.filter { !driver.avoided.contains($0) }

@@ -71,6 +71,7 @@ final class Fetch: UpstreamConsumer, Search {
     var asked = UpstreamRequest(
       method: kind == .head ? .head : request.method, target: request.target, host: request.host,
       fields: request.fields)
+    asked.strangerTarget = request.strangerTarget
     asked.region = request.region
     asked.avoided = driver.avoided
     if kind == .run {
@@ -260,7 +261,7 @@ final class Fetch: UpstreamConsumer, Search {
   /// the body can be held against its CID.
   private func endsWell() -> Bool {
     if marker.isWhole && !driver.isChecked {
-      call?.server?.countError()
+      if let server = call?.server { driver.worker.pool.fellShort(server) }
       driver.worker.tell(
         .gaveUp, region: driver.request.region, nil,
         ["server": .string(call?.server?.name ?? ""), "target": .string(driver.targetText)])
@@ -312,6 +313,10 @@ final class Fetch: UpstreamConsumer, Search {
     guard kind == .head || endsWell() else {
       if !isOver && !goOn(after: Fault(.closed, .upstream)) { over(Fault(.closed, .upstream)) }
       return
+    }
+    // Whether a CAR is whole its check says.
+    if kind != .head, lengthKnown, driver.collector == nil, let server = call?.server {
+      driver.worker.pool.endedWhole(server)
     }
     switch kind {
     case .head: over(nil)

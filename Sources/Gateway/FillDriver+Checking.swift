@@ -56,7 +56,6 @@ extension FillDriver {
     } else {
       avoided.append(source.number)
     }
-    let servers = worker.gateway.upstreams.servers(from: request.region)
     guard servers.contains(where: { !$0.isDrained && !avoided.contains($0.number) }) else {
       return false
     }
@@ -142,6 +141,7 @@ extension FillDriver {
         blame()
         return false
       }
+      if let source { worker.pool.endedWhole(source) }
       if let why = collector.notStored ?? (report.isExact ? nil : .foreignAnswer) {
         worker.counters.add(.notStored(why))
       } else {
@@ -154,7 +154,7 @@ extension FillDriver {
     case .unverifiable, .unwalkable, .tooLarge: worker.counters.add(.notStored(.unchecked))
     case .truncated, .missing:
       worker.counters.add(.notStored(.truncated))
-      source?.countError()
+      if let source { worker.pool.fellShort(source) }
       worker.tell(.endedCAR, region: request.region, nil, story)
       return false
     case .refused:

@@ -193,8 +193,8 @@ final class FillDriver: FillSource, Search {
   /// Whether bytes must come in order, for their check.
   var isInOrder: Bool { verification != nil }
 
-  /// How many servers there are to be asked; a drain does not change how far a body may be resumed.
-  var serverCount: Int { worker.gateway.upstreams.servers(from: request.region).count }
+  /// All servers that may be asked, those that are drained now as well.
+  var servers: [UpstreamServer] { worker.gateway.upstreams.servers(from: request.region) }
 
   // MARK: Memory
 
@@ -244,8 +244,15 @@ final class FillDriver: FillSource, Search {
   func opened(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
     endSearch()
     var verdict = AnswerPolicy.Verdict.pass(.bypass)
-    if let content = request.content, !isDenied(answer, text: text) {
+    var leadsToDenied = false
+    if let content = request.content {
       verdict = AnswerPolicy.judge(answer, text: text, content: content)
+      let isForeign =
+        if case .pass(.foreignAnswer) = verdict { content.form != .car } else { false }
+      if !isForeign, isDenied(answer, text: text) {
+        verdict = .pass(.bypass)
+        leadsToDenied = true
+      }
     }
     source = server
     if head != nil {
@@ -256,7 +263,8 @@ final class FillDriver: FillSource, Search {
     switch verdict {
     case .pass(.foreignAnswer) where request.content?.form == .car:
       collect(answer, text: text, by: server, isForeign: true)
-    case .pass(let reason): pass(answer, text: text, by: server, reason)
+    case .pass(let reason):
+      pass(answer, text: text, by: server, reason, leadsToDenied: leadsToDenied)
     case .collect: collect(answer, text: text, by: server)
     case .keep(let subject):
       let head = answerHead(answer, text: text, keeps: true, by: server)
@@ -265,11 +273,13 @@ final class FillDriver: FillSource, Search {
   }
 
   func pass(
-    _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, _ reason: NotStored
+    _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, _ reason: NotStored,
+    leadsToDenied: Bool = false
   ) {
     worker.counters.add(.notStored(reason))
     var head = answerHead(answer, text: text, keeps: false, by: server)
     head.notStored = reason
+    head.leadsToDenied = leadsToDenied
     self.head = head
     sliceShift = Fill.passedShift
     guard let content = request.content, content.isBlock, head.status == 200 else {

@@ -13,6 +13,8 @@ struct FillRequest {
   var method = Method.get
   /// What Host says where the host names the content.
   var host: [UInt8]?
+  /// What a stranger is asked for then; nil where none is.
+  var strangerTarget: [UInt8]?
   var fields: [(name: StaticString, value: [UInt8])] = []
   /// Under which key it is remembered if the content cannot be had; nil where it is not.
   var absence: AbsenceSubject?
@@ -65,43 +67,71 @@ extension Exchange {
   /// A name is asked for as what it leads to now, but on a host of its own, which only its own path
   /// makes.
   var contentTarget: [UInt8] {
-    let whole = text.withReadable { $0.bytes(self.target).array }
-    var target = Self.pathOnly(whole)
-    guard let asked else { return target }
-    if asked.mode == .path, let content = contentRoot {
-      let root = asked.form == .car ? content : content.version1
-      target = Array("/ipfs/\(root)".utf8) + rest(of: target, asked)
-    }
-    var mark = "?"
+    var target = ByteBuffer(capacity: 256)
+    text.withReadable { appendPath(of: $0.bytes(self.target), to: &target) }
+    guard let asked else { return target.readable.array }
+    return withForm(of: asked, &target)
+  }
+
+  /// The same for somebody who does not know the client's host, where that stands for content: by its path; nil
+  /// where all know the host, or its content is not known.
+  var strangerTarget: [UInt8]? {
+    guard keepsHost, let asked, let content = contentRoot else { return nil }
+    var target = ByteBuffer(capacity: 256)
+    target.append("/ipfs/")
+    (asked.form == .car ? content : content.version1).appendText(to: &target)
+    path.withReadable { PercentCoding.append(path: $0.bytes(asked.remainder), to: &target) }
+    return withForm(of: asked, &target)
+  }
+
+  /// The target with the query that chooses the form.
+  private func withForm(of asked: ContentRequest, _ target: inout ByteBuffer) -> [UInt8] {
+    var mark: StaticString = "?"
     if asked.form != .file {
-      target += Array("?format=\(asked.form.name)".utf8)
+      target.append("?format=")
+      target.append(asked.form.name)
       mark = "&"
     }
     if asked.hasForeignExtension {
       // Any name of this extension has its type.
       let given = text.withReadable { asked.foreignExtension(in: $0) }
       let name = given.count > 1 ? given : []
-      var escaped = ByteBuffer(capacity: 128)
-      PercentCoding.append(path: (Array("file".utf8) + name).rawBytes, to: &escaped)
-      target += Array("\(mark)filename=".utf8) + escaped.readable.array
+      target.append(mark)
+      target.append("filename=")
+      PercentCoding.append(path: (Array("file".utf8) + name).rawBytes, to: &target)
     }
-    if asked.form == .car { asked.selection.appendQuery(to: &target) }
-    return target
+    var text = target.readable.array
+    if asked.form == .car { asked.selection.appendQuery(to: &text) }
+    return text
   }
 
-  /// A target's path; `/` where it has none, as an absolute-form may (RFC 9112, 3.2.2).
-  static func pathOnly(_ target: [UInt8]) -> [UInt8] {
-    let path = Array(target.prefix { $0 != UInt8(ascii: "?") })
-    return path.isEmpty ? [UInt8(ascii: "/")] : path
+  /// The path of what a client sent; `/` where it has none, as an absolute-form may (RFC 9112, 3.2.2).
+  private func appendPath(of whole: RawSpan, to target: inout ByteBuffer) {
+    let sent = Self.pathOnly(whole)
+    guard let asked, asked.mode == .path, let content = contentRoot else {
+      target.append(sent)
+      if sent.isEmpty { target.append(UInt8(ascii: "/")) }
+      return
+    }
+    target.append("/ipfs/")
+    (asked.form == .car ? content : content.version1).appendText(to: &target)
+    // What is below the root goes on as it was sent, or escaped anew where the root itself was escaped.
+    path.withReadable { path in
+      let written = path.extracting(0..<asked.root.end)
+      if sent.byteCount >= written.byteCount,
+        sent.extracting(0..<written.byteCount).equals(written)
+      {
+        target.append(sent.extracting(written.byteCount..<sent.byteCount))
+      } else {
+        PercentCoding.append(path: path.bytes(asked.remainder), to: &target)
+      }
+    }
   }
 
-  /// The path below the root, as it was sent, or escaped anew where the root itself was escaped.
-  private func rest(of target: [UInt8], _ asked: ContentRequest) -> [UInt8] {
-    let written = path.withReadable { $0.extracting(0..<asked.root.end).array }
-    if target.starts(with: written) { return Array(target[written.count...]) }
-    var rest = ByteBuffer(capacity: 256)
-    path.withReadable { PercentCoding.append(path: $0.bytes(asked.remainder), to: &rest) }
-    return rest.readable.array
+  /// A target without its query.
+  @_lifetime(copy target)
+  static func pathOnly(_ target: RawSpan) -> RawSpan {
+    target.extracting(0..<target.first(UInt8(ascii: "?"), from: 0, to: target.byteCount))
   }
 
   /// The root of what is asked for: the CID in the path, or what the name there leads to.

@@ -1,44 +1,43 @@
 internal import Admission
-internal import Base
+public import Base
 internal import Cache
 internal import EventLoop
 internal import HTTP
 internal import Logging
 internal import Router
 internal import Synchronization
-internal import System
 
 /// What a change of the denylist comes to: answers and fetches end, and what is denied leaves the disk.
 extension Gateway {
   /// Has all workers use another list; what they give or fetch against it ends.
   ///
   /// Called by the thread that looks at the files.
-  public func take(_ change: DenylistChange) {
+  public func take(_ change: DenylistChange, at now: Instant) {
     for member in crew.members {
       member.port.mailbox.post { member.worker?.take(change) }
     }
     guard let denials = options.denials else { return }
     let probe = change.added ?? change.list
     if probe.hasDenials { denials.sweeps.want(probe, change.list) }
-    sweepIfDue()
+    sweepIfDue(at: now)
   }
 
   /// Has everything that is denied leave the disk: at the start, when files may have changed meanwhile.
-  public func sweepDenied() {
+  public func sweepDenied(at now: Instant) {
     guard let denials = options.denials, storage.counters.snapshot.entries > 0 else { return }
     let list = denials.list
     if list.hasDenials { denials.sweeps.want(list, list) }
-    sweepIfDue()
+    sweepIfDue(at: now)
   }
 
   /// Begins a sweep that is wanted, where none is under way.
-  public func sweepIfDue() {
-    guard let denials = options.denials, let (probe, list) = denials.sweeps.begin(at: Clock.now)
+  public func sweepIfDue(at now: Instant) {
+    guard let denials = options.denials, let (probe, list) = denials.sweeps.begin(at: now)
     else { return }
     let log = log
     remove(.denied(by: list, first: probe)) { receipt in
       if let fault = receipt.fault {
-        denials.sweeps.failed(list, at: Clock.now)
+        denials.sweeps.failed(list)
         log.warning(
           "denied content could not be removed yet: it is not given, and tried again",
           metadata: ["fault": .string(fault.name)])
@@ -103,11 +102,12 @@ final class DenialSweeps: Sendable {
   private struct State {
     var isUnderWay = false
     var wanted: (probe: Denylist, list: Denylist)?
+    var began = Instant.zero
     var notBefore = Instant.zero
     var single: Set<[UInt8]> = []
   }
 
-  /// How long after a sweep that failed the next one begins.
+  /// How long after the beginning of a sweep that failed the next one may begin.
   private static let pause = Interval.seconds(10)
   /// Objects that are removed one by one at a time; others go when they are asked for again.
   private static let maximumSingle = 64
@@ -127,6 +127,7 @@ final class DenialSweeps: Sendable {
         return nil
       }
       state.isUnderWay = true
+      state.began = now
       state.wanted = nil
       return wanted
     }
@@ -134,13 +135,18 @@ final class DenialSweeps: Sendable {
 
   func end() { state.withLock { $0.isUnderWay = false } }
 
-  func failed(_ list: Denylist, at now: Instant) {
+  func failed(_ list: Denylist) {
     state.withLock { state in
       state.isUnderWay = false
-      state.notBefore = now + Self.pause
+      state.notBefore = state.began + Self.pause
       if let wanted = state.wanted { state.wanted = (wanted.list, wanted.list) }
       if state.wanted == nil { state.wanted = (list, list) }
     }
+  }
+
+  /// Whether nothing is under way or wanted; for tests.
+  var isIdle: Bool {
+    state.withLock { !$0.isUnderWay && $0.wanted == nil && $0.single.isEmpty }
   }
 
   func beginOne(_ key: [UInt8]) -> Bool {

@@ -67,14 +67,22 @@ public final class Gateway: Sendable {
     statistics.withLock { $0 }?(now)
   }
 
-  /// Tells the log that the cache's disk took nothing, at most every ten seconds.
+  /// Tells the log that the cache's disk did not take something, at most every ten seconds.
   ///
   /// Called on the cache writer's thread, whose clock this is; each refusal is counted by the storage.
   func diskRefused(_ fault: Fault) {
-    guard diskWarnings.due(at: Clock.now) != nil else { return }
+    let isRoom = fault == Fault(.exhausted, .disk, errno: 28)
+    // The storage tells of a full disk itself: once, and when that is over.
+    if isRoom && storage.counters.isDiskFull.load(ordering: .relaxed) { return }
+    guard let count = diskWarnings.due(at: Clock.now) else { return }
     log.warning(
-      "the cache's disk takes nothing: answers are given without being kept",
-      metadata: ["fault": .string(fault.name), "why": .string(SystemError.text(fault.errno))])
+      isRoom
+        ? "the cache has no room for some answers now: they are given without being kept"
+        : "the cache's disk takes nothing: answers are given without being kept",
+      metadata: [
+        "path": .string(storage.options.path), "count": .stringConvertible(count),
+        "fault": .string(fault.name), "why": .string(SystemError.text(fault.errno)),
+      ])
   }
 
   /// Tells the log of slices that could not be used, at most every ten seconds.
@@ -105,8 +113,10 @@ public final class GatewayWorker: RequestHandler {
   let denials: WorkerDenials?
   /// Whether anything but content is given by how the client came.
   let hasDiversions: Bool
-  let limiter: RateLimiter?
-  let clusterLimiter: RateLimiter?
+  let limits: WorkerLimits?
+  let clusterLimits: WorkerLimits?
+  /// Kept for them.
+  private let limitKeys: [RateLimitKeyMemory]
   let index: IndexReader
   let starving: StarvingFills
   let searches: SearchWatch
@@ -132,7 +142,7 @@ public final class GatewayWorker: RequestHandler {
   var absenceProofs = AbsenceProofs()
   private var idle: [Exchange] = []
   /// Those that live a request now; each knows its place.
-  private var active: [Exchange] = []
+  private(set) var active: [Exchange] = []
 
   var log: Logger { gateway.log }
 
@@ -154,8 +164,16 @@ public final class GatewayWorker: RequestHandler {
     hasDiversions =
       gateway.options.securePort != nil || gateway.options.webroot != nil
       || !gateway.options.cacheStats.isEmpty
-    limiter = gateway.options.rateLimits
-    clusterLimiter = gateway.options.clusterRateLimits
+    var limitKeys: [RateLimitKeyMemory] = []
+    func limits(_ limiter: RateLimiter?) -> WorkerLimits? {
+      guard let limiter else { return nil }
+      let keys = limiter.keyMemory()
+      limitKeys.append(keys)
+      return WorkerLimits(limiter, keys)
+    }
+    self.limits = limits(gateway.options.rateLimits)
+    clusterLimits = limits(gateway.options.clusterRateLimits)
+    self.limitKeys = limitKeys
     sliceShift = UInt8(gateway.storage.options.sliceSize.trailingZeroBitCount)
     let mailbox = loop.mailbox
     // A message ends the loop's turn, and with it the hold on an index that closes.

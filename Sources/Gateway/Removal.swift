@@ -90,6 +90,8 @@ final class Removal: @unchecked Sendable {
   private let subject: RemovalSubject
   private let done: @Sendable (RemovalOutcome) -> Void
   private var outcome: RemovalOutcome
+  /// The first that went wrong once something had been forgotten: the rest of that is erased all the same.
+  private var trouble: Fault?
   /// Keys of records that match, and keys without a record whose bytes may be such an object's.
   private var found = Found()
   /// Which part of the subject each key that was found is of: all that has to be let go of by workers.
@@ -332,7 +334,10 @@ final class Removal: @unchecked Sendable {
             if let part { outcome.parts[part].objects += objects }
             bytes += found.map { ($0, part) }
             unlist()
-          case .failed(let fault): end(fault)
+          case .failed(let fault):
+            trouble = fault
+            (nextGroup, nextLost) = (self.found.keys.count, self.found.lost.count)
+            unlist()
           default: break
           }
         }
@@ -340,8 +345,12 @@ final class Removal: @unchecked Sendable {
   }
 
   /// One job at least: what lies in a segment that is leaving may have lost its names already.
+  ///
+  /// After a fault all that is left goes at once: nobody else names these bytes, and the writer tries on by
+  /// itself.
   private func erase() {
-    let now = Array(bytes[next..<min(next + Self.batch, bytes.count)])
+    let upTo = trouble == nil ? min(next + Self.batch, bytes.count) : bytes.count
+    let now = Array(bytes[next..<upTo])
     next += now.count
     let home = home
     submit(
@@ -356,12 +365,18 @@ final class Removal: @unchecked Sendable {
                 outcome.lostBytes += place.count
               }
             }
-            if next < bytes.count { erase() } else { end(nil) }
-          case .failed(let fault): end(fault)
+            goOn()
+          case .failed(let fault):
+            trouble = trouble ?? fault
+            goOn()
           default: break
           }
         }
       })
+  }
+
+  private func goOn() {
+    if next < bytes.count { erase() } else { end(trouble) }
   }
 
   private func submit(_ job: WriteJob) {

@@ -39,10 +39,13 @@ struct Resumption {
   ///     those that were not to be asked before it.
   ///   - position: the next byte that is needed.
   ///   - broughtBytes: whether the last of them has brought any.
-  ///   - servers: how many there are.
-  mutating func next(after asked: [Int], at position: Int64, broughtBytes: Bool, of servers: Int)
-    -> [Int]?
-  {
+  ///   - servers: how many there are, those that are drained as well: a drain does not change how often others
+  ///     may be asked.
+  ///   - open: those of them that get new requests.
+  mutating func next(
+    after asked: [Int], at position: Int64, broughtBytes: Bool, of servers: Int, open: [Int]
+  ) -> [Int]? {
+    var hasAsked = true
     if position - rowStart >= Self.progressBytes {
       rowStart = position
       tries = 0
@@ -50,13 +53,16 @@ struct Resumption {
       // Those before it may well have the rest.
       if broughtBytes, let last = asked.last { failed = [last] }
     } else {
+      hasAsked = broughtBytes || asked.contains { !failed.contains($0) }
       for server in asked where !failed.contains(server) { failed.append(server) }
     }
     if broughtBytes { bringer = asked.last }
     guard tries < min(servers, Self.triesInARow) else { return nil }
     tries += 1
-    if failed.count < servers { return failed }
-    guard let again = bringer else { return nil }
+    let again = bringer.flatMap { open.contains($0) ? $0 : nil }
+    // Where nobody could be asked, others having no place for example, the one that has it is not let go.
+    if open.contains(where: { !failed.contains($0) }), hasAsked || again == nil { return failed }
+    guard let again else { return nil }
     bringer = nil
     return failed.filter { $0 != again }
   }

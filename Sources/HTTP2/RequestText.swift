@@ -16,7 +16,8 @@ public struct RequestText: ~Copyable {
   private var method = ByteRange.empty
   private var path = ByteRange.empty
   private var authority = ByteRange.empty
-  private var bytes = 0
+  /// What has been taken of the present head, kept or not.
+  private(set) var bytes = 0
 
   /// - Parameter limit: the bytes that names and values may have in all, with 4 for each field.
   public init(limit: Int) { self.limit = limit }

@@ -44,10 +44,12 @@ extension ServerSession {
     unsafe nghttp2_session_callbacks_set_on_header_callback(made) {
       _, _, name, nameCount, value, valueCount, _, owner in
       guard let name = unsafe name, let value = unsafe value else { return 0 }
-      unsafe ServerSession.of(owner).field(
+      let machine = unsafe ServerSession.of(owner)
+      unsafe machine.field(
         RawSpan(_unsafeStart: name, byteCount: nameCount),
         RawSpan(_unsafeStart: value, byteCount: valueCount))
-      return 0
+      // nghttp2 would check all of what is left of the frame: references of a byte each to 36 MB of fields.
+      return machine.end == nil ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
     }
     // A head with a malformed field is malformed (RFC 9113, section 8.2.1): the stream is reset.
     unsafe nghttp2_session_callbacks_set_on_invalid_header_callback(made) {
@@ -161,7 +163,6 @@ extension ServerSession {
   }
 
   private func field(_ name: RawSpan, _ value: RawSpan) {
-    guard end == nil else { return }
     request.add(name, value)
     if request.isBomb { calmDown(.flood(.fields)) }
   }

@@ -45,12 +45,18 @@ public enum Folder {
     try checked(result)
   }
 
-  /// Removes a file, or a folder with the files in it; folders deeper down are a fault.
-  public static func removeAll(_ path: String) throws(Fault) {
+  /// Removes a file, or a folder with all that is in it; links go, and not what they lead to.
+  ///
+  /// Throws where something cannot be removed, and where folders lie deeper in each other than anybody makes them.
+  public static func removeAll(_ path: String) throws(Fault) { try removeAll(path, depth: 0) }
+
+  private static func removeAll(_ path: String, depth: Int) throws(Fault) {
     let result = unsafe linux_unlink(path)
     if result == 0 || result == -missing { return }
-    guard result == -isAFolder else { throw Fault(.io, .disk, errno: Int32(clamping: -result)) }
-    for name in try names(in: path) { try remove(file: path + "/" + name) }
+    guard result == -isAFolder, depth < 32 else {
+      throw Fault(.io, .disk, errno: Int32(clamping: -result))
+    }
+    for name in try names(in: path) { try removeAll(path + "/" + name, depth: depth + 1) }
     try checked(unsafe linux_remove_folder(path))
   }
 

@@ -48,7 +48,7 @@ final class LoadedCertificate {
   let names: [[UInt8]]
   /// `EVP_PKEY_RSA`, `EVP_PKEY_EC` or another: a context has one of each.
   let keyKind: Int32
-  var staple: [UInt8] = []
+  var staple: Staple?
 
   init(_ files: CertificateFiles) throws(TLSError) {
     let pem = try Self.contents(of: files.certificate)
@@ -65,7 +65,7 @@ final class LoadedCertificate {
     guard unsafe X509_check_private_key(leaf.pointer, key) == 1 else {
       throw .latest("\(files.key): it is not the key of \(files.certificate)")
     }
-    if let path = files.staple { staple = try Self.staple(path) }
+    if let path = files.staple { staple = try Staple(path: path) }
   }
 
   deinit { unsafe EVP_PKEY_free(key) }
@@ -149,23 +149,5 @@ final class LoadedCertificate {
       }
     }
     return names
-  }
-
-  /// An OCSP answer that says something; whether it fits the certificate is its authority's affair.
-  private static func staple(_ path: String) throws(TLSError) -> [UInt8] {
-    ERR_clear_error()
-    let bytes = try contents(of: path)
-    let status = bytes.withReadable { span in
-      unsafe span.withUnsafeBytes { raw -> Int32 in
-        var place = unsafe raw.baseAddress?.assumingMemoryBound(to: UInt8.self)
-        guard let answer = unsafe d2i_OCSP_RESPONSE(nil, &place, raw.count) else { return -1 }
-        defer { unsafe OCSP_RESPONSE_free(answer) }
-        return unsafe OCSP_response_status(answer)
-      }
-    }
-    guard status == OCSP_RESPONSE_STATUS_SUCCESSFUL else {
-      throw .latest("\(path): it is no successful OCSP answer (in DER)")
-    }
-    return bytes.withReadable { $0.array }
   }
 }

@@ -39,6 +39,8 @@ public final class CertificateStore: Sendable {
     /// What the last look found, where it was neither.
     var seen: [FileMark]?
     var complaint: String?
+    /// The files of OCSP answers that have ended, and are told of.
+    var ended: [String] = []
   }
 
   private let options: Options
@@ -47,11 +49,14 @@ public final class CertificateStore: Sendable {
   private let watch: Mutex<Watch>
   private let swapCount = Atomic<Int>(0)
   private let failureCount = Atomic<Int>(0)
+  private let endedCount = Atomic<Int>(0)
 
   /// Reads everything, or throws with what is wrong.
   ///
-  /// - Parameter now: Seconds of a clock that does not go back.
-  public init(_ options: Options, now: Int64) throws(TLSError) {
+  /// - Parameters:
+  ///   - now: Seconds of a clock that does not go back.
+  ///   - wall: Seconds since 1970.
+  public init(_ options: Options, now: Int64, wall: Int64) throws(TLSError) {
     self.options = options
     tickets = TicketKeys(now: now)
     // Before the files are read: what changes meanwhile is seen by the next look.
@@ -59,7 +64,7 @@ public final class CertificateStore: Sendable {
     inUse = Mutex(
       try ServerCertificates(
         options.certificates, from: options.minVersion, protocols: options.protocols,
-        tickets: tickets))
+        tickets: tickets, at: wall))
     watch = Mutex(Watch(dealt: marks))
   }
 
@@ -70,13 +75,18 @@ public final class CertificateStore: Sendable {
   public var swaps: Int { swapCount.load(ordering: .relaxed) }
   public var failures: Int { failureCount.load(ordering: .relaxed) }
 
+  /// OCSP answers that have ended and are not stapled, as `lookAtStaples` last found.
+  public var endedStaples: Int { endedCount.load(ordering: .relaxed) }
+
   /// Makes a new key for session tickets where it is time.
   public func rotateTickets(at now: Int64) { tickets.rotate(at: now) }
 
   /// Looks whether a file is another than before, and reads all once they have stopped changing.
   ///
   /// Blocks on the disk. Nil where there is nothing to tell; a complaint is told once.
-  public func look() -> Finding? {
+  ///
+  /// - Parameter wall: Seconds since 1970.
+  public func look(at wall: Int64) -> Finding? {
     watch.withLock { watch in
       let marks: [FileMark]
       do throws(TLSError) {
@@ -100,7 +110,7 @@ public final class CertificateStore: Sendable {
       do throws(TLSError) {
         let new = try ServerCertificates(
           options.certificates, from: options.minVersion, protocols: options.protocols,
-          tickets: tickets)
+          tickets: tickets, at: wall)
         inUse.withLock { $0 = new }
         swapCount.add(1, ordering: .relaxed)
         watch.complaint = nil
@@ -109,6 +119,20 @@ public final class CertificateStore: Sendable {
         watch.complaint = nil
         return complain(error.sentence, &watch)
       }
+    }
+  }
+
+  /// Takes OCSP answers out of use whose time has passed; the files of those that are not told of yet.
+  ///
+  /// A file that is replaced comes back into use by `look`.
+  ///
+  /// - Parameter wall: Seconds since 1970.
+  public func lookAtStaples(at wall: Int64) -> [String] {
+    let ended = current.note(wall)
+    endedCount.store(ended.count, ordering: .relaxed)
+    return watch.withLock { watch in
+      defer { watch.ended = ended }
+      return ended.filter { !watch.ended.contains($0) }
     }
   }
 

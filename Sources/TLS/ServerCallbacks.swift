@@ -77,12 +77,9 @@ enum ServerCallbacks {
       let key = unsafe SSL_get_privatekey(ssl)
     else { return SSL_TLSEXT_ERR_NOACK }
     let kind = unsafe EVP_PKEY_get_base_id(key)
-    guard let staple = certificates.staples[set].first(where: { $0.kind == kind }) else {
-      return SSL_TLSEXT_ERR_NOACK
-    }
-    guard let copy = unsafe openssl_allocate(staple.bytes.count) else {
-      return SSL_TLSEXT_ERR_NOACK
-    }
+    guard let staple = certificates.staple(context: set, kind: kind),
+      let copy = unsafe openssl_allocate(staple.bytes.count)
+    else { return SSL_TLSEXT_ERR_NOACK }
     unsafe staple.bytes.withUnsafeBytes { bytes in
       unsafe UnsafeMutableRawBufferPointer(start: copy, count: bytes.count).copyMemory(from: bytes)
     }
@@ -115,6 +112,10 @@ enum ServerCallbacks {
     return isCurrent ? 1 : 2
   }
 
+  /// AES-256-CBC, looked up once: else each ticket would look through OpenSSL's providers for it.
+  private nonisolated(unsafe) static let ticketCipher: OpaquePointer? =
+    unsafe EVP_CIPHER_fetch(nil, "AES-256-CBC", nil)
+
   private static func set(
     _ key: TicketKeys.Key, _ vector: UnsafeMutablePointer<UInt8>, _ cipher: OpaquePointer?,
     _ mac: OpaquePointer?, isNew: Bool
@@ -125,7 +126,7 @@ enum ServerCallbacks {
     return unsafe key.cipher.span.withUnsafeBufferPointer { secret in
       unsafe isKeyed
         && EVP_CipherInit_ex(
-          cipher, EVP_aes_256_cbc(), nil, secret.baseAddress, vector, isNew ? 1 : 0) == 1
+          cipher, ticketCipher, nil, secret.baseAddress, vector, isNew ? 1 : 0) == 1
     }
   }
 }

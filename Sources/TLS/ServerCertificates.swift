@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Synchronization
 
 /// What a server speaks TLS with, whole and unchanging: a change makes another one, and sessions that
 /// have begun go on with theirs.
@@ -10,7 +11,9 @@ public final class ServerCertificates: Sendable {
   /// ALPN's list as it is sent: each name behind its length (RFC 7301, section 3.1).
   let protocols: [UInt8]
   /// For each context the OCSP answers of its certificates, with their keys' kinds.
-  let staples: [[(kind: Int32, bytes: [UInt8])]]
+  let staples: [[(kind: Int32, staple: Staple)]]
+  /// Seconds since 1970, as whoever looks at the files has last told: what has ended by then is not given.
+  private let wall: Atomic<Int64>
   /// How many certificates there are.
   public let count: Int
 
@@ -18,10 +21,12 @@ public final class ServerCertificates: Sendable {
 
   /// Reads all files anew, or throws with what is wrong with one of them.
   ///
-  /// - Parameter protocols: What may be agreed on (ALPN), the best first: `h2`, `http/1.1`.
+  /// - Parameters:
+  ///   - protocols: What may be agreed on (ALPN), the best first: `h2`, `http/1.1`.
+  ///   - wall: Seconds since 1970.
   public init(
     _ files: [CertificateFiles], from oldest: TLSVersion, protocols: [String],
-    tickets: TicketKeys
+    tickets: TicketKeys, at wall: Int64
   ) throws(TLSError) {
     var loaded: [LoadedCertificate] = []
     for entry in files { loaded.append(try LoadedCertificate(entry)) }
@@ -29,6 +34,7 @@ public final class ServerCertificates: Sendable {
     names = CertificateNames(loaded.map { ($0.names, $0.keyKind) })
     count = loaded.count
     self.tickets = tickets
+    self.wall = Atomic(wall)
     self.protocols = protocols.flatMap { [UInt8(clamping: $0.utf8.count)] + Array($0.utf8) }
     var contexts: [TLSContext] = []
     for set in names.sets {
@@ -36,9 +42,27 @@ public final class ServerCertificates: Sendable {
     }
     self.contexts = contexts
     staples = names.sets.map { set in
-      set.map { (loaded[$0].keyKind, loaded[$0].staple) }.filter { !$0.1.isEmpty }
+      set.compactMap { index in loaded[index].staple.map { (loaded[index].keyKind, $0) } }
     }
     for context in contexts { ServerCallbacks.set(on: context, for: self) }
+  }
+
+  /// The OCSP answer for a context's certificate with this kind of key, as long as it counts.
+  func staple(context: Int, kind: Int32) -> Staple? {
+    guard let found = staples[context].first(where: { $0.kind == kind })?.staple,
+      !found.hasEnded(at: wall.load(ordering: .relaxed))
+    else { return nil }
+    return found
+  }
+
+  /// Takes note of the time; the files of the OCSP answers that have ended by it, each once.
+  func note(_ wall: Int64) -> [String] {
+    self.wall.store(wall, ordering: .relaxed)
+    var ended: [String] = []
+    for (_, staple) in staples.joined() where staple.hasEnded(at: wall) {
+      if !ended.contains(staple.path) { ended.append(staple.path) }
+    }
+    return ended
   }
 
   private static func context(

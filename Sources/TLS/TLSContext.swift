@@ -35,7 +35,8 @@ final class TLSContext: @unchecked Sendable {
     // Compression and renegotiation have been attacks for their own sake; early data can be replayed, and is
     // off unless somebody asks for it.
     unsafe openssl_forbid_old(context)
-    // An idle connection would hold 34 KiB.
+    // An idle connection would hold 34 KiB. `SSL_free_buffers` would do the same for many records at once, but until
+    // OpenSSL 3.0.14 it freed a buffer that was in use where a record's head had come without its body (CVE-2024-4741).
     unsafe openssl_set_mode(context, Int(SSL_MODE_RELEASE_BUFFERS))
   }
 

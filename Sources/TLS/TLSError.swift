@@ -13,6 +13,12 @@ public struct TLSError: Error, Equatable, Sendable {
     return TLSError(reason.isEmpty ? sentence : "\(sentence): \(reason)")
   }
 
+  /// Empties the thread's queue of errors, which is nearly always empty.
+  @inline(__always)
+  static func forget() {
+    if ERR_peek_error() != 0 { ERR_clear_error() }
+  }
+
   /// OpenSSL's words for the last error of this thread; empties its queue.
   static func reason() -> String {
     let code = ERR_peek_last_error()

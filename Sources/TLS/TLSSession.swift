@@ -150,7 +150,7 @@ public final class TLSSession {
 
   /// Makes the client's first flight.
   public func start() {
-    ERR_clear_error()
+    TLSError.forget()
     note(unsafe SSL_do_handshake(ssl))
   }
 
@@ -190,7 +190,7 @@ public final class TLSSession {
     while written < room.count && state == .open {
       // With nothing left in either place the next call could only say so.
       if written > 0, unsafe wire.pointee.inputCount == 0, unsafe SSL_pending(ssl) == 0 { break }
-      ERR_clear_error()
+      TLSError.forget()
       let most = Int32(clamping: room.count - written)
       let count = unsafe SSL_read(ssl, room.baseAddress.map { unsafe $0 + written }, most)
       if count <= 0 {
@@ -222,12 +222,24 @@ public final class TLSSession {
     precondition(plaintext.byteCount <= Self.mostPlaintext)
     guard state != .failed, !hasSentClose else { return false }
     if plaintext.isEmpty { return true }
-    ERR_clear_error()
-    let count = unsafe plaintext.withUnsafeBytes { bytes in
-      unsafe SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
+    TLSError.forget()
+    // OpenSSL would make and free its buffer for each record; with the last one it lets it go.
+    let before = (plaintext.byteCount - 1) / Self.recordBytes * Self.recordBytes
+    var count = Int32(0)
+    var taken = 0
+    unsafe plaintext.withUnsafeBytes { bytes in
+      if before > 0 {
+        unsafe openssl_release_buffers(ssl, 0)
+        count = unsafe write(UnsafeRawBufferPointer(rebasing: bytes[..<before]))
+        unsafe openssl_release_buffers(ssl, 1)
+        if count != Int32(clamping: before) { return }
+        taken = before
+      }
+      count = unsafe write(UnsafeRawBufferPointer(rebasing: bytes[before...]))
+      taken += Int(count)
     }
     // The BIO takes everything, so it is all or nothing.
-    if count == plaintext.byteCount {
+    if taken == plaintext.byteCount {
       carried += plaintext.byteCount
       return true
     }
@@ -239,9 +251,14 @@ public final class TLSSession {
   public func close() {
     guard state != .failed, !hasSentClose, isEstablished else { return }
     hasSentClose = true
-    ERR_clear_error()
+    TLSError.forget()
     _ = unsafe SSL_shutdown(ssl)
-    ERR_clear_error()
+    TLSError.forget()
+  }
+
+  /// The number of bytes taken, which is all of them, or OpenSSL's complaint.
+  private func write(_ bytes: UnsafeRawBufferPointer) -> Int32 {
+    unsafe SSL_write(ssl, bytes.baseAddress, Int32(clamping: bytes.count))
   }
 
   /// Takes note of what an unsuccessful call means.

@@ -12,6 +12,8 @@ struct Balancer: Sendable {
     var weight = 1000
     var rank = ServerHealth.Rank.good
     var isBackup = false
+    /// What of its weight it has by now, in thousandths: less than all of it for a while after it came up.
+    var share = 1000
 
     /// The order in which servers are asked, whatever they have to do.
     fileprivate var order: Int { rank.rawValue * 2 + (isBackup ? 1 : 0) }
@@ -41,6 +43,13 @@ struct Balancer: Sendable {
     }
     guard best.count > 1 else { return best.first }
     return inTurn(best, of: candidates)
+  }
+
+  /// What of its requests a group of servers is to get, in thousandths: as much as the best of those that go
+  /// first, since beside one that has been up for long the others start slowly by their weights.
+  static func share(of standings: [Standing]) -> Int {
+    let first = standings.map(\.order).min()
+    return standings.filter { $0.order == first }.map(\.share).max() ?? 1000
   }
 
   private static func isBefore(_ one: Standing, _ other: Standing) -> Bool {

@@ -6,7 +6,7 @@ internal import Base
 /// until it answers, and `maxFails` of them within `failTimeout` take it down for so long; then one request
 /// at a time tries it, and the first that is answered takes it up again. Probes take it down after `fall`
 /// failures in a row and up after `rise` successes; they show that it lives, not that it finds content, so
-/// they take up only what they have taken down.
+/// they take up only what they have taken down, and what no request tries.
 struct ServerHealth: Equatable, Sendable {
   /// What a choice makes of a server.
   enum Rank: Int, Comparable, Sendable {
@@ -42,13 +42,23 @@ struct ServerHealth: Equatable, Sendable {
   private var probesInARow = 0
   /// When it last came up; weighs less for a while since.
   private var upSince: Instant?
+  /// Searches in a row that missed here what was then found elsewhere.
+  private var oversights = 0
+  /// Bodies in a row that ended well in form, but before they were whole, and when the first of them did.
+  private var shortBodies: ShortBodies?
+
+  private struct ShortBodies: Equatable {
+    var count = 0
+    var since: Instant
+  }
 
   init() {}
 
   /// Whether there is nothing to remember but probes that went well.
   var isClean: Bool {
     failures.isEmpty && lastFailure == nil && lastLie == nil && downUntil == nil
-      && restsUntil == nil && !isProbedDown && upSince == nil
+      && restsUntil == nil && !isProbedDown && upSince == nil && oversights == 0
+      && shortBodies == nil
   }
 
   func rank(at now: Instant, _ options: UpstreamOptions) -> Rank {
@@ -105,6 +115,41 @@ struct ServerHealth: Equatable, Sendable {
     return isProbedDown ? nil : .down(.failures)
   }
 
+  /// A search missed here what was then found elsewhere.
+  ///
+  /// Content may be out of one server's reach; so many in a row, with nothing answered in between, are a server
+  /// that finds nothing.
+  mutating func overlooked(at now: Instant, _ options: UpstreamOptions) -> Change? {
+    oversights += 1
+    guard oversights >= Self.rowLimit else { return nil }
+    oversights = 0
+    return failed(at: now, options)
+  }
+
+  /// A body has ended in order before it was whole.
+  ///
+  /// Its content may be gone in part; a row of them, while others give theirs whole, is the server's failure, and
+  /// what it answers since does not make up for it.
+  ///
+  /// - Parameter whole: when any server last ended a body as it should.
+  mutating func fellShort(
+    at now: Instant, whole: Instant, _ options: UpstreamOptions
+  ) -> Change? {
+    var row = shortBodies ?? ShortBodies(since: now)
+    row.count = min(row.count + 1, Self.rowLimit)
+    shortBodies = row
+    guard row.count == Self.rowLimit, whole >= row.since else { return nil }
+    shortBodies = nil
+    lied(at: now)
+    return failed(at: now, options)
+  }
+
+  /// A body has come to its whole end.
+  mutating func endedWhole() { shortBodies = nil }
+
+  /// What counts as a failure only in a row does so after so many.
+  static let rowLimit = 3
+
   private mutating func prune(_ now: Instant, _ options: UpstreamOptions) {
     failures.removeAll { now - $0 >= options.failTimeout }
   }
@@ -112,6 +157,7 @@ struct ServerHealth: Equatable, Sendable {
   /// An answer has come to its end, or so far that it convinces.
   mutating func answered(at now: Instant, _ options: UpstreamOptions) -> Change? {
     lastFailure = nil
+    oversights = 0
     if let rest = restsUntil, now >= rest { restsUntil = nil }
     if let lie = lastLie, now - lie >= options.failTimeout { lastLie = nil }
     if let up = upSince, now - up >= options.slowStart { upSince = nil }
@@ -121,6 +167,22 @@ struct ServerHealth: Equatable, Sendable {
     isTrialTaken = false
     isProbedDown = false
     probesInARow = 0
+    upSince = now
+    return .up
+  }
+
+  /// Whether no request has tried it, though its time was over as long ago as it was down: nobody needs it, and
+  /// nobody would ever find out that it is back.
+  func isForgotten(at now: Instant, _ options: UpstreamOptions) -> Bool {
+    guard let downUntil, !isTrialTaken, !isProbedDown else { return false }
+    return now - downUntil >= options.failTimeout
+  }
+
+  /// A probe has found one alive that was forgotten.
+  mutating func remembered(at now: Instant, _ options: UpstreamOptions) -> Change? {
+    guard isForgotten(at: now, options) else { return nil }
+    downUntil = nil
+    lastFailure = nil
     upSince = now
     return .up
   }

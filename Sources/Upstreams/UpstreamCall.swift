@@ -61,7 +61,7 @@ public final class UpstreamCall: EventHandler {
   /// Servers whose queues were full or too slow.
   private var passedOver: [Int] = []
   /// Servers that looked for the content in vain.
-  private var misses = 0
+  private var missed: [UpstreamServer] = []
   /// Servers whose answers were not for what was asked.
   private var foreign: [UpstreamServer] = []
   /// The place in a queue, and the fault to tell if nothing comes of it.
@@ -131,9 +131,10 @@ public final class UpstreamCall: EventHandler {
   /// Another server that is paid for; nil where there is none.
   private func choose(_ charge: UpstreamMap.Charge) -> UpstreamPool.Choice? {
     let now = pool.loop.now
+    var avoided = avoidedRegions
+    if let lastResort = pool.map.lastResort, !request.isForStrangers { avoided.append(lastResort) }
     guard now < limit,
-      let choice = pool.choose(
-        from: request.region, tried: tried + passedOver, avoiding: avoidedRegions)
+      let choice = pool.choose(from: request.region, tried: tried + passedOver, avoiding: avoided)
     else { return nil }
     guard pool.map.pay(charge, at: now) else {
       if choice.hasPlace { choice.server.freePlace() }
@@ -244,7 +245,7 @@ public final class UpstreamCall: EventHandler {
   private func fail(_ fault: Fault) {
     let consumer = consumer
     end()
-    consumer?.failed(misses > 0 ? Fault(.timeout, .upstream) : fault)
+    consumer?.failed(!missed.isEmpty ? Fault(.timeout, .upstream) : fault)
   }
 
   // MARK: The connection's reports
@@ -259,7 +260,7 @@ public final class UpstreamCall: EventHandler {
       connect(UpstreamConnection(pool, server))
       return
     }
-    let answersOthers = server.hasAnswered(after: middle(of: firstByte ?? tryBegan))
+    let answersOthers = server.hasServed(after: middle(of: connection?.waitBegan ?? tryBegan))
     pool.counters.add(.upstreamError(fault.kind))
     // A server that had only what others had left of the client's time has not let its own pass.
     let isCutShort = fault.kind == .timeout && pool.loop.now >= limit && tries > 1
@@ -272,13 +273,13 @@ public final class UpstreamCall: EventHandler {
     var isSilence = false
     if case .waiting = stage { isSilence = fault.kind == .timeout }
     if isSilence && answersOthers && request.isSearch {
-      noteMiss()
+      noteMiss(at: server)
       charge = .miss
       // Its neighbours ask the same network from the same place.
       avoidedRegions = askedRegions
     }
-    endedInSilence = isSilence || misses > 0
-    if decision == .otherServer && misses < Self.missLimit {
+    endedInSilence = isSilence || !missed.isEmpty
+    if decision == .otherServer && missed.count < Self.missLimit {
       next(after: fault, charge)
     } else {
       fail(fault)
@@ -295,8 +296,8 @@ public final class UpstreamCall: EventHandler {
   /// Servers that may look for content in vain: one, and one more to make sure.
   private static let missLimit = 2
 
-  private func noteMiss() {
-    misses += 1
+  private func noteMiss(at server: UpstreamServer) {
+    missed.append(server)
     pool.counters.add(.upstreamMiss)
   }
 
@@ -310,10 +311,7 @@ public final class UpstreamCall: EventHandler {
   func bodySent() { bodyEnd = pool.loop.now }
 
   /// The first byte of an answer, or of an interim one before it, has come.
-  func heard() {
-    firstByte = pool.loop.now
-    server?.heard(at: pool.loop.now)
-  }
+  func heard() { firstByte = pool.loop.now }
 
   /// Counts the time to the first byte of an answer whose head is here.
   ///
@@ -329,6 +327,11 @@ public final class UpstreamCall: EventHandler {
     isTroubled = false
     noteFirstByte()
     if isDropped(head, text, from: server) || isRefused(head, text, from: server) { return }
+    if asksLastResort, request.host != nil, (301...308).contains(head.status), head.status != 304 {
+      // It leads on among the stranger's paths, which are none of the client's host.
+      bodyBroke(Fault(.unavailable, .upstream))
+      return
+    }
     consumer?.received(head, text: text, from: server)
   }
 
@@ -338,7 +341,10 @@ public final class UpstreamCall: EventHandler {
   ) -> Bool {
     let now = pool.loop.now
     let rest = Self.rest(head, text, wallSeconds: pool.loop.wallSeconds)
-    let isWell = server.standing(at: now, pool.options).rank == .good || isTrial
+    // One that has failed a moment ago may answer others all the same.
+    let isWell =
+      server.standing(at: now, pool.options).rank == .good || isTrial
+      || server.hasServed(after: middle(of: tryBegan))
     let verdict = RetryPolicy.judge(
       status: head.status, saysWhen: rest != nil, after: now - tryBegan,
       isSearched: isWell && request.isSearch)
@@ -354,18 +360,18 @@ public final class UpstreamCall: EventHandler {
       server.countError()
       pool.tell(server.failed(at: now, pool.options), of: server)
     case .miss:
-      noteMiss()
+      noteMiss(at: server)
       fault = Fault(.timeout, .upstream)
       charge = .miss
       // Its neighbours ask the same network from the same place.
       avoidedRegions = askedRegions
     }
     if let rest, verdict != .miss { server.rests(until: now + rest) }
-    guard isRepeatable, misses < Self.missLimit,
+    guard isRepeatable, missed.count < Self.missLimit,
       let choice = choose(charge)
     else { return false }
     pool.counters.add(.upstreamRetry)
-    endedInSilence = misses > 0
+    endedInSilence = !missed.isEmpty
     let connection = connection
     endTry()
     connection?.abandon()
@@ -446,7 +452,10 @@ public final class UpstreamCall: EventHandler {
   func convinced() {
     guard !isTroubled, let server else { return }
     isTrial = false
-    pool.tell(server.answered(at: pool.loop.now, pool.options), of: server)
+    let now = pool.loop.now
+    pool.tell(server.answered(at: now, pool.options), of: server)
+    for server in missed { pool.tell(server.overlooked(at: now, pool.options), of: server) }
+    missed = []
   }
 
   /// The answer is complete, and the connection no longer this call's.

@@ -36,7 +36,7 @@ final class UpstreamConnection: EventHandler {
   private(set) var state = State.connecting
   private var socket: Int32 = -1
   var transport: UpstreamTransport
-  private var handle = Handle.none
+  private(set) var handle = Handle.none
   var output = ByteBuffer(capacity: 1024)
   /// Present until all of the request's body has been sent, or no more of it is.
   var sender: BodySender?
@@ -46,8 +46,10 @@ final class UpstreamConnection: EventHandler {
   private var parser = ResponseParser()
   private var head = ResponseHead()
   private var reader = BodyReader(.none)
-  private var deadline = Instant.never
-  private var timerDue = Instant.never
+  var deadline = Instant.never
+  var timerDue = Instant.never
+  /// When the present wait for the server began: with the last byte that came, or that it took.
+  var waitBegan = Instant.zero
 
   /// Whether an answer has been taken from this connection before.
   private var isReused = false
@@ -68,6 +70,8 @@ final class UpstreamConnection: EventHandler {
   var isSendPromised = false
   /// Bytes received in this turn.
   private var turnBytes = 0
+  /// Begun anew where the consumer has had no room.
+  var pace = BodyPace(at: .zero)
   /// Bytes of the present answer's body that have come, until they convince.
   private var bodyBytes: Int64 = 0
 
@@ -215,6 +219,7 @@ final class UpstreamConnection: EventHandler {
       isResumePromised = false
       if isPaused {
         isPaused = false
+        pace = BodyPace(at: loop.now)
         awaitBytes()
       }
       read()
@@ -223,46 +228,8 @@ final class UpstreamConnection: EventHandler {
       isSendPromised = false
       if state == .waiting || state == .body { sendMore() }
     default:
-      timerDue = .never
-      if loop.now < deadline {
-        setDeadline(deadline)
-      } else {
-        timedOut()
-      }
+      timerFired()
     }
-  }
-
-  /// Gives what comes before an answer so long, and no longer than all tries may take.
-  func setTryDeadline(_ interval: Interval) {
-    setDeadline(call?.deadline(after: interval) ?? loop.now + interval)
-  }
-
-  func setDeadline(_ instant: Instant) {
-    deadline = instant
-    // A timer that fires earlier looks again; one that fires later is of no use.
-    if instant < timerDue {
-      timerDue = instant
-      loop.setTimer(handle, tag: Tag.timer, at: instant)
-    }
-  }
-
-  private func timedOut() {
-    if state == .waiting, awaitsContinue, !hasFirstByte {
-      continueBody()
-      return
-    }
-    switch state {
-    case .closed: return
-    case .idle:
-      pool.drop(self)
-      close()
-      return
-    case .connecting, .handshaking: pool.counters.add(.timeoutUpstreamConnect)
-    case .waiting where !hasFirstByte && !isSendingBody:
-      pool.counters.add(.timeoutUpstreamFirstByte)
-    case .waiting, .body: pool.counters.add(.timeoutUpstreamBetweenBytes)
-    }
-    fail(Fault(.timeout, .upstream))
   }
 
   /// The consumer has room again; it is asked at the end of the turn.
@@ -343,6 +310,7 @@ final class UpstreamConnection: EventHandler {
   private func handOver(_ count: Int) {
     guard let call else { return }
     state = .body
+    pace = BodyPace(at: loop.now)
     reader = BodyReader(.ofResponse(head, requestMethod: call.request.method))
     // An answer before the request's end: what the server does with the rest is open.
     if !output.isEmpty || sender != nil { head.keepAlive = false }
@@ -375,7 +343,9 @@ final class UpstreamConnection: EventHandler {
       }
       if isPaused { return }
       if turnBytes > received {
+        let count = turnBytes - received
         received = turnBytes
+        if !reader.isComplete && isTooSlow(after: count) { return }
         awaitBytes()
       }
       if available == 0 && !isReadable { return }

@@ -68,7 +68,7 @@ extension UpstreamServer {
     case up
     /// It has failed and not answered since: others of its region are asked first.
     case suspect
-    /// Asked only where nobody else is left.
+    /// Asked only where nobody else is left, but for the request that finds out whether it is up again.
     case down
     /// Asked no more, by an operator's word.
     case drained
@@ -77,6 +77,7 @@ extension UpstreamServer {
   /// How it is now; `drained` whatever else it is.
   public func condition(at now: Instant, _ options: UpstreamOptions) -> Condition {
     if isDrained { return .drained }
+    if isDown(at: now) { return .down }
     return switch standing(at: now, options).rank {
     case .good: .up
     case .suspect: .suspect

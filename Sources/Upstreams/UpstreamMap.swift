@@ -67,6 +67,7 @@ public final class UpstreamMap: Sendable {
   private let routes: [[Int]]
   private let retries = Mutex(RetryBudget())
   private let misses = Mutex(RetryBudget())
+  private let lastWholeBody = Atomic<Int64>(Int64.min)
   let journal = UpstreamJournal()
 
   /// - Parameters:
@@ -115,6 +116,11 @@ public final class UpstreamMap: Sendable {
 
   /// All servers of all regions.
   public var servers: [UpstreamServer] { regions.flatMap(\.servers) }
+
+  /// When any server last ended a body as it should.
+  var lastWhole: Instant { Instant(nanoseconds: lastWholeBody.load(ordering: .relaxed)) }
+
+  func noteWhole(at now: Instant) { lastWholeBody.store(now.nanoseconds, ordering: .relaxed) }
 
   // MARK: Budgets
 

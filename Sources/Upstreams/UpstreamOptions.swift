@@ -62,6 +62,7 @@ public struct UpstreamOptions: Sendable {
 public struct UpstreamProbe: Equatable, Sendable {
   /// The request target; any status of 200 to 299 is well.
   public var target: [UInt8]
+  /// Zero where only those are asked that are down and that no request tries.
   public var interval: Interval
   /// From the connect to the head of the answer.
   public var timeout: Interval

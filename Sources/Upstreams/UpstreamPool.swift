@@ -10,6 +10,8 @@ public final class UpstreamPool {
   let options: UpstreamOptions
   let counters: CounterPage
   private var balancer = Balancer()
+  /// What each region that starts slowly has to its credit for its next request, in thousandths of one.
+  private var starts: [Int: Int] = [:]
   /// The room that sessions share; nil before the first.
   private var tlsBuffers: TLSBuffers?
   /// For each server, by its number, latest last: the one used last is the least likely to have been closed.
@@ -48,27 +50,58 @@ public final class UpstreamPool {
   /// The server for a try, with a place at it; nil where all have been tried or have no room.
   ///
   /// Those that are not down go first, in every region on the way; a region is left only if all of its
-  /// servers are down or tried, or have neither a place nor room to wait for one.
+  /// servers are down or tried, or have neither a place nor room to wait for one. One that has just come up
+  /// is passed over for a part of its requests, as long as a later one can take them.
   func choose(from home: Int, tried: [Int], avoiding regions: [Int]) -> Choice? {
     let route = map.route(from: home).filter { !regions.contains($0) }
     for mayBeDown in [false, true] {
-      for region in route {
-        if let choice = choose(in: region, tried, mayBeDown: mayBeDown) { return choice }
+      for (place, region) in route.enumerated() {
+        var candidates = candidates(in: region, tried)
+        if !mayBeDown {
+          candidates.removeAll { $0.standing.rank >= .down }
+          if startsSlowly(region, candidates, before: route[(place + 1)...], tried) { continue }
+        }
+        if let choice = choose(in: region, candidates) { return choice }
       }
     }
     return nil
   }
 
-  private func choose(in region: Int, _ tried: [Int], mayBeDown: Bool) -> Choice? {
+  private typealias Candidate = (server: UpstreamServer, standing: Balancer.Standing)
+
+  private func candidates(in region: Int, _ tried: [Int]) -> [Candidate] {
     let now = loop.now
-    var servers = map.regions[region].servers.filter {
-      !$0.isDrained && !tried.contains($0.number)
+    return map.regions[region].servers.filter { !$0.isDrained && !tried.contains($0.number) }
+      .map { ($0, $0.standing(at: now, options)) }
+  }
+
+  /// Whether a region's next request goes to a later one, since all that would take it here have just come
+  /// up: exactly so many as their part leaves.
+  ///
+  /// Only where servers stand that do not start slowly themselves, and never to the last resort.
+  private func startsSlowly(
+    _ region: Int, _ candidates: [Candidate], before later: ArraySlice<Int>, _ tried: [Int]
+  ) -> Bool {
+    let share = candidates.isEmpty ? 1000 : Balancer.share(of: candidates.map(\.standing))
+    guard share < 1000 else {
+      if !starts.isEmpty { starts[region] = nil }
+      return false
     }
-    var standings = servers.map { ($0.number, $0.standing(at: now, options)) }
-    if !mayBeDown {
-      servers = servers.indices.filter { standings[$0].1.rank < .down }.map { servers[$0] }
-      standings = standings.filter { $0.1.rank < .down }
+    let hasOther = later.contains { other in
+      other != map.lastResort
+        && self.candidates(in: other, tried).contains {
+          $0.standing.rank == .good && $0.standing.share == 1000
+        }
     }
+    guard hasOther else { return false }
+    let credit = starts[region, default: 0] + share
+    starts[region] = credit % 1000
+    return credit < 1000
+  }
+
+  private func choose(in region: Int, _ candidates: [Candidate]) -> Choice? {
+    var servers = candidates.map(\.server)
+    var standings = candidates.map { ($0.server.number, $0.standing) }
     var queue: (server: UpstreamServer, count: Int)?
     while let place = balancer.choose(standings) {
       let server = servers[place]
@@ -84,6 +117,19 @@ public final class UpstreamPool {
   /// Tells the log of a change in how a server does.
   func tell(_ change: ServerHealth.Change?, of server: UpstreamServer) {
     if change != nil { map.journal.tell(change, of: server) }
+  }
+
+  /// Notes that a body from a server has come to its whole end, as far as that can be told.
+  public func endedWhole(_ server: UpstreamServer) {
+    map.noteWhole(at: loop.now)
+    server.endedWhole()
+  }
+
+  /// Counts a body that a server has ended in order, but before it was whole: an error, and a failure where it
+  /// does so once and again while others do not.
+  public func fellShort(_ server: UpstreamServer) {
+    server.countError()
+    tell(server.fellShort(at: loop.now, whole: map.lastWhole, options), of: server)
   }
 
   /// A session with a server that is spoken to by TLS; nil for cleartext.

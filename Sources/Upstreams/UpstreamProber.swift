@@ -5,27 +5,39 @@ internal import Telemetry
 
 /// Asks every server now and then whether it lives, and lets all workers know.
 ///
+/// Where that is not wanted it asks those alone that are down and that no request tries: a standby region that
+/// failed once, in need, would be down for good.
+///
 /// On one loop. Probes go to shadows of the servers, so that they count as nobody's requests, each on a
 /// connection of its own: whether new ones are accepted is part of the question.
 public final class UpstreamProber: EventHandler {
   private let loop: Loop
   private let map: UpstreamMap
   private let probe: UpstreamProbe
+  private let options: UpstreamOptions
   private let counters = CounterPage()
   private var handle = Handle.none
   private var checks: [Int: ProbeCheck] = [:]
   private var isClosed = false
 
-  public init(loop: Loop, map: UpstreamMap, probe: UpstreamProbe) {
+  private enum Tag {
+    static let all: UInt32 = 0
+    static let forgotten: UInt32 = 1
+  }
+
+  /// - Parameter options: as the servers' pools have them.
+  public init(loop: Loop, map: UpstreamMap, probe: UpstreamProbe, options: UpstreamOptions) {
     self.loop = loop
     self.map = map
     self.probe = probe
+    self.options = options
   }
 
   /// Begins; on the loop's thread.
   public func start() {
     handle = loop.enrol(self)
-    round()
+    if probe.interval > .zero { askAll() }
+    askForgotten()
   }
 
   /// Ends it; on the loop's thread.
@@ -37,21 +49,47 @@ public final class UpstreamProber: EventHandler {
   }
 
   public override func deadline(_ tag: UInt32) {
-    if !isClosed { round() }
+    if isClosed { return }
+    if tag == Tag.all { askAll() } else { askForgotten() }
   }
 
-  private func round() {
+  private func askAll() {
     // The last resort may be a stranger's, who is not to be asked all along.
-    let servers = map.homes.flatMap { map.regions[$0].servers }
-    for server in servers where checks[server.number] == nil {
-      let check = ProbeCheck(loop, server, probe, counters) { [unowned self] isWell in
-        checks[server.number] = nil
-        map.journal.tell(server.probed(isWell, at: loop.now, probe), of: server)
+    for server in map.homes.flatMap({ map.regions[$0].servers }) {
+      ask(server, mayRefuse: false) { [unowned self] isWell in
+        server.probed(isWell, at: loop.now, probe)
       }
-      checks[server.number] = check
-      check.start()
     }
-    loop.setTimer(handle, tag: 0, at: loop.now + probe.interval)
+    loop.setTimer(handle, tag: Tag.all, at: loop.now + probe.interval)
+  }
+
+  private func askForgotten() {
+    for (place, region) in map.regions.enumerated() {
+      for server in region.servers where server.isForgotten(at: loop.now, options) {
+        // Another kind of server, or a stranger, lives if it says anything sensible.
+        ask(server, mayRefuse: !map.homes.contains(place)) { [unowned self] isWell in
+          isWell ? server.remembered(at: loop.now, options) : nil
+        }
+      }
+    }
+    let pause = max(options.failTimeout, Self.leastPause)
+    loop.setTimer(handle, tag: Tag.forgotten, at: loop.now + pause)
+  }
+
+  /// The least time between two looks for servers that are forgotten.
+  private static let leastPause = Interval.seconds(1)
+
+  private func ask(
+    _ server: UpstreamServer, mayRefuse: Bool, _ done: @escaping (Bool) -> ServerHealth.Change?
+  ) {
+    guard checks[server.number] == nil else { return }
+    let check = ProbeCheck(loop, server, probe, counters, mayRefuse: mayRefuse) {
+      [unowned self] isWell in
+      checks[server.number] = nil
+      map.journal.tell(done(isWell), of: server)
+    }
+    checks[server.number] = check
+    check.start()
   }
 }
 
@@ -60,11 +98,13 @@ private final class ProbeCheck: UpstreamConsumer {
   private var call: UpstreamCall?
   private let pool: UpstreamPool
   private let request: UpstreamRequest
+  private let mayRefuse: Bool
   private let done: (Bool) -> Void
 
+  /// - Parameter mayRefuse: whether a status of 300 to 499 is well too.
   init(
     _ loop: Loop, _ server: UpstreamServer, _ probe: UpstreamProbe, _ counters: CounterPage,
-    _ done: @escaping (Bool) -> Void
+    mayRefuse: Bool, _ done: @escaping (Bool) -> Void
   ) {
     let shadow = UpstreamServer(
       address: server.address, name: server.name, peer: server.peer,
@@ -76,6 +116,7 @@ private final class ProbeCheck: UpstreamConsumer {
         betweenBytesTimeout: probe.timeout, allTriesTimeout: probe.timeout, idlePerServer: 0),
       counters: counters)
     request = UpstreamRequest(target: probe.target)
+    self.mayRefuse = mayRefuse
     self.done = done
   }
 
@@ -98,7 +139,7 @@ private final class ProbeCheck: UpstreamConsumer {
 
   /// The head says it; the body is nobody's.
   override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
-    over((200..<300).contains(head.status))
+    over((200..<(mayRefuse ? 500 : 300)).contains(head.status))
   }
 
   override func failed(_ fault: Fault) { over(false) }

@@ -9,6 +9,9 @@ public struct UpstreamRequest: Sendable {
   public var target: [UInt8]
   /// What Host says; nil stands for the server's own `ip:port`.
   public var host: [UInt8]?
+  /// What a stranger is asked for instead, under a name of its own, where Host is a client's: what that host
+  /// stands for, by its path; nil where a stranger cannot be asked then.
+  public var strangerTarget: [UInt8]?
   /// The first byte wanted, from 0; nil asks for everything.
   public var firstByte: Int64?
   /// The last byte wanted; nil asks up to the end.
@@ -53,14 +56,24 @@ public struct UpstreamRequest: Sendable {
     return name == "traceparent" || name == "tracestate"
   }
 
+  /// Whether a field is for the operator's own servers: of traces, and of the client and whom it asked.
+  private static func isPrivate(_ name: StaticString) -> Bool {
+    isTrace(name) || name.description.hasPrefix("X-Forwarded-")
+  }
+
+  /// Whether a stranger can be asked: not by a client's own Host, which is nobody's there.
+  var isForStrangers: Bool { host == nil || strangerTarget != nil }
+
   /// Appends the head for one server; false where the method, target or a name cannot be sent.
   ///
-  /// - Parameter isStranger: Whether the server may be somebody else's, who is told of no trace.
+  /// - Parameter isStranger: Whether the server may be somebody else's, who is asked under its own name, and
+  ///   told of no trace, and of no client.
   func write(
     for server: UpstreamServer, isStranger: Bool, keepAlive: Bool, to buffer: inout ByteBuffer
   ) -> Bool {
+    let target = isStranger && host != nil ? strangerTarget ?? target : target
     guard HeadWriter.requestLine(method, target.rawBytes, to: &buffer) else { return false }
-    let host = host ?? server.authority
+    let host = isStranger ? server.authority : host ?? server.authority
     HeadWriter.field(.host, host.rawBytes, to: &buffer)
     if lines.isEmpty {
       HeadWriter.field(.userAgent, "sluice", to: &buffer)
@@ -76,7 +89,7 @@ public struct UpstreamRequest: Sendable {
       if let lastByte { buffer.append(decimal: lastByte) }
       buffer.append("\r\n")
     }
-    for field in fields where !isStranger || !Self.isTrace(field.name) {
+    for field in fields where !isStranger || !Self.isPrivate(field.name) {
       // A static string's bytes live as long as the process.
       let bytes = unsafe UnsafeRawBufferPointer(
         start: field.name.utf8Start, count: field.name.utf8CodeUnitCount)

@@ -47,8 +47,8 @@ public final class UpstreamServer: Sendable {
   private let triesFailed = Atomic<Int>(0)
   private let triesAgain = Atomic<Int>(0)
   private let bodiesResumed = Atomic<Int>(0)
-  /// The first bytes of answers, probes' too.
-  private let lastHeard = Atomic<Int64>(Int64.min)
+  /// When it last gave a request an answer to its credit; probes do not count, which touch no content.
+  private let lastServed = Atomic<Int64>(Int64.min)
   /// Whether `health` has anything to say; without it no lock is taken.
   private let isMarked = Atomic<Bool>(false)
   private let health = Mutex(ServerHealth())
@@ -153,14 +153,20 @@ public final class UpstreamServer: Sendable {
     guard isMarked.load(ordering: .acquiring) else { return standing }
     health.withLock { health in
       standing.rank = health.rank(at: now, options)
-      standing.weight = max(1, traits.weight * health.share(at: now, options))
+      standing.share = health.share(at: now, options)
+      standing.weight = max(1, traits.weight * standing.share)
     }
     return standing
   }
 
-  /// Whether it is taken for down, by its failures or its probes.
+  /// Whether it is taken for down, by its failures or its probes, until it has answered since.
   public func isDown(at now: Instant) -> Bool {
     isMarked.load(ordering: .acquiring) && health.withLock { $0.isDown(at: now) }
+  }
+
+  /// Whether it is down, and no request finds out whether it still should be.
+  func isForgotten(at now: Instant, _ options: UpstreamOptions) -> Bool {
+    isMarked.load(ordering: .acquiring) && health.withLock { $0.isForgotten(at: now, options) }
   }
 
   /// When it last failed and has not answered since, or sent wrong bytes; nil where it never did.
@@ -169,9 +175,9 @@ public final class UpstreamServer: Sendable {
     return health.withLock { [$0.lastFailure, $0.lastLie].compactMap { $0 }.max() }
   }
 
-  /// Whether the first byte of another answer has come from it after that instant.
-  func hasAnswered(after instant: Instant) -> Bool {
-    lastHeard.load(ordering: .relaxed) > instant.nanoseconds
+  /// Whether it has given some request an answer after that instant.
+  func hasServed(after instant: Instant) -> Bool {
+    lastServed.load(ordering: .relaxed) > instant.nanoseconds
   }
 
   private func change<Result>(_ body: (inout ServerHealth) -> Result) -> Result {
@@ -197,12 +203,9 @@ public final class UpstreamServer: Sendable {
 
   func trialAbandoned() { change { $0.trialAbandoned() } }
 
-  /// A byte of an answer has come.
-  func heard(at now: Instant) { lastHeard.store(now.nanoseconds, ordering: .relaxed) }
-
   /// An answer has come to its end, or so far that it convinces.
   func answered(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
-    // The line stays shared between workers as long as all is well.
+    lastServed.store(now.nanoseconds, ordering: .relaxed)
     guard isMarked.load(ordering: .acquiring) else { return nil }
     return change { $0.answered(at: now, options) }
   }
@@ -211,11 +214,31 @@ public final class UpstreamServer: Sendable {
     change { $0.failed(at: now, options) }
   }
 
+  /// A search missed here what another server then found.
+  func overlooked(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
+    change { $0.overlooked(at: now, options) }
+  }
+
+  /// A body from it ended in order before it was whole.
+  func fellShort(at now: Instant, whole: Instant, _ options: UpstreamOptions) -> ServerHealth
+    .Change?
+  {
+    change { $0.fellShort(at: now, whole: whole, options) }
+  }
+
+  func endedWhole() {
+    if isMarked.load(ordering: .acquiring) { change { $0.endedWhole() } }
+  }
+
   func rests(until instant: Instant) { change { $0.rests(until: instant) } }
 
   func probed(_ isWell: Bool, at now: Instant, _ probe: UpstreamProbe) -> ServerHealth.Change? {
-    if isWell { heard(at: now) }
-    return change { $0.probed(isWell, at: now, rise: probe.rise, fall: probe.fall) }
+    change { $0.probed(isWell, at: now, rise: probe.rise, fall: probe.fall) }
+  }
+
+  /// A probe has found it alive which nobody else tried.
+  func remembered(at now: Instant, _ options: UpstreamOptions) -> ServerHealth.Change? {
+    change { $0.remembered(at: now, options) }
   }
 
   /// Notes how a handshake with it ended; whether that is another end than the last one's.

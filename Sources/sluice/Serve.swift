@@ -44,8 +44,9 @@ struct Check: ParsableCommand {
   func run() throws {
     let settings = try SettingsLoader.load(config)
     let warnings = [
-      Self.warning(settings.cache, memory: MemoryLimit.bytes),
-      Self.warning(settings.rateLimits, memory: MemoryLimit.bytes), Self.warning(settings.geo),
+      Self.warning(settings.cache, memory: MemoryLimit.bytes), Service.shortage(settings.cache),
+      Service.memoryWarning(settings.rateLimits, memory: MemoryLimit.bytes),
+      Self.warning(settings.geo),
       Self.warning(settings.tls), Self.warning(settings.denylist), Self.warning(settings.admin),
     ].compactMap { $0 }
     for warning in warnings { Program.tell("\(config): warning: \(warning)") }
@@ -71,8 +72,13 @@ struct Check: ParsableCommand {
   private static func warning(_ tls: Settings.TLS) -> String? {
     guard !tls.certificates.isEmpty else { return nil }
     do throws(TLSError) {
-      _ = try CertificateStore(Service.certificateOptions(tls), now: 0)
-      return nil
+      let wall = Clock.wallSeconds
+      let store = try CertificateStore(Service.certificateOptions(tls), now: 0, wall: wall)
+      let ended = store.lookAtStaples(at: wall)
+      return ended.isEmpty
+        ? nil
+        : "tls.certificates: OCSP answers that have ended, and are not stapled: "
+          + ended.joined(separator: ", ")
     } catch {
       return "tls.certificates: they cannot be used: \(error.sentence)"
     }
@@ -108,24 +114,9 @@ struct Check: ParsableCommand {
     let index = CacheOptions(path: cache.path, maxSize: cache.maxSize).indexSize
     guard index > memory / 4 else { return nil }
     return """
-      cache.max_size: the index may grow to \(gibibytes(index)), more than a quarter of the \
-      \(gibibytes(memory)) of memory here; look-ups wait for the disk where it is not in memory
+      cache.max_size: the index may grow to \(Program.gibibytes(index)), more than a quarter of the \
+      \(Program.gibibytes(memory)) of memory here; look-ups wait for the disk where it is not in memory
       """
-  }
-
-  /// Limits that could take memory which content and the index would miss.
-  private static func warning(_ limits: [Settings.RateLimit], memory: Int) -> String? {
-    let bytes = limits.reduce(0) { $0 + 64 * $1.keys }
-    guard bytes > memory / 8 else { return nil }
-    return """
-      rate_limits: their keys may take \(gibibytes(bytes)), more than an eighth of the \
-      \(gibibytes(memory)) of memory here; each key takes 64 bytes
-      """
-  }
-
-  private static func gibibytes(_ bytes: Int) -> String {
-    let tenths = (bytes + (1 << 30) / 20) / ((1 << 30) / 10)
-    return "\(tenths / 10).\(tenths % 10) GiB"
   }
 }
 
@@ -184,6 +175,12 @@ enum Program {
       let stream = try LogFile.standardError()
       try stream.write(Array("\(line)\n".utf8).rawBytes)
     } catch {}
+  }
+
+  /// A size as sentences have it, `1.5 GiB`.
+  static func gibibytes(_ bytes: Int) -> String {
+    let tenths = (bytes + (1 << 30) / 20) / ((1 << 30) / 10)
+    return "\(tenths / 10).\(tenths % 10) GiB"
   }
 
   private struct Failure: Error, CustomStringConvertible {

@@ -85,16 +85,16 @@ final class DenylistThread: Sendable {
   func start(
     _ watch: sending DenylistWatch, _ gateway: Gateway
   ) throws(Fault) -> System.Thread {
-    watch.changed = { gateway.take($0) }
+    watch.changed = { gateway.take($0, at: Clock.now) }
     let task = Task(watch, gateway)
     return try Thread(name: "denylist") { [isStopping] in
-      task.gateway.sweepDenied()
+      task.gateway.sweepDenied(at: Clock.now)
       while true {
         let due = Clock.now + DenylistWatch.pause
         let isOver: Bool? = isStopping.wait(until: due) { $0 ? true : nil }
         if isOver != nil { return }
         task.watch.look()
-        task.gateway.sweepIfDue()
+        task.gateway.sweepIfDue(at: Clock.now)
       }
     }
   }

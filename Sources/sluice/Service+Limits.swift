@@ -53,6 +53,16 @@ extension Service {
       keys: entry.keys)
   }
 
+  /// A sentence where limits could take memory that content and the index would miss; nil where they could not.
+  static func memoryWarning(_ limits: [Settings.RateLimit], memory: Int) -> String? {
+    let bytes = limits.reduce(0) { $0 + 64 * $1.keys }
+    guard bytes > memory / 8 else { return nil }
+    return """
+      rate_limits: their keys may take \(Program.gibibytes(bytes)), more than an eighth of the \
+      \(Program.gibibytes(memory)) of memory here; each key takes 64 bytes
+      """
+  }
+
   /// What one client's connections may have, and how slow they may be.
   static func limit(_ limits: Settings.Limits, _ options: inout ServerOptions) {
     if limits.connectionsPerClient > 0 {

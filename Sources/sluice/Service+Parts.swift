@@ -36,11 +36,13 @@ extension Service {
     var options = CacheOptions(path: cache.path, maxSize: cache.maxSize)
     options.sliceSize = cache.sliceSize
     if case .after(let age) = cache.maxAge { options.maxAge = age }
+    if let shortage = shortage(cache) { log.warning("\(shortage)") }
     do throws(Fault) {
       try CrashMarks.leave(at: options.crashMarks, for: CacheOptions.crashTime)
       let storage = try DiskStorage(options, wallSeconds: Clock.wallSeconds)
-      if let aside = storage.setAside { tell(.setAside(aside), log) }
-      storage.onEvent { tell($0, log) }
+      if let aside = storage.setAside { tell(.setAside(aside), options.path, log) }
+      let path = options.path
+      storage.onEvent { tell($0, path, log) }
       return storage
     } catch  where error.errno == SystemError.again {
       throw Program.fail("cache.path \(cache.path): another process uses this cache")
@@ -49,9 +51,23 @@ extension Service {
     }
   }
 
-  private static func tell(_ event: StorageEvent, _ log: Logger) {
+  /// A sentence where the cache may become larger than its disk has room for; nil where all is well.
+  static func shortage(_ cache: Settings.Cache) -> String? {
+    let options = CacheOptions(path: cache.path, maxSize: cache.maxSize)
+    guard let room = options.roomOnDisk, room < cache.maxSize else { return nil }
+    return """
+      cache.max_size: \(Shown.bytes(cache.maxSize)), and its disk has room for \
+      \(Shown.bytes(room)), \(cache.path) included; the index alone may grow to \
+      \(Shown.bytes(options.indexSize))
+      """
+  }
+
+  private static func tell(_ event: StorageEvent, _ path: String, _ log: Logger) {
     func why(_ fault: Fault) -> Logger.Metadata {
-      ["fault": .string(fault.name), "why": .string(SystemError.text(fault.errno))]
+      [
+        "path": .string(path), "fault": .string(fault.name),
+        "why": .string(SystemError.text(fault.errno)),
+      ]
     }
     switch event {
     case .setAside(let aside):
@@ -67,8 +83,20 @@ extension Service {
         "the cache cannot be opened: answers are given without being kept; tried again all along",
         metadata: why(fault))
     case .reopened: log.notice("the cache is in use again")
-    case .unreserved:
-      log.warning("the disk has no room set aside for the index: it may refuse it some day")
+    case .full(let free, let isKeeping):
+      var room: Logger.Metadata = ["path": .string(path)]
+      room["free"] = free.map { .string(Shown.bytes($0)) }
+      log.warning(
+        isKeeping
+          ? "the disk is full: older content makes room"
+          : "the disk is full: answers are given without being kept", metadata: room)
+    case .roomy:
+      log.notice("the disk has room again", metadata: ["path": .string(path)])
+    case .unreserved(let shortage):
+      var room: Logger.Metadata = ["needed": .string(Shown.bytes(shortage.needed))]
+      room["free"] = shortage.free.map { .string(Shown.bytes($0)) }
+      log.warning(
+        "the disk has no room set aside for the index: it may refuse it some day", metadata: room)
     }
   }
 

@@ -12,7 +12,8 @@ extension Service {
     guard !settings.tls.certificates.isEmpty else { return nil }
     do throws(TLSError) {
       return try CertificateStore(
-        certificateOptions(settings.tls), now: Clock.now.nanoseconds / 1_000_000_000)
+        certificateOptions(settings.tls), now: Clock.now.nanoseconds / 1_000_000_000,
+        wall: Clock.wallSeconds)
     } catch {
       throw Program.fail("tls.certificates: \(error.sentence)")
     }
@@ -42,6 +43,15 @@ extension Service {
         "certificates have changed and cannot be used: the old ones stay",
         metadata: ["why": .string(why)])
     case nil: return
+    }
+  }
+
+  /// - Parameter ended: files of OCSP answers.
+  static func tell(ended: [String], _ log: Logger) {
+    for path in ended {
+      log.warning(
+        "an OCSP answer has ended and is not stapled until a newer one is there",
+        metadata: ["file": .string(path)])
     }
   }
 }

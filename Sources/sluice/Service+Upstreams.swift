@@ -138,10 +138,9 @@ extension Service {
     return places.min().map { min(usual, max(1, $0 / 2 / workers)) } ?? usual
   }
 
-  /// What to probe servers with; nil where they are not probed.
-  static func probe(_ settings: Settings) -> UpstreamProbe? {
+  /// What to probe servers with.
+  static func probe(_ settings: Settings) -> UpstreamProbe {
     let probe = settings.health.probe
-    guard probe.interval > .zero else { return nil }
     return UpstreamProbe(
       target: Array(probe.path.utf8), interval: probe.interval, timeout: probe.timeout,
       rise: probe.rise, fall: probe.fall)
@@ -260,7 +259,8 @@ final class Lookout: Sendable {
 
     func lookAtCertificates() {
       guard let certificates else { return }
-      Service.tell(certificates.look(), log)
+      Service.tell(certificates.look(at: Clock.wallSeconds), log)
+      Service.tell(ended: certificates.lookAtStaples(at: Clock.wallSeconds), log)
       certificates.rotateTickets(at: Clock.now.nanoseconds / 1_000_000_000)
     }
   }

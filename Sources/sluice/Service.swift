@@ -101,7 +101,7 @@ final class Service {
   private let workers: [Runner]
   private let admin: Runner
   /// Runs on the admin's thread.
-  private let prober: Prober?
+  private let prober: Prober
   private let lookout = Lookout()
   private var lookoutThread: Running?
   private let denylistThread = DenylistThread()
@@ -111,13 +111,26 @@ final class Service {
   let adminAddress: SocketAddress
 
   /// Starts everything that the settings name, or throws with a sentence that says what could not be.
-  static func start(_ settings: Settings) throws -> Service { try Service(settings) }
-
-  private init(_ settings: Settings) throws {
+  static func start(_ settings: Settings) throws -> Service {
     ProcessLimits.ignoreBrokenPipes()
+    let log = try logger(settings.logs.level)
+    for place in settings.listen.map(\.address) + [settings.admin.address] {
+      try checkFree(socketAddress(place))
+    }
+    let storage = try openStorage(settings.cache, log)
+    do {
+      return try Service(settings, log, storage)
+    } catch {
+      // Whatever else could not start: left open the cache would take it for a death of its index.
+      storage.stop()
+      throw error
+    }
+  }
+
+  private init(_ settings: Settings, _ log: Logger, _ storage: DiskStorage) throws {
     let descriptors = ProcessLimits.raiseDescriptors()
-    log = try Self.logger(settings.logs.level)
-    storage = try Self.openStorage(settings.cache, log)
+    self.log = log
+    self.storage = storage
     let (upstreams, names) = try Self.upstreams(settings, log)
     let places = Self.places(settings)
     let database = settings.geo.database.map { path in
@@ -146,6 +159,8 @@ final class Service {
     Self.limit(settings, &options)
     let count = settings.workers.number
     options.slowSearches = Self.slowSearches(settings, workers: count)
+    let warning = Self.memoryWarning(settings.rateLimits, memory: MemoryLimit.bytes)
+    if let warning { log.warning("\(warning)") }
     let denylist = try Self.denylist(settings, log)
     options.denials = denylist?.denials
     let gateway = Gateway(
@@ -173,9 +188,10 @@ final class Service {
       settings, gateway, pages: workers.map(\.server.counters), server.certificates,
       accessLog: settings.logs.access.target == .off ? nil : accessLog, disk, log)
     (admin, adminAddress) = try Self.makeAdmin(subject, settings.admin.address)
-    prober = Self.probe(settings).map { [admin] in
-      Prober(UpstreamProber(loop: admin.loop, map: upstreams, probe: $0))
-    }
+    prober = Prober(
+      UpstreamProber(
+        loop: admin.loop, map: upstreams, probe: Self.probe(settings),
+        options: Self.upstreamOptions(settings)))
     // Threads last: what could not start would have to be stopped again.
     do throws(Fault) {
       accessLogThread = Running(try accessLog.start())
@@ -193,7 +209,7 @@ final class Service {
     } catch {
       throw Program.fail("cannot start a thread: \(SystemError.text(error.errno))")
     }
-    if let prober { admin.loop.mailbox.post { prober.value.start() } }
+    admin.loop.mailbox.post { [prober] in prober.value.start() }
     announce()
     warmIndex()
   }
@@ -203,7 +219,6 @@ final class Service {
     accessLog: AccessLogWriter?
   ) throws -> ([Runner], [SocketAddress]) {
     var bound = try listen.map { try socketAddress($0.address) }
-    for address in bound { try checkFree(address) }
     var workers: [Runner] = []
     for number in 0..<count {
       do throws(Fault) {
@@ -234,7 +249,6 @@ final class Service {
     _ subject: AdminSubject, _ place: HostPort
   ) throws -> (Runner, SocketAddress) {
     let address = try socketAddress(place)
-    try checkFree(address)
     var runner: Runner?
     let bound = try listening(address) { () throws(Fault) in
       let loop = try Loop()
@@ -323,7 +337,7 @@ final class Service {
     lookoutThread = nil
     denylistThread.stop()
     denylistRunning = nil
-    if let prober { admin.loop.mailbox.post { prober.value.close() } }
+    admin.loop.mailbox.post { [prober] in prober.value.close() }
     for runner in workers + [admin] { runner.stop() }
     for runner in workers + [admin] { runner.join() }
     disk.stop()

@@ -65,6 +65,7 @@ enum StatsText {
     func count(_ section: String, _ name: String) -> String { Shown.count(number(section, name)) }
     let cache = stats["cache"]
     let age = cache?["oldest_segment_age_seconds"]?.integer
+    let refused = number("cache", "refused_jobs")
     var lines = [
       "sluice \(stats["version"]?.string ?? "?"), up "
         + "\(Shown.duration(stats["uptime_seconds"]?.integer ?? 0)), "
@@ -86,7 +87,8 @@ enum StatsText {
         + "\(Shown.bytes(number("cache", "max_bytes"))), "
         + "\(Shown.count(number("cache", "entries"), "object")) in "
         + "\(Shown.count(number("cache", "segments"), "segment")), \(count("cache", "evictions")) evicted"
-        + (age.map { ", oldest \(Shown.duration($0)) ago" } ?? ""), "",
+        + (age.map { ", oldest \(Shown.duration($0)) ago" } ?? "")
+        + (refused > 0 ? ", \(Shown.count(refused, "write")) refused" : ""), "",
     ]
     var table = TextTable(
       ["server", "state", "active", "waiting", "requests", "errors"], numbers: [2, 3, 4, 5])

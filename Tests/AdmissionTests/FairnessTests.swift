@@ -39,6 +39,7 @@ import Testing
     asks += (0..<60_000).map { ($0 * 1_000, 0) }
     asks.sort { ($0.time, $0.client) < ($1.time, $1.client) }
     var hold = RateLimitHold()
+    let memory = limiter.keyMemory()
     let host = Array("gateway.example".utf8)
     let clients = (0...polite).map { number in
       let (address, token) = client(number)
@@ -49,7 +50,7 @@ import Testing
       let subject = RateLimitSubject(
         address: address, host: host.rawBytes, authorization: token.rawBytes)
       let now = Instant.zero + .seconds(1) + .microseconds(ask.time)
-      if limiter.admit(subject, &hold, now: now) == nil {
+      if limiter.admit(subject, &hold, memory, now: now) == nil {
         outcome.passed[ask.client] += 1
         limiter.conclude(&hold)
       } else {

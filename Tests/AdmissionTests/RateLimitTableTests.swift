@@ -37,11 +37,11 @@ import Testing
     #expect(table.charge(Self.key(2), 60, capacity: 50, now: 2_000) == .refused(until: 2_000))
     table.forgive(Self.key(1), 30)
     table.forgive(Self.key(3), 30)
-    #expect(table.owes(Self.key(1), now: 1_000) == 1_000)
+    #expect(table.owes(Self.key(1), now: 1_000).until == 1_000)
     table.owe(Self.key(4), 500, most: 300, now: 1_000)
-    #expect(table.owes(Self.key(4), now: 1_000) == 1_300)
+    #expect(table.owes(Self.key(4), now: 1_000).until == 1_300)
     table.owe(Self.key(4), .max, most: 300, now: 1_100)
-    #expect(table.owes(Self.key(4), now: 1_100) == 1_400)
+    #expect(table.owes(Self.key(4), now: 1_100).until == 1_400)
   }
 
   /// Of a full set the key goes whose debt ends first; one that owes nothing costs nobody anything.
@@ -53,13 +53,38 @@ import Testing
     }
     #expect(table.losses == 0)
     #expect(table.charge(Self.key(9), 5, capacity: 1_000, now: 100) == .passed)
-    #expect(table.losses == 1 && table.owes(Self.key(1), now: 100) == 100)
+    #expect(table.losses == 1 && table.owes(Self.key(1), now: 100).until == 100)
     for number in 2...8 {
-      #expect(table.owes(Self.key(UInt64(number)), now: 100) == 100 + 10 * number)
+      #expect(table.owes(Self.key(UInt64(number)), now: 100).until == 100 + 10 * number)
     }
     // By now all debts have ended.
     #expect(table.charge(Self.key(10), 5, capacity: 1_000, now: 500) == .passed)
-    #expect(table.losses == 1 && table.owes(Self.key(10), now: 500) == 505)
+    #expect(table.losses == 1 && table.owes(Self.key(10), now: 500).until == 505)
+  }
+
+  /// A hint that never was the key's, or has become another one's since, charges nobody else.
+  @Test func aHintIsNoMoreThanThat() {
+    let table = RateLimitTable(keys: 4)
+    for number in 1...8 {
+      table.owe(Self.key(UInt64(number)), 100 * number, most: .max / 4, now: 0)
+    }
+    let slot = table.owes(Self.key(1), now: 0).slot
+    #expect(slot >= 0 && table.owes(Self.key(9), now: 0).slot == -1)
+    table.owe(Self.key(1), 7, most: .max / 4, now: 0, hint: slot)
+    #expect(table.owes(Self.key(1), now: 0).until == 107)
+    for hint in [-1, 0, slot - 1, slot + 1, slot + 16, 1 << 40, .max, .min] {
+      table.owe(Self.key(1), 1, most: .max / 4, now: 0, hint: hint)
+    }
+    #expect(table.owes(Self.key(1), now: 0).until == 115)
+    // The ninth takes the first one's slot.
+    table.owe(Self.key(9), 5_000, most: .max / 4, now: 0)
+    #expect(table.owes(Self.key(9), now: 0).slot == slot)
+    table.owe(Self.key(1), 3_000, most: .max / 4, now: 0, hint: slot)
+    #expect(table.owes(Self.key(9), now: 0).until == 5_000)
+    #expect(table.owes(Self.key(1), now: 0).until == 3_000)
+    for number in 3...8 {
+      #expect(table.owes(Self.key(UInt64(number)), now: 0).until == 100 * number)
+    }
   }
 
   @Test func countsAreKeptWhileTheyCount() {
@@ -239,8 +264,8 @@ final class Tally: Sendable {
     #expect(sizes == (keys == 100 ? [] : [8 << 20]))
     #expect(table.total == 0)
     let key = Digest128(first: 5, second: .max)
-    #expect(table.owes(key, now: 9) == 9)
+    #expect(table.owes(key, now: 9).until == 9)
     #expect(table.charge(key, 10, capacity: 10, now: 9) == .passed)
-    #expect(table.owes(key, now: 9) == 19)
+    #expect(table.owes(key, now: 9).until == 19)
   }
 }

@@ -38,7 +38,8 @@ import Testing
       let authorization = Array(authorization.utf8)
       let subject = RateLimitSubject(
         address: address, host: host.rawBytes, authorization: authorization.rawBytes)
-      return limiter.admit(subject, &hold, now: .zero + .milliseconds(milliseconds))
+      return limiter.admit(
+        subject, &hold, limiter.keyMemory(), now: .zero + .milliseconds(milliseconds))
     }
   }
 
@@ -69,6 +70,45 @@ import Testing
     var second = try Asker(other)
     #expect(first.ask(limiter) == nil)
     #expect((second.ask(limiter) != nil) == isShared)
+  }
+
+  /// What a thread remembers of keys is what it would hash anew, whoever has asked before.
+  @Test func rememberedKeysAreTheRightOnes() throws {
+    var random = SeededRandom(seed: 5)
+    let limiter = Self.limiter(try Self.requests())
+    let memory = limiter.keyMemory()
+    #expect(memory.key(0, 0) == limiter.keyMemory().key(0, 0))
+    var networks = (0..<2_000).map { _ in (random.next(), random.next()) }
+    networks += (0..<2_000).map { (0, 0xffff_0000_0000 | UInt64($0)) }
+    networks += [(0, 0), (1, 0), (0, 1), (1, 1), (.max, .max)]
+    var known: [Digest128: (UInt64, UInt64)] = [:]
+    for _ in 0..<20_000 {
+      let (high, low) = networks[random.number(in: 0...networks.count - 1)]
+      let key = memory.key(high, low)
+      let other = known[key] ?? (high, low)
+      #expect(other == (high, low))
+      known[key] = (high, low)
+    }
+    for (key, (high, low)) in known { #expect(limiter.keyMemory().key(high, low) == key) }
+    // Another secret has other keys, for what nobody has asked, too.
+    let other = RateLimiter([], secret: SipKey(first: 1, second: 1)).keyMemory()
+    #expect(other.key(0, 0) != memory.key(0, 0) && other.key(1, 2) != memory.key(1, 2))
+  }
+
+  /// Threads that remember for themselves charge one allowance.
+  @Test func threadsShareOneAllowance() throws {
+    let limiter = Self.limiter(try Self.requests(burst: 3))
+    let memories = [limiter.keyMemory(), limiter.keyMemory()]
+    let address = try #require(NetworkAddress("192.0.2.1"))
+    let none: [UInt8] = []
+    var hold = RateLimitHold()
+    let passed = (0..<10).filter { number in
+      let subject = RateLimitSubject(
+        address: address, host: none.rawBytes, authorization: none.rawBytes)
+      return limiter.admit(
+        subject, &hold, memories[number % 2], now: .zero + .seconds(1)) == nil
+    }
+    #expect(passed.count == 4)
   }
 
   @Test func everybodySharesAnEmptyPrefix() throws {

@@ -239,6 +239,26 @@ import Testing
     #expect(disk.submit(job()))
   }
 
+  @Test func whatTakesContentAwayPassesAFullQueue() throws {
+    var options = folder.options(segments: 4)
+    options.queueBytes = 1 << 20
+    let disk = try DiskStorage(options, wallSeconds: wall)
+    let key = Digest128(first: 1, second: 1)
+    let slice = SliceBuffer(capacity: 1 << 20)
+    #expect(disk.submit(.slice(key: key, stamp: 1, index: 0, slice, nil)))
+    #expect(!disk.submit(.put(key: key, record: disk.newRecord("a", 1), nil)))
+    #expect(disk.submit(.flush(nil)) && disk.submit(.erase([], nil)))
+    #expect(disk.submit(.remove(key: key, nil)) && disk.submit(.unlist(keys: [key]) { _ in }))
+    // It has a bound of its own.
+    var taken = 4
+    while taken < 100_000, disk.submit(.flush(nil)) { taken += 1 }
+    #expect(taken == WriteQueue.smallLimit)
+    #expect(disk.step(now: .zero, wallSeconds: wall) && disk.step(now: .zero, wallSeconds: wall))
+    #expect(disk.submit(.flush(nil)) && !disk.submit(.flush(nil)))
+    disk.settle()
+    #expect(disk.counters.snapshot.queuedBytes == 0)
+  }
+
   /// Two jobs and one wake-up, long before the writer looks by itself.
   @Test func announcedJobsReachAWriterThatSleeps() throws {
     let disk = try open()

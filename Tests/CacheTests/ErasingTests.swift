@@ -11,6 +11,22 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
+  /// A disk that erases nothing at some places, and counts how often it has to write down what is.
+  final class StubbornDisk: DiskFaults {
+    var isBad: (StoredBytes) -> Bool = { _ in false }
+    var syncs = 0
+
+    override func before(_ operation: DiskOperation) throws(Fault) {
+      switch operation {
+      case .sync, .commit: syncs += 1
+      case .erase(let segment, let offset, let count):
+        let place = StoredBytes(segment: segment, offset: UInt32(offset), count: count)
+        if isBad(place) { throw Fault(.io, .disk, errno: EIO) }
+      default: break
+      }
+    }
+  }
+
   func open(_ faults: DiskFaults? = nil) throws -> DiskStorage {
     try DiskStorage(
       folder.options(segments: 6), wallSeconds: wall, secret: nil, faults: faults)
@@ -177,6 +193,79 @@ import Testing
     }
     _ = try open()
     #expect(try !isOnDisk(Array(body.prefix(200))))
+  }
+
+  /// A removal that fails leaves nothing to chance: neither the next one's word nor the bytes.
+  @Test func whatCannotBeErasedIsTriedAgainAndToldOf() throws {
+    var random = SeededRandom(seed: 38)
+    let (first, second) = (randomBytes(50_000, &random), randomBytes(700, &random))
+    let (stubborn, heard) = (StubbornDisk(), Heard())
+    let disk = try open(stubborn)
+    store(disk, "a", first)
+    store(disk, "b", second)
+    disk.settle()
+    stubborn.isBad = { _ in true }
+    let places = try unlist(disk, "a")
+    #expect(disk.submit(.erase(places, heard.note("a"))))
+    disk.settle()
+    // Its repetition finds nothing in the index.
+    #expect(try unlist(disk, "a") == [])
+    #expect(disk.submit(.erase([], heard.note("again"))))
+    disk.settle()
+    #expect(heard.all == ["a disk_io", "again disk_io"])
+    #expect(try isOnDisk(Array(first.prefix(200))))
+    // The next removal of anything takes it along.
+    stubborn.isBad = { _ in false }
+    #expect(disk.submit(.erase([], heard.note("next"))))
+    disk.settle()
+    #expect(heard.all.last == "next committed" && heard.all.count == 3)
+    #expect(try !isOnDisk(Array(first.prefix(200))))
+    // And without one it goes by itself.
+    stubborn.isBad = { _ in true }
+    let others = try unlist(disk, "b")
+    #expect(disk.submit(.erase(others, nil)))
+    disk.settle()
+    stubborn.isBad = { _ in false }
+    disk.settle(now: .zero + .seconds(5))
+    #expect(try isOnDisk(Array(second.prefix(200))))
+    disk.settle(now: .zero + .seconds(12))
+    #expect(try !isOnDisk(Array(second.prefix(200))))
+  }
+
+  /// Places of an earlier life go in groups, most of them beside other jobs, and one that fails holds up none.
+  @Test(arguments: [false, true]) func manyLeftoversHoldNothingUp(isOneBad: Bool) throws {
+    let body = [UInt8](repeating: 0x5a, count: 700)
+    let (count, stubborn, heard) = (2_000, StubbornDisk(), Heard())
+    var places: [StoredBytes] = []
+    do {
+      let disk = try open()
+      for number in 0..<count { store(disk, "\(number)", body) }
+      disk.settle()
+      let told = Monitor<[StoredBytes]>([])
+      let keys = (0..<count).map { disk.text("\($0)") }
+      #expect(
+        disk.submit(
+          .unlist(keys: keys) { event in
+            if case .unlisted(_, let bytes) = event { told.with { $0 = bytes } }
+          }))
+      disk.settle()
+      places = told.with { $0 }
+      #expect(places.count == count)
+      disk.stop()
+    }
+    let bad = places[count / 2]
+    stubborn.isBad = { isOneBad && $0 == bad }
+    let disk = try open(stubborn)
+    // Before anybody is served: one batch at most.
+    #expect(disk.counters.snapshot.erasedBytes <= ErasureBacklog.batch * body.count)
+    disk.settle()
+    let erased = isOneBad ? count - 1 : count
+    #expect(disk.counters.snapshot.erasedBytes == erased * body.count)
+    #expect(stubborn.syncs < 30, "\(stubborn.syncs)")
+    #expect(try isOnDisk(Array(body.prefix(500))) == isOneBad)
+    #expect(disk.submit(.erase([], heard.note("next"))))
+    disk.settle()
+    #expect(heard.all == [isOneBad ? "next disk_io" : "next committed"])
   }
 
   @Test func whatWasNeverCommittedGoesAtTheNextStart() throws {

@@ -115,6 +115,17 @@ import Testing
     #expect(!Folder.exists(folder.path + "/index.aside-1000"))
   }
 
+  @Test func whateverWasSetAsideIsClearedAway() throws {
+    do { _ = try open() }
+    try Folder.remove(file: folder.path + "/index/data.mdb")
+    try Folder.create(folder.path + "/index/data.mdb/deep/er")
+    do { _ = try File(path: folder.path + "/index/data.mdb/deep/file", .createNew) }
+    #expect(try open().setAside?.why == .unreadable)
+    #expect(Folder.exists(folder.path + "/index.aside-1000/data.mdb/deep/er"))
+    #expect(try open().setAside == nil)
+    #expect(!Folder.exists(folder.path + "/index.aside-1000"))
+  }
+
   /// LMDB maps as many pages as a head page says are in use, and no machine has room for these.
   @Test func moreInUseThanAnyMachineCanMapIsSetAside() throws {
     do { _ = try open() }

@@ -179,6 +179,37 @@ import Testing
     }
   }
 
+  /// Records whose segments went with a footer that nobody could read.
+  @Test func anIndexFullOfWhatNothingNamesBeginsAnew() throws {
+    let told = Monitor<[StorageEvent]>([])
+    let disk = try open(segments: 6)
+    disk.onEvent { event in told.with { $0.append(event) } }
+    do {
+      let index = try #require(disk.shelf.index)
+      for batch in 0..<14 {
+        try index.write { tables throws(Fault) in
+          for number in 0..<1_020 {
+            var record = disk.newRecord("\(batch) \(number)", 10)
+            record.home = 77
+            record.fields = [.init(name: [1], value: [UInt8](repeating: 7, count: 3_900))]
+            try tables.put(record, disk.text("\(batch) \(number)"))
+          }
+        }
+      }
+      let used = try index.usedPercent()
+      #expect(used >= DiskWriter.fullPercent && used < DiskWriter.refusingPercent)
+    }
+    store(disk, "a", [1, 2, 3])
+    disk.settle()
+    let asides = told.with { events in
+      events.compactMap { if case .setAside(let aside) = $0 { aside.why } else { nil } }
+    }
+    #expect(asides == [.full])
+    store(disk, "b", [1, 2, 3])
+    disk.settle(now: .zero + .seconds(10))
+    #expect(try isWhole(disk, "b", [1, 2, 3]))
+  }
+
   @Test func aFullIndexMakesTheOldestGoAndTakesTheNew() throws {
     var options = folder.options(segments: 40)
     options.sliceSize = 64 << 10

@@ -67,6 +67,31 @@ import Testing
 }
 
 @Suite struct SegmentTableTests {
+  /// As after a smaller slice_size, whose segments are smaller too.
+  @Test func whatNoSegmentHoldsCostsNone() throws {
+    let folder = try TemporaryFolder()
+    let disk = try DiskStorage(folder.options(segments: 4), wallSeconds: wall)
+    let heard = Heard()
+    let record = disk.newRecord("small", 5_000)
+    let key = disk.text("small")
+    let body = SliceBuffer([UInt8](repeating: 1, count: 5_000))
+    #expect(disk.submit(.put(key: key, record: record, nil)))
+    #expect(disk.submit(.slice(key: key, stamp: record.stamp, index: 0, body, nil)))
+    disk.settle()
+    for number in 0..<8 {
+      let body = SliceBuffer([UInt8](repeating: 2, count: 4 << 20))
+      let key = disk.text("large")
+      #expect(
+        disk.submit(.slice(key: key, stamp: 1, index: number, body, heard.note("\(number)"))))
+      disk.settle()
+    }
+    #expect(heard.all == (0..<8).map { "\($0) own_exhausted" })
+    #expect(folder.segmentFiles == ["00000001.seg"])
+    #expect(disk.counters.snapshot.segments == 1 && disk.counters.snapshot.evictions == 0)
+    let slice = try #require(try disk.record(key)?.slices[0])
+    #expect(try disk.bytes(of: slice, 5_000) == [UInt8](repeating: 1, count: 5_000))
+  }
+
   @Test func aPinOutlivesEviction() throws {
     let folder = try TemporaryFolder()
     let table = SegmentTable(folder: folder.path, limit: 4)

@@ -139,4 +139,38 @@ import Testing
       #expect(buffer.lastBytes(last).array == Array((published + written).suffix(last)))
     }
   }
+
+  /// However its bytes come, and whether its sum is made on the way or in the end.
+  @Test(arguments: [1, 100, 64 << 10, (64 << 10) + 1, 300_000])
+  func theChecksumIsThatOfAllBytes(capacity: Int) throws {
+    var random = SeededRandom(seed: UInt64(capacity))
+    for use in [SliceBudget.Use.kept, .passed] {
+      for isFull in [true, false] where isFull || capacity > 1 {
+        let bytes = (0..<(isFull ? capacity : capacity / 2)).map { _ in
+          UInt8(truncatingIfNeeded: random.next())
+        }
+        let buffer = SliceBuffer(capacity: capacity, of: SliceBudget(limit: 1 << 20), use)
+        var offset = 0
+        while offset < bytes.count {
+          let piece = Array(
+            bytes[offset..<min(bytes.count, offset + random.number(in: 1...40_000))])
+          _ = buffer.write { tail in
+            for index in 0..<piece.count { tail[index] = piece[index] }
+            return piece.count
+          }
+          // What is dropped was never summed up.
+          if random.chance(0.3) {
+            let published = buffer.publish(allBut: piece.count / 2)
+            buffer.dropUnpublished()
+            offset += published
+          } else {
+            offset += piece.count
+            _ = buffer.publish()
+          }
+        }
+        #expect(buffer.count == bytes.count)
+        #expect(buffer.checksum == Slice.checksum(of: bytes.rawBytes))
+      }
+    }
+  }
 }

@@ -1,4 +1,5 @@
 import Base
+import Synchronization
 import System
 import Testing
 
@@ -12,7 +13,7 @@ import Testing
 
   /// Room for so many segments, and no more.
   final class SmallDisk: DiskFaults {
-    let room: Int
+    var room: Int
     var segments: Set<UInt32> = []
     /// Segments that readers have in hand: unlinking them frees nothing yet.
     var held: Set<UInt32> = []
@@ -84,6 +85,55 @@ import Testing
     // Later it is tried again: others may have made room.
     try fill(85..<120)
     #expect(small.failures == 2 && disk.counters.snapshot.refusals == 0)
+  }
+
+  @Test func isToldOfOnceAndWhenItIsOver() throws {
+    let (small, told) = (SmallDisk(room: 4), Monitor<[String]>([]))
+    let disk = try open(small)
+    disk.onEvent { event in
+      switch event {
+      case .full(let free, let isKeeping):
+        told.with { $0.append(isKeeping ? "making room" : "keeping nothing") }
+        #expect(free != nil)
+      case .roomy: told.with { $0.append("room") }
+      default: break
+      }
+    }
+    func fill(_ seconds: Range<Int>) {
+      for second in seconds {
+        store(disk, "\(second)", UInt8(second & 0xff))
+        pass(disk, from: .zero + .seconds(second), milliseconds: 400)
+      }
+    }
+    // The second failure, when the disk is tried again after a minute, is the same episode.
+    fill(0..<100)
+    let isFull = disk.counters.isDiskFull.load(ordering: .relaxed)
+    #expect(small.failures == 2 && isFull)
+    #expect(told.with { $0 } == ["making room"])
+    small.room = 100
+    fill(100..<240)
+    #expect(told.with { $0 } == ["making room", "room"])
+    let isStillFull = disk.counters.isDiskFull.load(ordering: .relaxed)
+    #expect(!isStillFull)
+  }
+
+  @Test func nothingIsKeptWhereThereIsNoRoomAtAll() throws {
+    let (small, told, heard) = (SmallDisk(room: 0), Monitor<[StorageEvent]>([]), Heard())
+    let disk = try open(small)
+    disk.onEvent { event in told.with { $0.append(event) } }
+    for second in 0..<10 {
+      #expect(
+        disk.submit(
+          .put(key: disk.text("a"), record: disk.newRecord("a", 1), heard.note("\(second)"))))
+      pass(disk, from: .zero + .seconds(second), milliseconds: 900)
+    }
+    #expect(heard.all.allSatisfy { $0.hasSuffix("disk_exhausted") } && heard.all.count > 3)
+    #expect(told.with { $0.count } == 1)
+    small.room = 4
+    store(disk, "b", 1)
+    pass(disk, from: .zero + .seconds(30), milliseconds: 900)
+    #expect(try disk.record(disk.text("b")) != nil)
+    #expect(told.with { $0.last } == .roomy && told.with { $0.count } == 2)
   }
 
   /// What goes first may be in a reader's hand: another one goes before jobs are refused.

@@ -20,9 +20,21 @@ import Testing
   /// A disk whose index refuses transactions while it is told to.
   final class BrokenIndex: DiskFaults {
     var fault: Fault?
+    /// What opening meets.
+    var openingFault: Fault?
+
+    /// How often the index's file cannot be read.
+    var badReads = 0
+
+    override func beforeIndexRead(offset: Int) throws(Fault) {
+      guard badReads > 0 else { return }
+      badReads -= 1
+      throw Fault(.io, .disk, errno: EIO)
+    }
 
     override func before(_ operation: DiskOperation) throws(Fault) {
       if operation == .commit, let fault { throw fault }
+      if operation == .open, let openingFault { throw openingFault }
     }
   }
 
@@ -88,6 +100,55 @@ import Testing
     pass(disk, from: 5, seconds: 1)
     #expect(try isWhole(disk, "d", body))
     #expect(disk.counters.snapshot.reopenings == 1)
+  }
+
+  /// A worker may meet what a failed commit has left before the writer does, or both at once.
+  @Test(arguments: [false, true])
+  func aBrokenEnvironmentThatAReaderMeetsKeepsWhatItHad(writerMeetsIt: Bool) throws {
+    let (faults, told) = (BrokenIndex(), Told())
+    let panic = Fault(.corrupt, .disk, errno: Index.panic)
+    let disk = try open(faults, told)
+    let body = [UInt8](repeating: 3, count: 50_000)
+    store(disk, "a", body)
+    disk.settle()
+    disk.shelf.suspect(panic)
+    disk.shelf.suspect(Fault(.io, .disk, errno: 5))
+    if writerMeetsIt {
+      faults.fault = panic
+      store(disk, "b", body)
+    }
+    pass(disk, from: 5, seconds: 1)
+    faults.fault = nil
+    pass(disk, from: 6, seconds: 3)
+    #expect(told.all.first == .closed(panic) && told.all.last == .reopened)
+    #expect(try isWhole(disk, "a", body))
+    // Damage is another matter, also where both are met.
+    disk.shelf.suspect(Fault(.corrupt, .disk, errno: -30796))
+    disk.shelf.suspect(panic)
+    pass(disk, from: 20, seconds: 3)
+    #expect(try disk.record(disk.text("a")) == nil)
+    #expect(told.all.contains(.setAside(.init(name: "index.aside-\(wall)", why: .damaged))))
+  }
+
+  /// A bad sector under the index is met when it is read through, and not by each life's look-ups.
+  @Test func anIndexThatItsDiskCannotGiveIsSetAside() throws {
+    let (faults, told) = (BrokenIndex(), Told())
+    let disk = try open(faults, told)
+    store(disk, "a", [1])
+    disk.settle()
+    faults.badReads = 1
+    try disk.warmIndex()
+    pass(disk, from: 5, seconds: 3)
+    #expect(told.all == [])
+    #expect(try isWhole(disk, "a", [1]))
+    faults.badReads = 2
+    #expect(throws: Fault(.io, .disk, errno: EIO)) { try disk.warmIndex() }
+    pass(disk, from: 10, seconds: 3)
+    #expect(told.all.contains(.setAside(.init(name: "index.aside-\(wall)", why: .damaged))))
+    #expect(told.all.last == .reopened)
+    store(disk, "b", [1, 2])
+    pass(disk, from: 20, seconds: 1)
+    #expect(try isWhole(disk, "b", [1, 2]))
   }
 
   @Test func whatAVanishedFolderTakesWithItIsToldOnce() throws {
@@ -175,6 +236,87 @@ import Testing
     store(disk, "b", [1, 2, 3])
     pass(disk, from: 25, seconds: 1)
     #expect(try isWhole(disk, "b", [1, 2, 3]))
+  }
+
+  @Test(arguments: [5, 28, 30] as [Int32])
+  func aDiskThatTakesNothingAtTheStartIsUsedWhenItDoes(errno: Int32) throws {
+    let (faults, told, heard) = (BrokenIndex(), Told(), Heard())
+    let refusal = Fault(.io, .disk, errno: errno)
+    faults.openingFault = refusal
+    let disk = try open(faults, told)
+    #expect(told.all == [.unopened(refusal)])
+    #expect(!disk.counters.snapshot.isOpen)
+    let reader = try disk.reader()
+    #expect(throws: Fault(.unavailable, .disk)) {
+      _ = try reader.lookUp(disk.text("a")) { _ in true }
+    }
+    store(disk, "a", [1], heard)
+    pass(disk, from: 0, seconds: 10)
+    #expect(heard.all.count == 1 && told.all.count == 1)
+    faults.openingFault = nil
+    pass(disk, from: 10, seconds: 6)
+    #expect(told.all.last == .reopened && told.all.count == 2)
+    reader.endTurn()
+    store(disk, "a", [1, 2])
+    pass(disk, from: 20, seconds: 1)
+    #expect(try isWhole(disk, "a", [1, 2]) && disk.counters.snapshot.isOpen)
+    #expect(try reader.lookUp(disk.text("a")) { _ in true } == true)
+  }
+
+  @Test func whatWasKeptBeforeSuchAStartIsFoundAfterIt() throws {
+    var stamps: Set<UInt64> = []
+    for life in 0..<3 {
+      let disk = try open(nil, Told())
+      stamps.insert(disk.newStamp())
+      store(disk, "\(life)", [UInt8(life)])
+      disk.settle()
+      disk.stop()
+    }
+    let (faults, told) = (BrokenIndex(), Told())
+    faults.openingFault = DiskWriter.noSpace
+    do {
+      let disk = try open(faults, told)
+      stamps.insert(disk.newStamp())
+      faults.openingFault = nil
+      pass(disk, from: 0, seconds: 1)
+      #expect(told.all == [.unopened(DiskWriter.noSpace), .reopened])
+      for life in 0..<3 { #expect(try isWhole(disk, "\(life)", [UInt8(life)])) }
+      disk.stop()
+    }
+    stamps.insert(try open(nil, Told()).newStamp())
+    #expect(stamps.count == 5)
+  }
+
+  /// A folder that cannot be used for another reason is a mistake, and an index that nobody can read too.
+  @Test func otherFaultsEndTheStart() throws {
+    let faults = BrokenIndex()
+    faults.openingFault = Fault(.io, .disk, errno: EACCES)
+    #expect(throws: Fault(.io, .disk, errno: EACCES)) { _ = try open(faults, Told()) }
+    try open(nil, Told()).stop()
+    let file = folder.path + "/cache/index/data.mdb"
+    try Data(repeating: 7, count: 100_000).write(to: URL(filePath: file))
+    faults.openingFault = DiskWriter.noSpace
+    #expect(throws: DiskWriter.noSpace) { _ = try open(faults, Told()) }
+  }
+
+  @Test func anIndexThatComesWithItsDiskIsNotSetAside() throws {
+    let (faults, told) = (BrokenIndex(), Told())
+    let (path, away) = (folder.path + "/cache", folder.path + "/away")
+    do {
+      let first = try open(nil, Told())
+      store(first, "a", [1])
+      first.settle()
+      first.stop()
+    }
+    try FileManager.default.moveItem(atPath: path, toPath: away)
+    faults.openingFault = DiskWriter.noSpace
+    let disk = try open(faults, told)
+    try FileManager.default.moveItem(atPath: away, toPath: path)
+    faults.openingFault = nil
+    pass(disk, from: 0, seconds: 8)
+    #expect(told.all == [.unopened(DiskWriter.noSpace), .unopened(Fault(.unavailable, .disk))])
+    #expect(try Folder.names(in: path).allSatisfy { !$0.contains("aside") })
+    disk.stop()
   }
 
   @Test func numbersThatCannotBeSetTheIndexAsideAtTheStart() throws {

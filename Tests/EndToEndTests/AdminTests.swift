@@ -179,6 +179,47 @@ extension EndToEnd {
       #expect(try world.sluice.metric("sluice_upstream_server_drained{\(label)}") == 0)
     }
 
+    /// A command whose wait is broken off again and again, as by a job that is stopped and goes on, has its answer
+    /// all the same; so has one whose answer comes in pieces.
+    @Test(arguments: [["stats"], ["purge", "bafkqaaa"]])
+    func signalsBreakNoCommandOff(command: [String]) throws {
+      let body = Array("{\"a\":\"\(String(repeating: "x", count: 200_000))\"}".utf8)
+      let isAsked = Gate()
+      let admin = try ScriptedUpstream { request, reply in
+        isAsked.open()
+        try reply.head(
+          200, [("Content-Type", "application/json"), ("Content-Length", "\(body.count)")])
+        for start in stride(from: 0, to: body.count, by: 20_000) {
+          reply.pause(milliseconds: 60)
+          try reply.send(body[start..<min(body.count, start + 20_000)])
+        }
+      }
+      defer { admin.stop() }
+      let folder = try TemporaryFolder()
+      try folder.write("correct-horse-battery-staple\n", to: "token")
+      chmod(folder.file("token"), 0o600)
+      let arguments = [
+        "--json", "--admin", "127.0.0.1:\(admin.port)", "--token-file", folder.file("token"),
+      ]
+      let child = try ChildProcess(
+        Program.path, command + arguments, in: folder.path, output: folder.file("out"),
+        errors: folder.file("err"))
+      isAsked.wait()
+      var signals = 0
+      while child.isRunning, signals < 2_000 {
+        // What waits in epoll_wait is woken with EINTR by SIGCONT, whatever is done about it (signal(7)).
+        child.send(SIGSTOP)
+        usleep(2_000)
+        child.send(SIGCONT)
+        signals += 1
+        usleep(5_000)
+      }
+      #expect(try child.wait() == .exited(0), "\(folder.text(of: "err"))")
+      #expect(signals > 20)
+      let answer = try AdminWorld.object(Array(folder.text(of: "out").utf8))
+      #expect((answer["a"] as? String)?.count == 200_000)
+    }
+
     // MARK: Who may
 
     @Test func strangersAndPagesAreRefused() throws {

@@ -94,7 +94,52 @@ extension EndToEnd {
       }
     }
 
+    /// A bound far above what the disk holds: the start says so, and leaves what room there is.
+    @Test func aDiskThatIsTooSmallForTheIndex() throws {
+      let catalogue = try Catalogue(bytes: 4 << 20, sizes: 1 << 10...1 << 20, seed: 403)
+      let upstream = try catalogue.upstream()
+      defer { upstream.stop() }
+      try LoopDisk.with(bytes: 200 << 20) { disk in
+        var settings = Self.settings(upstream, on: disk)
+        settings.maxSize = "10GB"
+        let before = disk.space.free
+        let sluice = try SluiceProcess(settings)
+        #expect(sluice.errors.contains("cache.max_size: 10.0 GiB, and its disk has room for 1"))
+        #expect(sluice.errors.contains("no room set aside for the index"))
+        #expect(sluice.errors.contains("needed=\"1.2 GiB\""), "\(sluice.errors)")
+        #expect(disk.space.free > before - (1 << 20))
+        #expect(try Self.keepsAgain(sluice, catalogue, 0..<catalogue.items.count))
+        let check = try Outcome.of(
+          Program.path, ["check", "--config", sluice.folder.file("gateway.conf")])
+        #expect(check.errors.contains("cache.max_size: 10.0 GiB, and its disk has room for 1"))
+        #expect(try sluice.stop() == .exited(0))
+      }
+    }
+
     // MARK: A disk that others fill
+
+    /// Nothing is there yet, and there is no room for a beginning either.
+    @Test func aStartOnAFullDisk() throws {
+      let catalogue = try Catalogue(bytes: 8 << 20, sizes: 1 << 10...1 << 20, seed: 404)
+      let upstream = try catalogue.upstream()
+      defer { upstream.stop() }
+      try LoopDisk.with(bytes: Self.maxSize + (100 << 20)) { disk in
+        let ballast = try Ballast(in: disk.path)
+        ballast.grow()
+        let sluice = try SluiceProcess(Self.settings(upstream, on: disk))
+        #expect(sluice.errors.contains("the cache cannot be opened"))
+        #expect(try sluice.metric("sluice_cache_open") == 0)
+        for index in 0..<8 {
+          let answer = try sluice.request(catalogue.items[index].path)
+          #expect(answer.status == 200 && catalogue.isRight(answer.body, index))
+        }
+        ballast.clear()
+        #expect(try Self.keepsAgain(sluice, catalogue, 8..<catalogue.items.count))
+        #expect(try sluice.metric("sluice_cache_open") == 1)
+        #expect(sluice.errors.contains("the cache is in use again"))
+        #expect(try sluice.stop() == .exited(0))
+      }
+    }
 
     /// Asks for items that nobody asked for before, until one of them is kept.
     static func keepsAgain(
@@ -125,6 +170,7 @@ extension EndToEnd {
     }
 
     static let takesNothing = "takes nothing"
+    static let isFull = "the disk is full: "
 
     /// A disk that is full before the cache has anything, and one that fills up under it.
     @Test(arguments: [false, true]) func aFullDiskFailsNoAnswer(isFilledBefore: Bool) throws {
@@ -149,12 +195,23 @@ extension EndToEnd {
         #expect(during.tally.broken == [] && during.tally.wrong == [])
         #expect(during.tally.answers > 50)
         #expect(during.tally.slowestHead < 5)
+        let whatItDoes = isFilledBefore ? "older content makes room" : "answers are given without"
+        #expect(sluice.errors.contains(Self.isFull + whatItDoes))
+        #expect(!sluice.errors.contains(Self.takesNothing))
         if !isFilledBefore {
-          #expect(try sluice.metric("sluice_cache_refused_jobs_total") > 0)
-          #expect(sluice.errors.contains(Self.takesNothing))
+          let refused = try sluice.metric("sluice_cache_refused_jobs_total")
+          #expect(refused > 0)
+          let stats = try Outcome.of(
+            Program.path, ["stats", "--admin", "127.0.0.1:\(sluice.adminPort)"])
+          #expect(stats.text.contains("refused"), "\(stats.text) \(stats.errors)")
+          ballast.clear()
+          #expect(try Self.keepsAgain(sluice, catalogue, count / 2..<count))
+          #expect(sluice.errors.contains("the disk has room again"))
         }
         ballast.clear()
         #expect(try Self.keepsAgain(sluice, catalogue, count / 2..<count))
+        // Once, and again where it got worse; never for each answer.
+        #expect(sluice.errors.components(separatedBy: Self.isFull).count <= 6)
         let after = Traffic(catalogue)
         try after.run(seconds: 1, clients: 4, port: sluice.port, seed: 5)
         #expect(after.tally.broken == [] && after.tally.wrong == [])

@@ -295,6 +295,95 @@ extension EndToEnd {
       withExtendedLifetime(origin) {}
     }
 
+    /// What a site is remembered to say of paths that it does not have is asked about by the list of now.
+    @Test func rememberedPagesAreDeniedLater() throws {
+      var dag = TestDAG()
+      let page = try dag.file(Array("<title>Not here</title>".utf8))
+      let directory = try dag.directory([
+        "_redirects": dag.file(Array("/old/* /new 301\n/* /404.html 404\n".utf8)),
+        "404.html": page, "there": dag.file(Array("there".utf8)),
+      ])
+      dag.roots = [directory.cid]
+      let origin = try OriginProcess(
+        car: dag.car, names: [(name: "site.example", target: "/ipfs/\(directory.cid)")],
+        subdomainHosts: [TestHosts.subdomains])
+      let (sluice, folder) = try Self.start(origin, files: ["a.deny"])
+      let host = "\(directory.cid).ipfs.dweb.test"
+      let missing = [
+        Question(target: "/none", host: host),
+        Question(target: "/none", method: "HEAD", host: host),
+        Question(target: "/none", host: "site-example.ipns.dweb.test"),
+      ]
+      let moved = Question(target: "/old/a", host: host)
+      let there = Question(target: "/there", host: host)
+      func isRemembered(_ question: Question, _ status: Int) throws -> Bool {
+        let answer = try question.ask(sluice.port)
+        return answer.status == status && answer.cacheStatus == "HIT"
+      }
+      #expect(try moved.ask(sluice.port).status == 301)
+      for question in missing + [there] { _ = try question.ask(sluice.port) }
+      for question in missing { #expect(try eventually { try isRemembered(question, 404) }) }
+      #expect(try eventually { try isRemembered(moved, 301) })
+      try sluice.settle()
+      // From memory alone.
+      origin.stop()
+      for question in missing { #expect(try isRemembered(question, 404)) }
+
+      // The page itself, which stands for what is missing; the rest of the site stays.
+      let list = folder.file("a.deny")
+      try Self.append("/ipfs/\(page.cid)\n", to: list)
+      for question in missing {
+        #expect(
+          try eventually { try question.ask(sluice.port).status == 410 },
+          "\(question.testDescription)")
+        let answer = try question.ask(sluice.port)
+        #expect(answer["Etag"] == nil && answer["Cache-Control"] == "no-store")
+        #expect(!answer.text.contains("Not here"))
+        #expect(answer["Cache-Status"] == "sluice; detail=denied")
+      }
+      #expect(try isRemembered(moved, 301))
+      #expect(try isRemembered(there, 200))
+      // Let pass again, it is what it was: nothing was remembered of the denial.
+      try Self.append("!/ipfs/\(page.cid)\n", to: list)
+      for question in missing { #expect(try eventually { try isRemembered(question, 404) }) }
+      // One path, by which the page is asked for in its place.
+      try Self.append("/ipfs/\(directory.cid)/none\n", to: list)
+      #expect(try eventually { try missing[0].ask(sluice.port).status == 410 })
+      #expect(try isRemembered(moved, 301))
+      // All of the site.
+      try Self.append("/ipfs/\(directory.cid)/*\n", to: list)
+      for question in [moved, there] + missing {
+        #expect(try eventually { try question.ask(sluice.port).status == 410 })
+      }
+    }
+
+    /// A server that once gave something denied for something else has said nothing of that.
+    @Test func anotherContentsAnswerIsNoDenial() throws {
+      let denied = try TestContent.opaque(noise(5_000, seed: 386))
+      let wanted = try TestContent.opaque(noise(6_000, seed: 387))
+      let isWrong = Collected<Int>()
+      let upstream = try ScriptedUpstream { request, reply in
+        let isFirst = isWrong.all.isEmpty
+        isWrong.add(request.number)
+        try reply.serve(isFirst ? denied : wanted)
+      }
+      defer { upstream.stop() }
+      let folder = try TemporaryFolder()
+      try folder.write("/ipfs/\(denied.cid)\n", to: "a.deny")
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.workers = 1
+      settings.sections = ["denylist:", "  files: [\(folder.file("a.deny"))]"]
+      let sluice = try SluiceProcess(settings)
+      // Its bytes are given to nobody, whatever was asked for.
+      #expect(try sluice.request(wanted.path).status == 410)
+      for _ in 0..<2 {
+        let answer = try sluice.request(wanted.path)
+        #expect(answer.status == 200 && isSame(answer.body, wanted.body))
+      }
+      #expect(try sluice.request(denied.path).status == 410)
+      withExtendedLifetime(folder) {}
+    }
+
     @Test func whatIsUnderWayIsCut() throws {
       let stored = try TestContent.opaque(noise(24 << 20, seed: 384))
       let coming = try TestContent.opaque(noise(24 << 20, seed: 385))

@@ -65,7 +65,7 @@ extension EndToEnd {
 
     /// However the server is lost, and wherever, every byte comes, and what is kept is whole.
     @Test(arguments: Loss.allCases) func anotherOriginGoesOn(loss: Loss) throws {
-      let origins = try Origins(megabytes: Soak.pick(64, soak: 100))
+      let origins = try Origins(megabytes: Soak.pick(72, soak: 100))
       let content = origins.content
       let total = content.body.count
       var random = SeededRandom(seed: loss == .kill ? 421 : 422)
@@ -78,8 +78,8 @@ extension EndToEnd {
         try client.send(RawClient.text(content.path))
         let head = try client.head()
         #expect(head.status == 200 && head["Content-Length"] == "\(total)")
-        // The server is some 32 MiB further on by then, and what sockets hold.
-        let place = random.number(in: 0...total - (48 << 20))
+        // The server is some 32 MiB further on by then, and what the sockets on both sides hold.
+        let place = random.number(in: 0...total - (64 << 20))
         _ = try Self.read(client, 0..<place, of: content.body)
         let origin = try origins.active(sluice)
         if loss == .kill { origin.stop() } else { origin.halt() }
@@ -133,6 +133,7 @@ extension EndToEnd {
       let body = FillStress.large(isLeaf ? 7 << 20 : 12 << 20, seed: 425)
       let content = try isLeaf ? TestContent.raw(body) : .opaque(body)
       let gate = Gate()
+      let parts = Collected<Int>()
       let servers = try (0..<3).map { number in
         try ScriptedUpstream { request, reply in
           if request["Range"] == nil {
@@ -148,7 +149,8 @@ extension EndToEnd {
           guard let part = request["Range"].flatMap({ Reply.part($0, of: body.count) }) else {
             return
           }
-          if part.lowerBound <= 3_100_000 && part.count > 4_000_000 {
+          parts.add(part.lowerBound)
+          if parts.all.count == 1 {
             return try Failover.breakOff(
               request, reply, content, after: 2_000_000, .end, over: gate)
           }

@@ -151,6 +151,22 @@ extension EndToEnd {
       #expect(server.requests.count < 12)
     }
 
+    /// A server that an operator has drained is nobody to wait for: the one that broke off goes on itself.
+    @Test func besideADrainedServerTheOnlyOneGoesOn() throws {
+      let content = try TestContent.opaque(noise(1_000_000, seed: 409))
+      let over = Gate()
+      let servers = try Self.servers(
+        2, content,
+        broken: { try Self.breakOff($0, $1, content, after: 500_000, .reset, over: over) })
+      defer { for server in servers { server.stop() } }
+      let world = try AdminWorld(Self.settings(servers))
+      let other = "test/127.0.0.1:\(servers[1].port)"
+      #expect(try world.run("drain", other).ending == .exited(0))
+      let answer = try world.sluice.request(content.path)
+      #expect(answer.status == 200 && answer.isComplete && isSame(answer.body, content.body))
+      #expect(servers[0].requests.count == 2 && servers[1].requests.isEmpty)
+    }
+
     /// Bytes that come a few at a time, each on a connection that breaks, are not waited for without end.
     @Test func drippingIsGivenUp() throws {
       let content = try TestContent.opaque(noise(2_000_000, seed: 402))

@@ -95,6 +95,95 @@ extension EndToEnd {
       #expect(outcome.output.count < 300_000)
     }
 
+    /// What stands behind a body is no part of it, nor of anything that is remembered.
+    @Test func trailersAreDroppedBothWays() throws {
+      let server = try ScriptedUpstream { request, reply in
+        guard request.method == "POST" else {
+          try reply.head(200, [("Transfer-Encoding", "chunked"), ("Trailer", "X-Checksum")])
+          if request.method == "GET" {
+            try reply.send("5\r\nhello\r\n0\r\nX-Checksum: 1\r\nEtag: \"x\"\r\n\r\n".utf8)
+          }
+          return
+        }
+        let body = try reply.readBody()
+        let told = reply.trailers.joined() + (request["Trailer"] ?? "")
+        try reply.answer(200, [], Array("\(body.count) \(body.isComplete) [\(told)]".utf8))
+      }
+      defer { server.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [server.port])
+      settings.sections = [
+        "cluster_api: { servers: [{ address: 127.0.0.1:\(server.port) }], allow: [127.0.0.0/8] }"
+      ]
+      let sluice = try SluiceProcess(settings)
+      let folder = try TemporaryFolder()
+      try folder.write(noise(70_000, seed: 306), to: "body")
+      let base = "http://127.0.0.1:\(sluice.port)"
+      let sent = try Outcome.of(
+        "nghttp",
+        [
+          "--no-content-length", "--data=body", "--trailer=x-checksum: 1", base + "/cluster/add",
+        ], in: folder)
+      #expect(sent.text == "70000 true []", "\(sent.text) \(sent.errors)")
+
+      let asker = try HTTP2Asker(port: sluice.port)
+      let stream = asker.client.ask("/ipns/example.com")
+      asker.run { asker.client.isComplete(stream) }
+      let answer = try #require(asker.client.answers[stream])
+      #expect(answer.status == 200 && answer.body == Array("hello".utf8))
+      #expect(answer["x-checksum"] == nil && answer["etag"] == nil && answer["trailer"] == nil)
+      let client = try sluice.connect()
+      try client.send(RawClient.text("/ipns/example.com"))
+      let head = try client.head()
+      #expect(head.status == 200 && head["Trailer"] == nil)
+      let wire = Array("5\r\nhello\r\n0\r\n\r\n".utf8)
+      #expect(try client.bytes(wire.count) == wire)
+      #expect(try client.request("/health").status == 200)
+    }
+
+    /// Each with the real server, as operators would try it.
+    @Test func commonToolsByTLS() throws {
+      var site = TestSite()
+      let file = try site.add(noise(200_000, seed: 307))
+      let origin = try OriginProcess(car: site.car)
+      let authority = try TestAuthority()
+      var settings = SluiceProcess.Settings(upstreams: [origin.port])
+      let issued = try authority.issue(["gw.test", "127.0.0.1"], as: "gw")
+      settings.tls = ["certificates: [\(issued.setting)]"]
+      let sluice = try SluiceProcess(settings)
+      let url = "https://127.0.0.1:\(sluice.securePort)\(file.path)"
+      let folder = authority.folder
+      let fetched = try Outcome.of("nghttp", ["--no-verify-peer", url], in: folder)
+      #expect(fetched.ending == .exited(0) && isSame(fetched.output, file.body))
+      let load = try Outcome.of(
+        "h2load", ["--requests=500", "--clients=5", "--max-concurrent-streams=10", url])
+      #expect(load.text.contains("500 succeeded, 0 failed, 0 errored"), "\(load.text)")
+      #expect(load.text.contains("Application protocol: h2"))
+      for (offered, agreed) in [("h2,http/1.1", "h2"), ("http/1.1", "http/1.1")] {
+        let command =
+          "openssl s_client -connect 127.0.0.1:\(sluice.securePort) -servername gw.test -alpn \(offered) "
+          + "-CAfile \(authority.file) -verify_return_error </dev/null"
+        let shaken = try Outcome.of("sh", ["-c", command], in: folder)
+        #expect(shaken.text.contains("ALPN protocol: \(agreed)\n"), "\(shaken.text)")
+      }
+      // Two connections of one curl: the second one goes on with the session of the first. With 1.2 curl of Debian 12
+      // takes no tickets (SSL_OP_NO_TICKET), and there is no other way here.
+      for version in ["1.2", "1.3"] {
+        let name = #"sluice_tls_handshakes_total{outcome="resumed"}"#
+        let before = try sluice.metric(name)
+        let twice = try Outcome.curl([
+          "--cacert", authority.file, "--tls-max", version, "--http1.1", "--fail", "--header",
+          "Connection: close", "--output", "/dev/null", "--output", "/dev/null", "--write-out",
+          "%{num_connects} ", url, url,
+        ])
+        #expect(twice.text == "1 1 ", "\(twice.errors)")
+        if version == "1.3" { #expect(try sluice.metric(name) == before + 1) }
+        let second = try Outcome.curl([
+          "--cacert", authority.file, "--tls-max", version, "--http2", "--fail", url,
+        ])
+        #expect(isSame(second.output, file.body), "\(second.errors)")
+      }
+    }
+
     /// Half of a connection's streams stand still in a large object: the others run, and nothing piles up.
     @Test func stalledStreamsHoldNobodyUp() throws {
       var site = TestSite()
@@ -121,7 +210,9 @@ extension EndToEnd {
       }
       for stream in stalled { #expect(asker.client.answers[stream]?.body.count == 65_535) }
       let grown = try sluice.peakMemory() - before
-      print("50 stalled streams: \(grown >> 20) MiB more at the peak; the 50 others took \(time)")
+      print(
+        "50 stalled streams of \(size >> 20) MiB: \(grown >> 20) MiB more at the peak; the 50 others took \(time)"
+      )
       // A download may run ahead of its readers by 32 MiB; the streams themselves hold next to nothing.
       #expect(grown < 80 << 20)
     }

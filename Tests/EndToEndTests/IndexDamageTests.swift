@@ -203,7 +203,43 @@ extension EndToEnd {
           #expect(outcome.deaths == [] && outcome.wrong == [], "\(damage)")
           #expect(outcome.lives == 1 && outcome.slowestStart < 5, "\(damage)")
           if damage.isPlain { #expect(outcome.isSetAside, "\(damage)") }
+          // What was set aside is cleared away by the next start.
+          try sluice.startAgain()
+          #expect(!sluice.errors.contains("set aside"), "\(damage)")
+          #expect(try sluice.stop() == .exited(0))
+          let names = try FileManager.default.contentsOfDirectory(
+            atPath: sluice.folder.file("cache"))
+          #expect(!names.contains { $0.contains("aside") }, "\(damage)")
         }
+      }
+    }
+
+    /// What keeps the gateway from starting says nothing of the index, however often it is tried.
+    @Test func startsThatFailLeaveTheCacheAsItIs() throws {
+      let catalogue = try Catalogue(bytes: 64 << 10, sizes: 700...1400, seed: 702)
+      let upstream = try catalogue.upstream()
+      defer { upstream.stop() }
+      let settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      let sluice = try SluiceProcess(settings)
+      let path = catalogue.items[0].path
+      #expect(try sluice.request(path).cacheStatus == "MISS")
+      try sluice.settle()
+      #expect(try sluice.stop() == .exited(0))
+      var (taken, bare, mute) = (settings, settings, settings)
+      let stranger = try catalogue.upstream()
+      defer { stranger.stop() }
+      taken.port = stranger.port
+      bare.tls = ["certificates:", "  - { certificate: missing.pem, key: missing.pem }"]
+      mute.admin = ["token_file: missing"]
+      for (wrong, word) in [(taken, "listen"), (bare, "certificates"), (mute, "token_file")] {
+        for _ in 0..<5 {
+          #expect(throws: TestFailure.self) { try sluice.startAgain(wrong) }
+          #expect(sluice.ending == .exited(1) && sluice.errors.contains(word), "\(sluice.errors)")
+        }
+        try sluice.startAgain(settings)
+        #expect(!sluice.errors.contains("set aside"))
+        #expect(try sluice.request(path).cacheStatus == "HIT", "after \(word)")
+        #expect(try sluice.stop() == .exited(0))
       }
     }
 

@@ -280,6 +280,56 @@ extension EndToEnd {
       #expect(try world.audit().count == 4)
     }
 
+    /// One that the disk does not let end says so: to who sent it, and in the audit log, subject by subject.
+    @Test(.enabled(if: LoopDisk.isAvailable, "\(LoopDisk.whyNot ?? "")"))
+    func aPurgeThatTheDiskRefusesLeavesItsReceipt() throws {
+      let contents = try (0..<3).map { try TestContent.raw(noise(30_000, seed: 562 + UInt64($0))) }
+      let upstream = try ScriptedUpstream { request, reply in
+        guard let content = contents.first(where: { $0.path == request.target }) else {
+          return try reply.answer(404, [], [])
+        }
+        try reply.serve(content)
+      }
+      defer { upstream.stop() }
+      try LoopDisk.with(bytes: 300 << 20) { disk in
+        var settings = Self.settings(upstream.port)
+        settings.cachePath = disk.path + "/cache"
+        let world = try AdminWorld(settings)
+        for content in contents { #expect(try world.sluice.request(content.path).status == 200) }
+        try world.sluice.settle()
+        try disk.abort()
+        let subjects = contents.prefix(2).map { "\($0.cid)" }
+        // More often than there may be purges at once: each has given its place back.
+        for number in 1...3 {
+          let outcome = try world.run(
+            "purge", subjects[0], subjects[1], "--reason", "a notice", "--json")
+          #expect(outcome.ending == .exited(1))
+          #expect(outcome.errors.contains("the purge did not go to its end"), "\(outcome.errors)")
+          let answer = try AdminWorld.object(outcome.output)
+          #expect(answer["complete"] as? Bool == false && answer["audited"] as? Bool == true)
+          let audit = try world.audit()
+          #expect(audit.count == 2 * number)
+          #expect(audit.suffix(2).map { $0["state"] as? String } == ["begun", "done"])
+          let done = audit.last ?? [:]
+          #expect(done["id"] as? String == answer["id"] as? String)
+          #expect(done["complete"] as? Bool == false && done["reason"] as? String == "a notice")
+          #expect((done["fault"] as? String)?.isEmpty == false)
+          for whole in [done, answer] {
+            let receipts = whole["receipts"] as? [[String: Any]] ?? []
+            #expect(receipts.map { $0["subject"] as? String } == subjects)
+            // What is counted as gone is what is not found any more.
+            for (receipt, content) in zip(receipts, contents) {
+              #expect(receipt["note"] == nil && receipt["bytes"] as? Int == 0)
+              let kept = try world.json("why", content.path)["kept"] as? [Any] ?? []
+              #expect((receipt["objects"] as? Int ?? -1) + kept.count == 1, "\(receipt)")
+            }
+          }
+        }
+        let other = try world.sluice.request(contents[2].path)
+        #expect(other.cacheStatus == "HIT" && isSame(other.body, contents[2].body))
+      }
+    }
+
     /// What cannot be noted is not done.
     @Test func withoutItsAuditLogNothingIsPurged() throws {
       let content = try TestContent.raw(noise(3_000, seed: 560))

@@ -99,6 +99,41 @@ extension EndToEnd {
       #expect(try sluice.metric("sluice_upstream_other_region_total") == 2)
     }
 
+    /// Content with a host of its own is asked for by its path there: a stranger knows no host of ours.
+    ///
+    /// It is told of no client either.
+    @Test func theLastResortKnowsNoHostOfOurs() throws {
+      let content = try TestContent.raw(noise(1000, seed: 722))
+      let last = try ScriptedUpstream { request, reply in
+        guard request.target.hasPrefix(content.path) else { return try reply.answer(421, [], []) }
+        try reply.serve(content)
+      }
+      let dead = try DeadPort()
+      defer { last.stop() }
+      var settings = SluiceProcess.Settings(upstreams: [dead.port])
+      settings.hosts = [
+        "{ name: dweb.test, subdomains: true }", "{ name: site.test, dnslink: true }",
+      ]
+      settings.sections = ["last_resort: http://127.0.0.1:\(last.port)"]
+      let sluice = try SluiceProcess(settings)
+      let asker = Asker(port: sluice.port)
+      var question = Question("/?a=b")
+      question.host = "\(content.cid.text(in: .base32)).ipfs.dweb.test"
+      let answer = try asker.ask(question)
+      #expect(answer.status == 200 && isSame(answer.body, content.body))
+      try sluice.settle()
+      #expect(try asker.ask(question)["X-Cache-Status"] == "HIT")
+      let asked = last.requests
+      #expect(asked.count == 1 && asked.first?.target == content.path + "/")
+      #expect(asked.first?["Host"] == "127.0.0.1:\(last.port)")
+      let forwarded = asked.flatMap(\.fields).filter { $0.name.hasPrefix("X-Forwarded") }
+      #expect(forwarded.isEmpty)
+      // A site's name is nothing that it could be asked for.
+      question.host = "site.test"
+      #expect(try asker.ask(question).status >= 500)
+      #expect(last.requests.count == 1)
+    }
+
     /// No place at a server is lost, however its requests end, and none is given twice.
     @Test func busyCountsAreExact() throws {
       var made: [TestContent] = []

@@ -232,6 +232,29 @@ extension EndToEnd {
       #expect(try gate.sluice.metric(name + #"{outcome="unusable"}"#) == 1)
     }
 
+    /// What has ended is not given, and its successor is as soon as it is there.
+    @Test func staplesEnd() throws {
+      let gate = try Gate(TestSite()) { settings, authority in
+        let issued = try authority.issue(["gw.test"], as: "stapled")
+        let staple = try authority.endedStaple(for: issued)
+        settings.tls = [
+          "certificates:",
+          "  - { certificate: \(issued.certificate), key: \(issued.key), ocsp: \(staple) }",
+        ]
+      }
+      let name = "sluice_tls_staples_expired"
+      #expect(try eventually { try gate.sluice.metric(name) == 1 })
+      #expect(gate.sluice.errors.contains("an OCSP answer has ended and is not stapled"))
+      let without = try gate.client(["-status"])
+      #expect(without.text.contains("OCSP response: no response sent"), "\(without.text)")
+      #expect(without.text.contains("HTTP/1.1 200 OK"))
+      let folder = gate.authority.folder
+      #expect(rename(folder.file("ocsp.der"), folder.file("ended.der")) == 0)
+      #expect(try eventually { try gate.sluice.metric(name) == 0 })
+      let with = try gate.client(["-status"])
+      #expect(with.text.contains("OCSP Response Status: successful"), "\(with.text)")
+    }
+
     @Test func badCertificatesAreNamedAtTheStart() throws {
       let folder = try TemporaryFolder()
       try folder.write(

@@ -48,6 +48,28 @@ extension EndToEnd {
       }
     }
 
+    /// Nothing of the cache has been read in this life, and nobody else has what it holds.
+    @Test func whatAReadOnlyDiskHoldsIsGivenWithoutAnyUpstream() throws {
+      let catalogue = try Catalogue(bytes: 8 << 20, sizes: 1 << 10...1 << 20, seed: 605)
+      let upstream = try catalogue.upstream()
+      try LoopDisk.with(bytes: 400 << 20) { disk in
+        let sluice = try SluiceProcess(Bounds.settings(upstream, on: disk))
+        for index in catalogue.items.indices {
+          #expect(try sluice.request(catalogue.items[index].path).status == 200)
+        }
+        try sluice.settle()
+        #expect(try sluice.stop() == .exited(0))
+        try sluice.startAgain()
+        upstream.stop()
+        try disk.abort()
+        for index in catalogue.items.indices {
+          let answer = try sluice.request(catalogue.items[index].path)
+          #expect(answer.cacheStatus == "HIT" && catalogue.isRight(answer.body, index))
+        }
+        #expect(try sluice.stop() == .exited(0))
+      }
+    }
+
     // MARK: Standing still
 
     @Test func aDiskThatStandsStill() throws {

@@ -122,10 +122,6 @@ import Testing
     denials.clear(key)
     #expect(denials.isCleared(key))
     #expect(!denials.isCleared(Digest128(first: 5, second: 7)))
-    // The same place.
-    denials.clear(Digest128(first: 5 + 1 << 16, second: 8))
-    #expect(!denials.isCleared(key))
-    denials.clear(key)
     let finding = DenyFinding(file: 0, mark: DenyMark(line: 3))
     denials.note(finding, of: key)
     #expect(denials.denial(of: key) == finding)
@@ -136,6 +132,46 @@ import Testing
     denials.note(finding, of: key)
     denials.take(list("/ipns/b.example", generation: 2))
     #expect(denials.isCleared(key) && denials.denial(of: key) == finding)
+  }
+
+  /// A set has room for eight; the ninth takes the place of whom was told first.
+  @Test func clearedKeysOfOneSet() {
+    let cleared = ClearedKeys()
+    let keys = (0..<9).map { number in
+      Digest128(first: 5 + UInt64(number * ClearedKeys.sets), second: 100 + UInt64(number))
+    }
+    for key in keys.prefix(8) { cleared.insert(key, by: 1) }
+    // Told again, it is no other one.
+    cleared.insert(keys[0], by: 1)
+    #expect(keys.prefix(8).allSatisfy { cleared.contains($0, by: 1) })
+    #expect(!cleared.contains(keys[8], by: 1))
+    cleared.insert(keys[8], by: 1)
+    #expect(keys.dropFirst().allSatisfy { cleared.contains($0, by: 1) })
+    #expect(!cleared.contains(keys[0], by: 1))
+  }
+
+  /// Random keys, lists that change, and a model that forgets nothing: what is said to be allowed was said to be, by
+  /// that very list, and of as many as there is room for nearly all are remembered.
+  @Test func clearedKeysAgainstAModel() {
+    var random = SeededRandom(seed: 77)
+    let cleared = ClearedKeys()
+    var known: [UInt64: Set<Digest128>] = [:]
+    var keys = (0..<40_000).map { _ in Digest128(first: random.next(), second: random.next()) }
+    // Halves that a free place, or no generation, could be taken for.
+    keys += [0, 1, 0x9e37_79b9_7f4a_7c15].map { Digest128(first: random.next(), second: $0) }
+    for generation in 1...6 as ClosedRange<UInt64> {
+      for key in keys where random.chance(0.5) {
+        cleared.insert(key, by: generation)
+        known[generation, default: []].insert(key)
+      }
+      for other in 0...7 as ClosedRange<UInt64> {
+        let remembered = keys.filter { cleared.contains($0, by: other) }
+        #expect(remembered.allSatisfy { known[other]?.contains($0) ?? false }, "\(other)")
+        if other == generation {
+          #expect(remembered.count >= (known[other]?.count ?? 0) * 99 / 100)
+        }
+      }
+    }
   }
 
   @Test func sweepsAreOneAtATime() throws {
@@ -153,7 +189,7 @@ import Testing
     // Two wishes are one for everything.
     let next = try #require(sweeps.begin(at: start))
     #expect(next.probe === third && next.list === third)
-    sweeps.failed(third, at: start)
+    sweeps.failed(third)
     #expect(sweeps.begin(at: start + .seconds(9)) == nil)
     let again = try #require(sweeps.begin(at: start + .seconds(10)))
     #expect(again.list === third)

@@ -160,6 +160,19 @@ import Testing
     }
   }
 
+  /// The rest of a bomb's frame is not even looked at: reading it whole would take milliseconds.
+  @Test func aBombIsNotReadToItsEnd() {
+    let pair = SessionPair()
+    let large = String(repeating: "a", count: 3000)
+    let set: [UInt8] = [0x40] + Array(Frame.field("a", large).dropFirst())
+    let block = Frame.get("/1") + set + [UInt8](repeating: 0x80 | 62, count: 10_000)
+    let bytes = Frame.preface + Frame.settings + Frame.headers(1, block)
+    pair.session.receive(bytes.rawBytes, at: .zero)
+    #expect(pair.session.end == .flood(.fields))
+    let most = HTTP2Limits().headBytes * RequestText.bombFactor
+    #expect(pair.session.request.bytes > most && pair.session.request.bytes < most + 4000)
+  }
+
   @Test func aHeadThatIsTooLargeIsToldSo() {
     let pair = SessionPair()
     let stream = pair.client.ask(

@@ -36,6 +36,38 @@ import Testing
     #expect(pair.client.settings == [3: 7, 4: 262_144, 6: 5000, 9: 1])
   }
 
+  /// Trailers end a body, and nobody is told what they say: neither this request nor the next one.
+  @Test func trailersAreDropped() {
+    typealias Frame = HTTP2Frame
+    let pair = pair()
+    let post =
+      Frame.field(":method", "POST") + Frame.field(":scheme", "http")
+      + Frame.field(":authority", "a") + Frame.field(":path", "/0")
+    let trailers =
+      Frame.field("x-checksum", "1") + Frame.field("host", "b") + Frame.field("cookie", "c=d")
+    let bytes =
+      Frame.preface + Frame.settings
+      + Frame.headers(1, post + Frame.field("trailer", "x-checksum"), flags: 4)
+      + Frame.make(0, stream: 1, Array("hello".utf8)) + Frame.headers(1, trailers)
+      + Frame.headers(3, Frame.get("/0"))
+      // Without a body before them, and with fields that belong to a head's beginning: malformed.
+      + Frame.headers(5, post, flags: 4) + Frame.headers(5, Frame.field(":path", "/1"))
+      + Frame.headers(7, Frame.get("/0"))
+    pair.session.receive(bytes.rawBytes, at: .zero)
+    let said = pair.gather()
+    #expect(pair.session.end == nil)
+    #expect(pair.requests.map(\.id) == [1, 3, 5, 7])
+    #expect(
+      pair.requests[0].head == "POST /0 HTTP/1.1\r\nhost: a\r\ntrailer: x-checksum\r\n\r\n")
+    #expect(pair.requests[0].body == Array("hello".utf8) && pair.requests[0].bodyEnded)
+    #expect(!pair.requests[2].bodyEnded && pair.requests[2].closed == false)
+    let reset = Frame.make(3, stream: 5, Frame.number(1))
+    #expect(said.indices.contains { said[$0...].starts(with: reset) })
+    for request in [pair.requests[1], pair.requests[3]] {
+      #expect(request.head == "GET /0 HTTP/1.1\r\nhost: a\r\n\r\n")
+    }
+  }
+
   @Test(arguments: [0, 1, 16384, 16385, 65535, 65536, 300_000])
   func bodiesOfAllSizesAreExact(_ count: Int) {
     let pair = pair()

@@ -29,7 +29,10 @@ struct Answer {
   private var lie: String?
   private let cacheStatus: String
 
-  init(_ ask: Ask, _ head: ResponseHead, _ text: RawSpan, _ world: World) {
+  /// - Parameter start: when the request was sent.
+  init(
+    _ ask: Ask, _ head: ResponseHead, _ text: RawSpan, _ world: World, since start: Instant
+  ) {
     func field(_ token: FieldToken) -> String? { head.value(token).map { text.bytes($0).text } }
     self.ask = ask
     status = head.status
@@ -48,6 +51,22 @@ struct Answer {
     for token in [FieldToken.contentLength, .contentRange, .etag, .cacheStatus]
     where head.count(token) > 1 {
       complaint = "\(token) is repeated"
+    }
+    if status == 429 {
+      world.limited += 1
+      if !world.isTight { complaint = "a refusal, though the limits are wide" }
+      if field(.retryAfter).flatMap({ Int($0) }) ?? 0 < 1 { complaint = "429 without Retry-After" }
+      return
+    }
+    let denial = world.denialComplaint(
+      ask, status, kind, etag: field(.etag), since: start)
+    if let denial { complaint = "\(denial) (status \(status), \(cacheStatus))" }
+    if status == 410 {
+      world.denied += 1
+      if field(.etag) != nil || field(.cacheControl) != "no-store" {
+        complaint = "a denial that says of what, or may be kept"
+      }
+      return
     }
     let problem: String? =
       switch kind {

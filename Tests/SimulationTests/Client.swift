@@ -67,6 +67,8 @@ final class Client: EventHandler {
   private var handle = Handle.none
   private var output: [UInt8] = []
   private var asked = 0
+  /// When each request was put on its way.
+  private var askedAt: [Instant] = []
   private var answered = 0
   private var input: [UInt8] = []
   private var parser = ResponseParser()
@@ -133,6 +135,7 @@ final class Client: EventHandler {
   private func ask() {
     while asked < asks.count, manners.pipelines || asked == answered {
       output += asks[asked].wire
+      askedAt.append(world.network.now)
       asked += 1
     }
   }
@@ -210,7 +213,8 @@ final class Client: EventHandler {
           fail("was sent an answer without a request")
           return false
         }
-        self.answer = Answer(asks[answered], head, bytes.extracting(0..<count), world)
+        self.answer = Answer(
+          asks[answered], head, bytes.extracting(0..<count), world, since: askedAt[answered])
         wasToldToClose = wasToldToClose || !head.keepAlive
         start += count
         if let complaint = self.answer?.complaint { fail(complaint) }
@@ -275,7 +279,10 @@ final class Client: EventHandler {
     close()
   }
 
-  private var mayBeCut: Bool { world.mayBeCut(since: started) }
+  private var mayBeCut: Bool {
+    world.mayBeCut(since: started)
+      || answered < asks.count && world.mayHaveBeenDenied(asks[answered].content, since: started)
+  }
 
   private var mayBeGivenUp: Bool {
     world.troubles.losesSlices && answered < asks.count && asks[answered].content.isRaw

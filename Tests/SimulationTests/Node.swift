@@ -118,6 +118,7 @@ final class Node: EventHandler {
     case .closesIdle: reply.closesAfter = .microseconds(random.number(in: 1...30_000))
     case .otherContent:
       let other = Content.all[random.number(in: 0...Content.all.count - 2)]
+      world.listing?.swapped[content.number, default: []].append((world.network.now, other))
       answer = NodeAnswer(other, isHead: honest.isHead, range: range)
       // Some say whose it is in one field only.
       if answer.roots != nil {

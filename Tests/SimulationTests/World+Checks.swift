@@ -14,7 +14,7 @@ extension World {
   func checkRest() {
     if let limiter = machine.gateway.options.rateLimits {
       if limiter.underWay != 0 { fail("\(limiter.underWay) requests stay counted as under way") }
-      for report in limiter.reports where report.refusals + report.losses != 0 {
+      for report in limiter.reports where report.losses + (isTight ? 0 : report.refusals) != 0 {
         fail("the limit \(report.name) has refused or lost somebody")
       }
     }
@@ -46,8 +46,8 @@ extension World {
     if !troubles.losesSlices { bad.append(.requestError) }
     for worker in machine.workers {
       for counter in bad where worker.counters.value(counter) != 0 {
-        // A removal breaks answers off.
-        if counter == .requestError && !removals.isEmpty { continue }
+        // A removal breaks answers off, and so does a denial.
+        if counter == .requestError && (!removals.isEmpty || isListed) { continue }
         fail("\(counter.rawValue) is \(worker.counters.value(counter))")
       }
     }

@@ -9,6 +9,7 @@ extension World {
       Content.all[random.number(in: 0...Content.all.count - 1)]
     }
     scheduleRemovals(within: span, of: favourites)
+    scheduleDenials(within: span, of: favourites)
     for _ in 0..<random.number(in: 10...40) {
       let time = random.number(in: 0...span * 1_000)
       // A crowd asks for one thing at the same moment.

@@ -85,24 +85,30 @@ extension World {
     let content = removed.content
     // Who asked for it meanwhile has it again; of what a broken disk wrote nobody knows; and another
     // removal of the same may have taken it over.
-    guard !isRemoving, machine === self.machine, isUp, troubles.disk == 0, content.bytes.count > 64,
-      askedFor[content.number] ?? 0 == removed.asked
+    guard !isRemoving, !isSweeping, machine === self.machine, isUp, troubles.disk == 0,
+      content.bytes.count > 64, askedFor[content.number] ?? 0 == removed.asked
     else { return }
     if let key = storageKey(content), let reader = try? machine.storage.reader(),
       (try? reader.lookUp(key) { _ in true }) == true
     {
       fail("#\(content.number) is in the index after its removal")
     }
+    if let name = segment(having: content) {
+      fail("#\(content.number) is in \(name) after its removal")
+    }
+  }
+
+  /// A file of the cache that has some of a content's bytes; nil where none has.
+  func segment(having content: Content) -> String? {
+    guard content.bytes.count > 64 else { return nil }
     let folder = plan.cache.path + "/segments"
     let needles = stride(from: 0, to: content.bytes.count - 32, by: 16_384).map {
       Data(content.bytes[$0..<$0 + 32])
     }
     for name in (try? Folder.names(in: folder)) ?? [] {
       guard let bytes = try? Data(contentsOf: URL(filePath: folder + "/" + name)) else { continue }
-      for needle in needles where bytes.range(of: needle) != nil {
-        fail("#\(content.number) is in \(name) after its removal")
-        return
-      }
+      if needles.contains(where: { bytes.range(of: $0) != nil }) { return name }
     }
+    return nil
   }
 }

@@ -17,6 +17,9 @@ final class World {
   var random: SeededRandom
   let network: SimulatedNetwork
   let troubles: Troubles
+  /// Whether the operator's limits are narrow, so that clients are refused.
+  let isTight: Bool
+  var isListed: Bool { listing != nil }
   let nodeLoop: Loop
   let clientLoop: Loop
   let ledger = Ledger()
@@ -44,9 +47,14 @@ final class World {
   /// How often nodes have failed with a content, by its number: when, and with which status.
   private var failedWith: [Int: [(time: Instant, status: Int)]] = [:]
   var removals: [Removed] = []
+  /// The operator's denylist; nil where there is none.
+  let listing: Listing?
   var answers = 0
   /// How many of them were of failures that the gateway remembered.
   private var remembered = 0
+  /// How many of them said that the content is denied, and how many that there is too much asked for.
+  var denied = 0
+  var limited = 0
   var broken = 0
   /// How many bodies have gone on after a break.
   private var resumed: Int {
@@ -64,7 +72,11 @@ final class World {
     clientLoop = Loop(in: network)
     folder = try DiskFolder()
     secret = SipKey(first: random.next(), second: random.next())
-    plan = Self.plan(troubles, folder.path + "/1", &random)
+    // By the seed, so that the other ones' draws stay what they are.
+    isTight = seed % 7 == 5
+    listing = seed % 4 == 3 ? Listing() : nil
+    plan = Self.plan(troubles, folder.path + "/1", isTight: isTight, &random)
+    plan.gateway.denials = listing.map { Denials($0.list, paths: ["list"]) }
     if random.chance(0.3) { network.weather.window = random.number(in: 3_000...20_000) }
     network.weather.shortTransfers = random.chance(0.5) ? 0.05 : 0.3
     network.weather.slowReads = troubles.slowReads
@@ -78,7 +90,7 @@ final class World {
   }
 
   private static func plan(
-    _ troubles: Troubles, _ folder: String, _ random: inout SeededRandom
+    _ troubles: Troubles, _ folder: String, isTight: Bool, _ random: inout SeededRandom
   ) -> Machine.Plan {
     var cache = CacheOptions(path: folder, maxSize: (64 << 20) + troubles.segments * (4 << 20))
     cache.sliceSize = 64 << 10
@@ -95,10 +107,16 @@ final class World {
     }
     // Where memory is short, fills wait for each other's.
     if random.chance(0.25) { options.sliceMemory = 0 }
-    // So wide that nobody is refused: what is counted has to balance.
+    // So wide that nobody is refused, or so narrow that many are: what is counted has to balance.
     options.rateLimits = RateLimiter(
       [
-        RateLimit(name: "open", key: .client, measure: .concurrent(1_000), keys: 1_000),
+        RateLimit(
+          name: "rate", key: .client,
+          measure: .requests(
+            Rate(isTight ? 10 : 1_000_000, per: .seconds(1)), burst: isTight ? 5 : 1_000_000,
+            hit: 1, miss: 3), keys: 1_000),
+        RateLimit(
+          name: "open", key: .client, measure: .concurrent(isTight ? 3 : 1_000), keys: 1_000),
         RateLimit(name: "all", key: .host, measure: .concurrent(100_000), keys: 10),
         RateLimit(
           name: "bytes", key: .client,
@@ -121,7 +139,7 @@ final class World {
     let disk = machine.storage.counters.snapshot
     let waits = machine.workers.map { $0.counters.value(.diskWait) }.reduce(0, +)
     return
-      "seed \(seed): \(answers) answers, \(remembered) remembered, \(broken) cut off, \(resumed) went on, \(asked) upstream requests; "
+      "seed \(seed): \(answers) answers, \(remembered) remembered, \(denied) denied, \(limited) limited, \(broken) cut off, \(resumed) went on, \(asked) upstream requests; "
       + "\(dead.count) deaths, \(ledger.held) announced things held; "
       + "\(disk.evictions) evictions, \(disk.movedSlices) slices moved on, \(waits) waits for the "
       + "disk, \(disk.refusals) refusals; history \(String(history, radix: 16))"
@@ -172,6 +190,7 @@ final class World {
     checkRest()
     if !machine.settleDisk(network) { fail("the disk's upkeep does not end") }
     checkDisk(atEnd: true)
+    checkDenied(onDisk: true)
     checkLedger()
     checkCounters()
     for machine in dead + [machine] { machine.close() }
@@ -208,7 +227,7 @@ final class World {
       }
       if machine.disk.isDead {
         die()
-      } else if !(isIdle && areClientsDone && machine.isQuiet && !isRemoving) {
+      } else if !(isIdle && areClientsDone && machine.isQuiet && !isRemoving && !isSweeping) {
         pump()
       }
     }
@@ -263,6 +282,8 @@ final class World {
   private func revive() {
     do {
       let disk = TroubledDisk(troubles, ledger, seed: random.next())
+      // What the process before it was doing about the list has gone with it.
+      plan.gateway.denials = listing.map { Denials($0.list, paths: ["list"]) }
       machine = try Machine(plan, disk, secret: secret, in: network)
       if let aside = machine.storage.setAside { fail("the index is set aside: \(aside.why)") }
       checkDisk(atEnd: false)
@@ -271,6 +292,7 @@ final class World {
       fail("the gateway does not start again: \(error)")
     }
     upSince = network.now
+    machine.gateway.sweepDenied(at: network.now)
     listenToJobs()
     if !isPumping { pump() }
   }

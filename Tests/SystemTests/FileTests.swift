@@ -127,6 +127,22 @@ final class TemporaryFolder: Sendable {
     #expect(space.free > 0 && space.total >= space.free)
   }
 
+  @Test func removesAllThatIsInsideAndNothingElse() throws {
+    let folder = try TemporaryFolder()
+    let (top, kept) = (folder.path + "/top", folder.path + "/kept")
+    try Folder.create(top + "/x/y")
+    try Folder.create(kept)
+    _ = try File(path: top + "/x/y/a", .create)
+    _ = try File(path: kept + "/b", .create)
+    try FileManager.default.createSymbolicLink(
+      atPath: top + "/x/link", withDestinationPath: kept)
+    try Folder.removeAll(top)
+    try Folder.removeAll(top)
+    #expect(!Folder.exists(top) && Folder.exists(kept + "/b"))
+    try Folder.removeAll(kept + "/b")
+    #expect(try Folder.names(in: kept) == [])
+  }
+
   @Test func aFileIsNoFolder() throws {
     let folder = try TemporaryFolder()
     _ = try File(path: folder.path + "/a", .create)

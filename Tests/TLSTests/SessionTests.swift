@@ -1,5 +1,6 @@
 import Base
 import COpenSSL
+import System
 import TestKit
 import Testing
 
@@ -131,32 +132,47 @@ import Testing
     #expect(address.client.failure == "IP address mismatch")
   }
 
-  @Test func staplesAreGiven() throws {
+  /// A connection whose client asks for a staple.
+  private func stapled(_ certificates: ServerCertificates) throws -> [UInt8] {
+    let peer = try all.peer("first.test")
+    // Asked for before the first flight, which `Pair` makes.
+    let context = peer.trust.context.pointer
+    SSL_CTX_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_TYPE, Int(TLSEXT_STATUSTYPE_ocsp), nil)
+    let pair = try Pair(certificates, peer)
+    pair.settle()
+    #expect(pair.client.isEstablished && pair.client.state == .open)
+    return pair.client.staple
+  }
+
+  /// They are good for seven days.
+  @Test func staplesAreGivenUntilTheyEnd() throws {
     let staple = try all.authority.staple(for: all.first)
     let files = CertificateFiles(
       certificate: all.first.certificate, key: all.first.key, staple: staple)
-    let certificates = try ServerCertificates(
-      [files], from: .tls12, protocols: [], tickets: TicketKeys(now: 0))
-    let pair = try makePair(certificates)
+    let now = Clock.wallSeconds
+    let store = try CertificateStore(.init(certificates: [files]), now: 0, wall: now)
     let bytes = try Outcome.of("cat", [staple]).output
-    #expect(pair.client.staple == bytes && !bytes.isEmpty)
-
-    func makePair(_ certificates: ServerCertificates) throws -> Pair {
-      let peer = try all.peer("first.test")
-      // Asked for before the first flight, which `Pair` makes.
-      let context = peer.trust.context.pointer
-      SSL_CTX_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_TYPE, Int(TLSEXT_STATUSTYPE_ocsp), nil)
-      let pair = try Pair(certificates, peer)
-      pair.settle()
-      return pair
-    }
+    #expect(try stapled(store.current) == bytes && !bytes.isEmpty)
+    let week: Int64 = 7 * 86_400
+    #expect(store.lookAtStaples(at: now + week - 100).isEmpty && store.endedStaples == 0)
+    #expect(try stapled(store.current) == bytes)
+    #expect(store.lookAtStaples(at: now + week) == [staple] && store.endedStaples == 1)
+    #expect(try stapled(store.current).isEmpty)
+    // Told once; and a clock that was wrong may be set right.
+    #expect(store.lookAtStaples(at: now + week + 1).isEmpty && store.endedStaples == 1)
+    #expect(store.lookAtStaples(at: now).isEmpty && store.endedStaples == 0)
+    #expect(try stapled(store.current) == bytes)
+    // One that has ended before the start is never given.
+    let late = try CertificateStore(.init(certificates: [files]), now: 0, wall: now + week)
+    #expect(try stapled(late.current).isEmpty)
+    #expect(late.lookAtStaples(at: now + week) == [staple])
   }
 
   @Test func whatCannotBeUsedIsNamed() throws {
     func complaint(_ files: CertificateFiles) throws -> String {
       do throws(TLSError) {
         _ = try ServerCertificates(
-          [files], from: .tls12, protocols: [], tickets: TicketKeys(now: 0))
+          [files], from: .tls12, protocols: [], tickets: TicketKeys(now: 0), at: 0)
         return ""
       } catch {
         return error.sentence

@@ -236,24 +236,25 @@ private final class MemorySocket: CiphertextSocket {
     try issue("one.test")
     let files = CertificateFiles(
       certificate: authority.folder.file("gw.pem"), key: authority.folder.file("gw.key"))
-    let store = try CertificateStore(CertificateStore.Options(certificates: [files]), now: 0)
+    let store = try CertificateStore(
+      CertificateStore.Options(certificates: [files]), now: 0, wall: 0)
     let before = store.current
-    #expect(store.look() == nil)
+    #expect(store.look(at: 0) == nil)
     try authority.folder.write("nothing", to: "gw.key")
     // A file must have stood still for one look.
-    #expect(store.look() == nil)
-    guard case .unusable(let why) = store.look() else {
+    #expect(store.look(at: 0) == nil)
+    guard case .unusable(let why) = store.look(at: 0) else {
       Issue.record("a bad key was taken")
       return
     }
     #expect(why.contains("no private key"))
-    #expect(store.look() == nil && store.current === before && store.failures == 1)
+    #expect(store.look(at: 0) == nil && store.current === before && store.failures == 1)
     try FileManager.default.removeItem(atPath: files.key)
-    #expect(store.look() == .unusable("\(files.key): no such file or directory"))
-    #expect(store.look() == nil && store.current === before)
+    #expect(store.look(at: 0) == .unusable("\(files.key): no such file or directory"))
+    #expect(store.look(at: 0) == nil && store.current === before)
     try issue("two.test")
-    #expect(store.look() == nil)
-    #expect(store.look() == .used(1))
+    #expect(store.look(at: 0) == nil)
+    #expect(store.look(at: 0) == .used(1))
     #expect(store.current !== before && store.swaps == 1)
   }
 }

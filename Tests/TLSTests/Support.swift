@@ -101,7 +101,7 @@ struct Certificates {
   ) throws -> ServerCertificates {
     try ServerCertificates(
       issued.map { CertificateFiles(certificate: $0.certificate, key: $0.key) }, from: oldest,
-      protocols: protocols, tickets: tickets)
+      protocols: protocols, tickets: tickets, at: 0)
   }
 
   func trust(atMost newest: Int32? = nil, signatures: String? = nil) throws -> TLSTrust {

@@ -136,8 +136,10 @@ public enum LyingUpstream {
   /// - Parameters:
   ///   - honest: How many of a hundred answers are true while it lies.
   ///   - told: Given each lie as it is told.
+  ///   - all: What it tells of; of what cannot be checked only those that are plain.
   public static func start(
-    _ truths: [Truth], mood: Mood, honest: Int, seed: UInt64, told: Collected<Lie>
+    _ truths: [Truth], mood: Mood, honest: Int, seed: UInt64, told: Collected<Lie>,
+    all: [Lie] = Lie.allCases
   ) throws -> ScriptedUpstream {
     let byPath = Dictionary(truths.indices.map { (truths[$0].path, $0) }) { first, _ in first }
     return try ScriptedUpstream(remembers: false) { request, reply in
@@ -147,7 +149,7 @@ public enum LyingUpstream {
       guard let index = byPath[path] else { return try reply.answer(404, [], []) }
       var random = SeededRandom(seed: seed &* 1_000_003 &+ UInt64(request.number))
       let truth = truths[index]
-      let lies = truth.kind == .opaque ? Lie.allCases.filter(\.isPlain) : Lie.allCases
+      let lies = truth.kind == .opaque ? all.filter(\.isPlain) : all
       if now == .honest || random.number(in: 0...99) < honest {
         return try tell(nil, truth, truths[(index + 1) % truths.count], request, reply, &random)
       }

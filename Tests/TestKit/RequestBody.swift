@@ -58,7 +58,7 @@ extension Reply {
           return sum.received(isComplete: false)
         }
         if size == 0 {
-          while let trailer = nextLine(), !trailer.isEmpty {}
+          while let trailer = nextLine(), !trailer.isEmpty { trailers.append(trailer) }
           return sum.received(isComplete: true)
         }
         guard try read(size, sum, most, each), nextLine() == "" else {

@@ -146,6 +146,8 @@ public final class ScriptedUpstream: @unchecked Sendable {
 public final class Reply {
   let socket: Int32
   let request: ScriptedUpstream.Request
+  /// Lines that stood behind the last chunk of the request's body, once it is read.
+  public internal(set) var trailers: [String] = []
   /// What has come behind the request's head.
   var ahead: [UInt8]
   /// Whether the connection ends after this answer.

@@ -69,6 +69,27 @@ public final class TestAuthority: Sendable {
     return folder.file("ocsp.der")
   }
 
+  /// The same, but that its time passed long ago: nobody would sign that now, so it is written into the answer.
+  public func endedStaple(for issued: Issued) throws -> String {
+    var bytes = [UInt8](
+      FileManager.default.contents(atPath: try staple(for: issued)) ?? Data())
+    // Times are GeneralizedTime, 20261128061500Z; the latest one is nextUpdate.
+    let places = bytes.indices.filter { start in
+      start + 15 <= bytes.count && bytes[start + 14] == UInt8(ascii: "Z")
+        && bytes[start..<start + 14].allSatisfy {
+          (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+        }
+    }
+    guard
+      let last = places.max(by: {
+        bytes[$0..<$0 + 14].lexicographicallyPrecedes(bytes[$1..<$1 + 14])
+      })
+    else { throw TestFailure("the OCSP answer has no times") }
+    bytes.replaceSubrange(last..<last + 4, with: Array("2001".utf8))
+    try folder.write(bytes, to: "ended.der")
+    return folder.file("ended.der")
+  }
+
   private func request(_ arguments: [String]) throws {
     try run("req", ["-x509", "-config", "req.conf", "-nodes", "-days", "30"] + arguments)
   }

@@ -106,6 +106,50 @@ import Testing
     #expect(health.rank(at: at(12), options) == .good)
   }
 
+  /// Only a row of them is a failure, and whatever is answered ends it.
+  @Test func oversightsCountInARow() {
+    var health = ServerHealth()
+    for second in 0..<20 {
+      #expect(health.overlooked(at: at(Double(second)), options) == nil)
+      if second % 2 == 1 { _ = health.answered(at: at(Double(second)), options) }
+    }
+    #expect(health.isClean)
+    for second in 20..<25 {
+      #expect(health.overlooked(at: at(Double(second)), options) == nil)
+    }
+    #expect(health.rank(at: at(25), options) == .suspect)
+    #expect(health.overlooked(at: at(25), options) == .down(.failures))
+  }
+
+  /// So is a body that ends before it is whole, where others give theirs whole meanwhile.
+  @Test func shortBodiesCountInARowBesideWholeOnes() {
+    func short(_ health: inout ServerHealth, _ second: Double, whole: Double)
+      -> ServerHealth.Change?
+    {
+      _ = health.answered(at: at(second), options)
+      return health.fellShort(at: at(second), whole: at(whole), options)
+    }
+    var health = ServerHealth()
+    // Others were well before: that says nothing.
+    for second in 1..<9 { #expect(short(&health, Double(second), whole: 0) == nil) }
+    #expect(health.rank(at: at(9), options) == .good && !health.isClean)
+    #expect(short(&health, 9, whole: 8.5) == nil)
+    #expect(health.rank(at: at(9), options) == .suspect)
+    // What it answers since does not make up for it, and another row takes it down.
+    for second in [10.0, 11] { #expect(short(&health, second, whole: second) == nil) }
+    #expect(health.rank(at: at(11), options) == .suspect)
+    #expect(short(&health, 12, whole: 12) == .down(.failures))
+    // A whole one ends a row.
+    var other = ServerHealth()
+    for second in 0..<9 {
+      #expect(short(&other, Double(second), whole: Double(second)) == nil)
+      if second % 2 == 1 { other.endedWhole() }
+    }
+    #expect(other.rank(at: at(9), options) == .good)
+    other.endedWhole()
+    #expect(other.isClean)
+  }
+
   @Test func liesAndRests() {
     var health = ServerHealth()
     health.lied(at: at(0))

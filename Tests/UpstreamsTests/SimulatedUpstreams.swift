@@ -15,6 +15,8 @@ struct Reply {
   var delay: Interval?
   /// Closes an idle connection that long after the answer.
   var closesAfter: Interval?
+  /// Sends no more than so much at a time.
+  var trickle: (bytes: Int, every: Interval)?
 
   static func text(_ head: String, _ body: [UInt8] = [], then: Then = .keep) -> Reply {
     Reply(wire: [UInt8](head.replacing("\n", with: "\r\n").utf8) + body, then: then)
@@ -164,6 +166,7 @@ final class PeerConnection: EventHandler {
   var handle = Handle.none
   private var input: [UInt8] = []
   private var output: ArraySlice<UInt8> = []
+  private var kept: ArraySlice<UInt8> = []
   private var current: Reply?
   private var isClosed = false
   private var served = 0
@@ -205,11 +208,26 @@ final class PeerConnection: EventHandler {
     guard let delay = reply.delay else {
       current = reply
       output = reply.wire[...]
+      dole()
       return
     }
     world.network.after(delay) { [self] in
       current = reply
       output = reply.wire[...]
+      dole()
+      send()
+    }
+  }
+
+  /// Keeps back all but the next piece of an answer that comes in such.
+  private func dole() {
+    guard !isClosed, let trickle = current?.trickle, !output.isEmpty else { return }
+    kept = output.dropFirst(trickle.bytes)
+    output = output.prefix(trickle.bytes)
+    world.network.after(trickle.every) { [self] in
+      output += kept
+      kept = []
+      dole()
       send()
     }
   }
@@ -223,7 +241,7 @@ final class PeerConnection: EventHandler {
       case .end, .broken: close()
       }
     }
-    guard !isClosed, let reply = current else { return }
+    guard !isClosed, kept.isEmpty, let reply = current else { return }
     switch reply.then {
     case .stall: return
     case .close: close()

@@ -88,6 +88,52 @@ import Testing
     #expect(ends(world))
   }
 
+  /// Each byte begins another wait; a server that gives one now and then is given up all the same.
+  @Test(arguments: [false, true]) func aTrickleIsSilence(isChunked: Bool) {
+    let body = pattern(2000)
+    let world = SimulatedUpstreams(seed: 8) { _, _ in
+      var reply = isChunked ? Reply.chunked(body) { 100 } : Reply.ok(body)
+      reply.trickle = (bytes: 50, every: .seconds(15))
+      return reply
+    }
+    let start = world.network.now
+    let asker = world.fetch("/a")
+    #expect(asker.fault == Fault(.timeout, .upstream))
+    #expect(body.starts(with: asker.body) && !asker.body.isEmpty)
+    #expect(world.network.now - start < .seconds(80))
+    #expect(world.counters.value(.timeoutUpstreamBetweenBytes) == 1)
+    #expect(world.servers[0].lastFailure != nil)
+    #expect(ends(world))
+    // An API's progress may be slow.
+    var request = UpstreamRequest(target: [UInt8]("/add".utf8))
+    request.isSearch = false
+    let progress = Asker(world, request)
+    progress.call.start()
+    world.run { progress.isOver }
+    #expect(progress.outcome == .success(true) && progress.body == body)
+    #expect(ends(world))
+  }
+
+  /// Slow, but a block after the other; and little that ends before anybody would be worried.
+  @Test func whatComesInBlocksGoesOn() {
+    let body = pattern(400_000)
+    let world = SimulatedUpstreams(seed: 8) { _, head in
+      let isSmall = head.contains("/small")
+      var reply = Reply.ok(isSmall ? pattern(120) : body)
+      reply.trickle = (bytes: isSmall ? 70 : 40_000, every: .seconds(isSmall ? 18 : 19))
+      return reply
+    }
+    #expect(world.fetch("/a").body == body)
+    #expect(world.fetch("/small").outcome == .success(true))
+    // Who has no room is the one who is slow.
+    let slow = world.ask("/small")
+    slow.room = { 1 }
+    slow.pause = { .seconds(2) }
+    world.run { slow.isOver }
+    #expect(slow.outcome == .success(true))
+    #expect(ends(world))
+  }
+
   @Test(arguments: 0..<10) func timeWithoutRoomIsNotTheServers(seed: UInt64) {
     let body = pattern(300_000)
     let world = SimulatedUpstreams(seed: seed) { _, head in

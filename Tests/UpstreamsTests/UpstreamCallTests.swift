@@ -38,14 +38,15 @@ import Testing
   }
 
   /// Which may be somebody else's.
-  @Test func theLastResortIsToldOfNoTrace() {
+  @Test func theLastResortIsToldOfNoTraceAndNoClient() {
     let world = SimulatedUpstreams(seed: 2, regions: [1, 1], hasLastResort: true) { server, _ in
       server == 0 ? .text("HTTP/1.1 503 No\nContent-Length: 0\n\n") : .ok([])
     }
     var request = UpstreamRequest(target: [UInt8]("/x".utf8))
     request.fields = [
       ("traceparent", [UInt8]("00-1-2-01".utf8)), ("X-Forwarded-Host", [UInt8]("a.test".utf8)),
-      ("tracestate", [UInt8]("a=1".utf8)),
+      ("tracestate", [UInt8]("a=1".utf8)), ("X-Forwarded-For", [UInt8]("192.0.2.9".utf8)),
+      ("If-None-Match", [UInt8]("\"a\"".utf8)),
     ]
     let asker = Asker(world, request)
     asker.call.start()
@@ -53,7 +54,40 @@ import Testing
     #expect(asker.status == 200 && world.requests.map(\.server) == [0, 1])
     let heads = world.requests.map(\.head)
     #expect(heads[0].contains("traceparent: 00-1-2-01\r\n") && heads[0].contains("tracestate: a=1"))
-    #expect(!heads[1].contains("trace") && heads[1].contains("X-Forwarded-Host: a.test\r\n"))
+    #expect(heads[0].contains("X-Forwarded-Host: a.test\r\n"))
+    #expect(heads[0].contains("X-Forwarded-For: 192.0.2.9\r\n"))
+    #expect(!heads[1].contains("trace") && !heads[1].contains("X-Forwarded"))
+    #expect(heads[1].contains("If-None-Match: \"a\"\r\n"))
+    #expect(ends(world))
+  }
+
+  /// A stranger has no host of ours: it is asked by path and under its own name, or not at all.
+  @Test func theLastResortIsAskedUnderItsOwnName() {
+    var status = 200
+    let world = SimulatedUpstreams(seed: 2, regions: [1, 1], hasLastResort: true) { server, _ in
+      server == 0
+        ? .text("HTTP/1.1 503 No\nContent-Length: 0\n\n")
+        : .text("HTTP/1.1 \(status) X\nContent-Length: 0\nLocation: /ipfs/cid/a/\n\n")
+    }
+    func ask(_ strangerTarget: String?) -> Asker {
+      var request = UpstreamRequest(
+        target: [UInt8]("/a".utf8), host: [UInt8]("cid.ipfs.gw.example".utf8))
+      request.strangerTarget = strangerTarget.map { [UInt8]($0.utf8) }
+      let asker = Asker(world, request)
+      asker.call.start()
+      world.run { asker.isOver }
+      return asker
+    }
+    #expect(ask("/ipfs/cid/a").status == 200)
+    #expect(world.requests[0].head.hasPrefix("GET /a HTTP/1.1\r\nHost: cid.ipfs.gw.example\r\n"))
+    #expect(
+      world.requests[1].head.hasPrefix("GET /ipfs/cid/a HTTP/1.1\r\nHost: 192.0.2.1:8001\r\n"))
+    // Where it leads is not where the client is.
+    status = 301
+    #expect(ask("/ipfs/cid/a").fault == Fault(.unavailable, .upstream))
+    #expect(world.requests.map(\.server) == [0, 1, 0, 1])
+    #expect(ask(nil).status == 503 && world.requests.count == 5)
+    #expect(ends(world))
   }
 
   @Test func whatCannotBeSentFailsAtOnce() {

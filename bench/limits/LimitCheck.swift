@@ -73,6 +73,7 @@ enum LimitCheck {
         return unsafe Memory.drop(memory)
       }
       var hold = RateLimitHold()
+      let memory = limiter.keyMemory()
       var now = Instant(nanoseconds: 1_000_000_000)
       var best = Double.infinity
       var refused = 0
@@ -83,7 +84,7 @@ enum LimitCheck {
           now = now + Interval(nanoseconds: 10)
           let subject = RateLimitSubject(
             address: address, host: none.rawBytes, authorization: none.rawBytes)
-          if limiter.admit(subject, &hold, now: now) != nil { refused += 1 }
+          if limiter.admit(subject, &hold, memory, now: now) != nil { refused += 1 }
           limiter.note(bytes: 1_000, &hold, now: now)
           limiter.conclude(&hold)
         }
