@@ -17,7 +17,6 @@ extension Fill.State {
 
   /// Forgets a reader that leaves.
   mutating func forget(_ reader: FillReader) {
-    if let furthest, reader.position >= furthest { self.furthest = nil }
     guard reader.isWaiting else { return }
     reader.isWaiting = false
     for index in waiting.indices where waiting[index].port.number == reader.port.number {
@@ -25,27 +24,39 @@ extension Fill.State {
     }
   }
 
-  /// Notes how far a reader has come.
-  mutating func move(_ reader: FillReader, to position: Int64) {
-    let before = reader.position
-    reader.position = position
-    guard let furthest else { return }
-    if position >= furthest {
-      self.furthest = position
-    } else if before >= furthest {
-      self.furthest = nil
+}
+
+/// How far fetches may run, and for whom.
+extension Fill.State {
+  /// Whether a reader is where the bytes from `start` on are soon of use to it: at most the window behind them, or
+  /// as far ahead as readers wait for a fetch that is there.
+  func isInReach(_ reader: FillReader, of start: Int64) -> Bool {
+    if reader.position + Fill.keptWindow < start { return false }
+    // Of what comes in order nothing can be had another way.
+    if fetches.values.contains(where: \.isInOrder) { return true }
+    let ahead = (reader.position >> Int64(sliceShift)) - (start >> Int64(sliceShift))
+    return ahead <= Int64(Fill.aheadSlices)
+  }
+
+  /// Whether a slice that begins at `start` may be begun now.
+  func isInWindow(_ start: Int64) -> Bool {
+    if isKept { return readers.contains { isInReach($0, of: start) } }
+    return slowest.map { start <= $0 + Fill.passedWindow } ?? true
+  }
+
+  /// Whether a fetch brings nobody anything any more, though there are readers; those of what comes in order
+  /// go on for the check.
+  func isForsaken(_ fetch: Fill.FetchPlace) -> Bool {
+    guard isKept, head != nil, !readers.isEmpty, !fetch.isInOrder else { return false }
+    let start = Int64(fetch.slices.lowerBound) << Int64(sliceShift)
+    return !readers.contains {
+      // Who has not said yet what it is after may be its reader; and the last bytes of what somebody wants may
+      // come only with the next slice.
+      $0.end == .max || isInReach($0, of: start) && $0.end > start - Fill.heldBackBytes
     }
   }
 
-  /// No slice that begins further on may be begun.
-  var windowEnd: Int64 {
-    mutating get {
-      if !isKept { return slowest.map { $0 + Fill.passedWindow } ?? .max }
-      let place = furthest ?? readers.lazy.map(\.position).max() ?? 0
-      furthest = place
-      return place + Fill.keptWindow
-    }
-  }
+  var hasForsakenFetch: Bool { fetches.values.contains { isForsaken($0) } }
 }
 
 /// What is checked as a whole and not kept: all of it must come, though readers may want a part.
@@ -64,11 +75,13 @@ extension Fill.State {
   }
 
   /// Frees what no reader is at or has still to come to.
+  ///
+  /// Who has not said yet what it is after may come to everything, though it waits for the last byte.
   mutating func releaseUnneeded() {
     for index in places.keys {
       let start = Int64(index) << Int64(sliceShift)
       let isNeeded = readers.contains {
-        Int($0.position >> Int64(sliceShift)) <= index && start < $0.end
+        $0.end == .max || Int($0.position >> Int64(sliceShift)) <= index && start < $0.end
       }
       if !isNeeded { places[index] = nil }
     }

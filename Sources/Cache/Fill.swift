@@ -16,7 +16,7 @@ public final class Fill: @unchecked Sendable {
   // Unchecked: `state` is guarded by its Mutex; `source` is touched on the owner's thread only; the rest
   // is constant.
 
-  /// How far a fetch may run ahead of the furthest reader of what is kept.
+  /// How far a fetch of what is kept may run ahead of the furthest reader that it brings bytes.
   public static let keptWindow: Int64 = 32 << 20
   /// How far a fetch may run ahead of the slowest reader of what is not kept.
   public static let passedWindow: Int64 = 256 << 10
@@ -41,6 +41,9 @@ public final class Fill: @unchecked Sendable {
     func promises(_ slice: Int) -> Bool {
       slices.contains(slice) && slice - slices.lowerBound <= reach
     }
+
+    /// Whether everybody waits for it, however far ahead.
+    var isInOrder: Bool { reach > Fill.aheadSlices }
   }
 
   /// Readers of one worker that wait, and whether it has been told and has not looked yet.
@@ -65,8 +68,6 @@ public final class Fill: @unchecked Sendable {
     var readers: [FillReader] = []
     /// Those of them that wait, by worker: thousands that are busy cost a wake-up nothing.
     var waiting: [WaitingReaders] = []
-    /// The furthest reader's place; nil where it has to be found out again.
-    var furthest: Int64?
     /// Fetches under way.
     var fetches: [Int: FetchPlace] = [:]
     var isFetching = true
@@ -130,16 +131,17 @@ public final class Fill: @unchecked Sendable {
     state.withLock { state in
       reader.slot = state.readers.count
       state.readers.append(reader)
-      if let furthest = state.furthest { state.furthest = max(furthest, reader.position) }
     }
   }
 
   /// Tells which bytes a reader is after, once the head has said what its range means.
   public func aim(_ reader: FillReader, at range: Range<Int64>) {
-    state.withLock { state in
-      state.move(reader, to: range.lowerBound)
+    let isForsaken = state.withLock { state in
+      reader.position = range.lowerBound
       reader.end = range.upperBound
+      return state.hasForsakenFetch
     }
+    if isForsaken { tellOwner { $0.readerLeft() } }
   }
 
   /// What there is for a reader that has taken everything below `position`.
@@ -147,7 +149,7 @@ public final class Fill: @unchecked Sendable {
     var makesRoom = false
     let step: FillStep = state.withLock { state in
       let passed = reader.position >> Int64(state.sliceShift)
-      state.move(reader, to: position)
+      reader.position = position
       if let fault = reader.fault {
         reader.fault = nil
         return .failed(fault)
@@ -208,6 +210,7 @@ public final class Fill: @unchecked Sendable {
   /// When it was the last, the source decides what is still worth finishing.
   public func detach(_ reader: FillReader) {
     var makesRoom = false
+    var isForsaken = false
     let isLast = state.withLock { state in
       guard let slot = reader.slot else { return false }
       reader.slot = nil
@@ -222,9 +225,11 @@ public final class Fill: @unchecked Sendable {
         state.pausedAt = nil
         makesRoom = true
       }
+      isForsaken = state.hasForsakenFetch
       return state.readers.isEmpty && state.isFetching
     }
     if isLast { tellOwner { $0.abandoned() } }
+    if isForsaken { tellOwner { $0.readerLeft() } }
     if makesRoom { tellOwner { $0.roomMade() } }
     leaveIfDone()
   }
@@ -290,6 +295,13 @@ public final class Fill: @unchecked Sendable {
     }
   }
 
+  /// Whether no reader is left that a fetch brings bytes, though there are others.
+  public func isForsaken(_ number: Int) -> Bool {
+    state.withLock { state in
+      state.fetches[number].map { state.isForsaken($0) } ?? false
+    }
+  }
+
   private static func isPromised(_ state: State, _ slice: Int) -> Bool {
     state.fetches.values.contains { $0.promises(slice) }
   }
@@ -306,7 +318,7 @@ public final class Fill: @unchecked Sendable {
       if !state.isKept { Self.release(&state) }
       let size = Int64(1) << Int64(state.sliceShift)
       let start = Int64(index) << Int64(state.sliceShift)
-      if !state.readers.isEmpty && start > state.windowEnd && !state.isForNobody(start) {
+      if !state.readers.isEmpty && !state.isInWindow(start) && !state.isForNobody(start) {
         // Of several fetches the one that is furthest behind goes on first; the others ask again.
         state.pausedAt = min(state.pausedAt ?? .max, start)
         return nil
@@ -329,9 +341,10 @@ public final class Fill: @unchecked Sendable {
   /// Whether a reader's step lets a paused fetch go on.
   private static func makesRoom(_ state: inout State, _ reader: FillReader) -> Bool {
     guard let pausedAt = state.pausedAt else { return false }
-    // Of what is kept the furthest reader counts, and a step can only carry this one further.
-    let end = state.isKept ? reader.position + keptWindow : state.windowEnd
-    guard end >= pausedAt else { return false }
+    // Of what is kept each reader counts, and a step can only carry this one further.
+    let hasRoom =
+      state.isKept ? state.isInReach(reader, of: pausedAt) : state.isInWindow(pausedAt)
+    guard hasRoom else { return false }
     state.pausedAt = nil
     return true
   }

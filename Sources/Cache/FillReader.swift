@@ -76,4 +76,8 @@ open class FillSource {
 
   /// The last reader has left.
   open func abandoned() {}
+
+  /// A reader has left, or has gone elsewhere, and some fetch brings nobody anything any more
+  /// (`Fill.isForsaken`).
+  open func readerLeft() {}
 }

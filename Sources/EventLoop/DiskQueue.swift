@@ -30,12 +30,14 @@ public final class DiskQueue: Sendable {
 
   /// Starts the threads; they end with `stop`.
   ///
+  /// - Parameter name: What the threads are called, before a dash and their number.
+  ///
   /// Throws where the system has none left.
-  public init(threads count: Int) throws(Fault) {
+  public init(threads count: Int, name: String = "disk") throws(Fault) {
     let queue = waiting
     var started: [Runner] = []
     for number in 0..<count {
-      started.append(Runner(try Thread(name: "disk-\(number)") { Self.serve(queue) }))
+      started.append(Runner(try Thread(name: "\(name)-\(number)") { Self.serve(queue) }))
     }
     threads = started
     simulated = nil

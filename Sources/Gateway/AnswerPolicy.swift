@@ -42,6 +42,30 @@ enum AnswerPolicy {
     return .keep(subject: isBlock(content.form, suffix, subject) ? subject : nil)
   }
 
+  /// Whether an answer of 200 is surely that of no gateway which was asked for this: a login page, or another
+  /// server's content.
+  ///
+  /// Neither its roots nor its Etag name what was asked for. Gateways that say less than Kubo give such too, so that
+  /// it counts only beside a better one.
+  static func isForeign(_ head: ResponseHead, text: RawSpan, content: FillContent) -> Bool {
+    guard head.status == 200, content.form != .ipnsRecord else { return false }
+    if head.value(.xIpfsRoots) != nil { return subject(of: head, text, root: content.root) == nil }
+    guard let place = head.value(.etag) else { return true }
+    let given = text.bytes(place)
+    let etag = given.extracting((given.hasPrefix("W/") ? 2 : 0)..<given.byteCount)
+    if etag.hasPrefix("\"DirIndex-") || etag.hasPrefix("\"DagIndex-") { return false }
+    guard etag.hasPrefix("\"") else { return true }
+    var end = 1
+    while end < etag.byteCount, isLetterOrDigit(etag.byte(end)) { end += 1 }
+    guard let named = cid(etag.extracting(1..<end)) else { return true }
+    // Below a root its files have CIDs of their own.
+    return content.isBare && !named.isSameContent(as: content.root)
+  }
+
+  private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+    byte.isASCIIDigit || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+  }
+
   /// Whether the head is that of a CAR of content under the root: its Etag is weak and goes on with a
   /// hash of what was asked.
   private static func isCAR(

@@ -3,7 +3,6 @@ internal import Cache
 internal import EventLoop
 internal import HTTP
 internal import HTTP1
-internal import Logging
 internal import Server
 internal import Telemetry
 internal import Upstreams
@@ -192,10 +191,8 @@ final class ClusterExchange: Responder {
     guard let exchange = end() else { return }
     exchange.outcome = .error
     if exchange.server.isEmpty { exchange.askedInVain = asked }
-    if fault.side != .client {
-      exchange.worker.log.warning(
-        "no server of the cluster could answer",
-        metadata: fault.metadata)
+    if fault.side != .client, let region = exchange.worker.gateway.upstreams.apart {
+      exchange.worker.tell(.cluster, region: region, fault)
     }
     guard let stream = exchange.stream, stream.isUntouched else {
       exchange.breakOff()

@@ -42,6 +42,29 @@ extension Exchange {
     return true
   }
 
+  /// Answers from a failure that has just been noted, by what this request waited for among others; false where
+  /// there is none.
+  func answerFailure() -> Bool {
+    guard case .failing(let status, let wait) = failure else { return false }
+    worker.counters.add(.absenceAnswerFailing)
+    fail(status: status, wait: wait)
+    return true
+  }
+
+  /// Whether a fault is that of a search which had its time, or its turn: another one by each who waited for it
+  /// would take the places of others'.
+  func isVain(_ fault: Fault) -> Bool {
+    guard fault.side == .upstream else { return false }
+    if fault.kind == .exhausted { return true }
+    guard fault.kind == .timeout, case .failing = failure else { return false }
+    return true
+  }
+
+  private var failure: Absence.Standing {
+    let canonical = canonicalKey.withReadable { $0.array }
+    return worker.gateway.absences.standing(of: canonical, at: worker.loop.now)
+  }
+
   /// Says that what was looked for in vain is not looked for while so much else is.
   func refuseSearch() {
     outcome = .error

@@ -3,7 +3,6 @@ internal import Cache
 internal import EventLoop
 internal import HTTP
 internal import IPFS
-internal import Logging
 internal import Router
 internal import Server
 internal import Telemetry
@@ -17,8 +16,7 @@ extension Exchange {
       if let head = wholeHead {
         answerHead(head)
       } else {
-        reason = "head"
-        passThrough()
+        searchHead()
       }
       return
     }
@@ -232,6 +230,13 @@ extension Exchange {
       return
     }
     guard let head = awaitedHead(reader) else { return }
+    if isHeadSearch {
+      isHeadSearch = false
+      if outcome == .collapsed {
+        joinedHeadIsKnown()
+        return
+      }
+    }
     if worker.denials != nil, let finding = denial(of: head) {
       refuse(finding)
       return
@@ -278,6 +283,8 @@ extension Exchange {
     let wish = wish(etag: etag.rawBytes, total: total)
     // Of a body that is held back whole nothing is said either, so that its server can still be changed.
     if reader.fill.isHeldBack, wish == .unsatisfiable || reader.fill.isHeldWhole {
+      // Of no byte of it anything is wanted.
+      if wish == .unsatisfiable { reader.fill.aim(reader, at: total - 1..<total) }
       awaitCheck(reader, total: total)
       return
     }
@@ -391,6 +398,10 @@ extension Exchange {
   func fillFailed(_ fault: Fault) {
     guard let stream else { return }
     steps.end(at: worker.loop.now)
+    if isHeadSearch {
+      headSearchFailed(fault)
+      return
+    }
     let isAlone = outcome == .bypass || isCollected
     // What cannot be checked any more must not become complete.
     let isUnchecked =
@@ -404,19 +415,25 @@ extension Exchange {
     if mayBeginAnew, beginnings < GatewayOptions.newBeginnings, !isAlone {
       beginnings += 1
       lastBeginning = position
-      if stream.isUntouched { fetch() } else { deliver() }
+      if !stream.isUntouched {
+        deliver()
+      } else if !answerAbsence() {
+        fetch()
+      }
     } else if stream.isUntouched {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.
       let mayAskAlone = !isAlone && !isUnchecked && !isCheckable
       let mayBeThePart = clientRange != nil && fault.kind != .connect && fault.kind != .exhausted
       if mayAskAlone && (fault.side == .own || mayBeThePart) {
+        // What has just been looked for in vain is not looked for again by each who waited for it.
+        if isVain(fault), answerFailure() { return }
         reason = Self.reason(of: fault)
         passThrough()
       } else if fault.side != .own || !answerAbsence() {
         refuse(fault)
       }
-    } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone,
+    } else if !isAlone, !isUnchecked, !isCheckable, !hasAskedAlone, !isVain(fault),
       !conditions.range.isEmpty || fault == Fault(.exhausted, .own)
         || fault == Fault(.mismatch, .own)
     {
@@ -441,9 +458,7 @@ extension Exchange {
 
   func refuse(_ fault: Fault) {
     outcome = .error
-    worker.log.warning(
-      "no upstream could answer",
-      metadata: ["fault": .string(fault.name), "errno": .stringConvertible(fault.errno)])
+    worker.tell(.noAnswer(fault.kind), region: region, fault)
     refuse(
       status: fault.status, Self.sentence(of: fault),
       retryAfter: Self.pause(after: fault))

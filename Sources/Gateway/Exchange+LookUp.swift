@@ -29,8 +29,7 @@ extension Exchange {
     case .head: deliver()
     case .view: askForView()
     case .denied(let finding): refuse(finding)
-    case .incomplete: fetchIfAllowed()
-    case .nothing:
+    case .incomplete, .nothing:
       if !answerAbsence() { fetchIfAllowed() }
     }
   }

@@ -15,14 +15,19 @@ extension Exchange {
   /// Gives a request on as it is, for its own client alone: the answer is not kept and nobody joins it.
   func passThrough() {
     if !paysForMiss() { return }
-    hasAskedAlone = true
+    begin(passedRequest)
+  }
+
+  /// The client's request as it is.
+  var passedRequest: FillRequest {
     // A part may fail where the rest is there, and a page about content where the content is.
-    let isWhole = conditions.range.isEmpty && !reason.isEqual(to: NotStored.generated.name)
-    begin(
-      FillRequest(
-        target: text.withReadable { $0.bytes(target).array }, method: method,
-        host: upstreamHost, strangerTarget: strangerTarget, fields: acceptFields + passedFields,
-        absence: absenceSubject(target: contentTarget, countsFailures: isWhole), region: region))
+    let isWhole =
+      (conditions.range.isEmpty || method == .head)
+      && !reason.isEqual(to: NotStored.generated.name)
+    return FillRequest(
+      target: text.withReadable { $0.bytes(target).array }, method: method,
+      host: upstreamHost, strangerTarget: strangerTarget, fields: acceptFields + passedFields,
+      absence: absenceSubject(target: contentTarget, countsFailures: isWhole), region: region)
   }
 
   /// The fields of a request that is given on, of those which may be.
@@ -63,7 +68,6 @@ extension Exchange {
 
   /// Asks for what is left of a client's range after a fill that could not go on.
   func askForRest() {
-    hasAskedAlone = true
     readerBase = position
     restEtag = etag.withReadable { $0.array }
     mustAgree = false
@@ -95,7 +99,6 @@ extension Exchange {
   }
 
   private func begin(_ request: FillRequest) {
-    outcome = .bypass
     let fill = Fill(
       key: key, canonicalKey: [], owner: worker.port, loop: worker.loop, table: nil,
       budget: worker.gateway.memory)
@@ -103,6 +106,13 @@ extension Exchange {
     fill.admit(reader)
     reader.exchange = self
     self.reader = reader
+    begin(request, fill)
+  }
+
+  /// Asks in this client's words, for the answer to a fill that it reads already.
+  func begin(_ request: FillRequest, _ fill: Fill) {
+    outcome = .bypass
+    hasAskedAlone = true
     let driver = FillDriver(worker, fill, request)
     fill.source = driver
     driver.fetchWhole()

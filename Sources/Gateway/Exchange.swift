@@ -120,6 +120,8 @@ final class Exchange: Responder {
   var isCollected = false
   /// Whether the client's own range has been asked for already, after a fill that could not.
   var hasAskedAlone = false
+  /// Whether it waits for the head of content that is being looked for, by its own request or by another's.
+  var isHeadSearch = false
   /// How often it has begun anew, after a fill that was given up or lost what it had.
   var beginnings = 0
   /// Where it last began anew.
@@ -221,6 +223,7 @@ final class Exchange: Responder {
     restEtag = nil
     isCollected = false
     hasAskedAlone = false
+    isHeadSearch = false
     beginnings = 0
     lastBeginning = 0
     isWaitingForDisk = false

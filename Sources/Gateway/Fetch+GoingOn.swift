@@ -1,5 +1,6 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
 internal import Logging
 internal import Telemetry
@@ -19,15 +20,17 @@ extension Fetch {
     dropUnpublished()
     let bodyEnd = kind == .run ? end : splice.end - splice.first
     guard position < bodyEnd else { return false }
+    let patience = driver.worker.gateway.options.upstream.allTriesTimeout
     let servers = driver.servers
     let open = servers.filter { !$0.isDrained }.map(\.number)
       .filter { !driver.avoided.contains($0) }
     guard
+      resumption.hasTime(at: position, now: driver.worker.loop.now, of: patience),
       let avoided = resumption.next(
         after: call?.tried ?? [], at: position, broughtBytes: position > callStart,
         of: servers.count, open: open)
     else {
-      driver.worker.log.warning("no upstream can go on with a body", metadata: story(fault))
+      driver.worker.tell(.noOtherServer, region: driver.request.region, fault, story(fault))
       return false
     }
     driver.worker.counters.add(.upstreamRetry)
@@ -125,6 +128,11 @@ extension Fetch {
   ///
   /// If none has, and one says that there is no such part, the record may be wrong.
   func refused(_ part: PartHead) {
+    if kind == .run, position == firstByte, isVain(part.status) {
+      driver.noteVainRun()
+      stop(Fault(.timeout, .upstream))
+      return
+    }
     if kind == .run, part.saysAnotherLength(than: driver.head) { isLengthDoubtful = true }
     let fault = Fault(.malformed, .upstream)
     if goOn(after: fault) { return }
@@ -153,8 +161,7 @@ extension Fetch {
   private func disagreed() {
     let fault = Fault(.mismatch, .upstream)
     driver.worker.counters.add(.upstreamError(.mismatch))
-    driver.worker.log.warning(
-      "two upstream servers disagree on a body's bytes", metadata: story(fault))
+    driver.worker.tell(.disagreement, region: driver.request.region, fault, story(fault))
     if driver.isKept { driver.dropRecord(fault) }
     stop(fault)
   }

@@ -1,5 +1,6 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
 internal import Logging
 internal import Upstreams
@@ -7,7 +8,7 @@ internal import Upstreams
 /// What a fill asks upstreams for at a time: all of it, its head, or a run of slices.
 ///
 /// One request, and further ones for the rest where a body breaks off.
-final class Fetch: UpstreamConsumer {
+final class Fetch: UpstreamConsumer, Search {
   enum Kind { case whole, head, run }
 
   let number: Int
@@ -45,6 +46,12 @@ final class Fetch: UpstreamConsumer {
   var isLengthDoubtful = false
   /// Where the last server began to bring bytes.
   var callStart: Int64
+  /// When it began.
+  private let began: Instant
+  /// Whether whatever comes is taken, since nobody gave anything better.
+  private var takesAll = false
+  /// A run's search, until a server has answered; all others' is the driver's.
+  private var search: Int?
 
   init(_ driver: FillDriver, number: Int, _ kind: Kind, slices: Range<Int>) {
     self.driver = driver
@@ -55,6 +62,7 @@ final class Fetch: UpstreamConsumer {
     position = firstByte
     callStart = firstByte
     resumption = Resumption(from: firstByte)
+    began = driver.worker.loop.now
     isEarly = kind == .run && driver.head == nil
   }
 
@@ -70,6 +78,7 @@ final class Fetch: UpstreamConsumer {
       setEnd()
       asked.firstByte = position
       asked.lastByte = end - 1
+      if !isEarly { search = driver.ticket(for: self) }
     }
     let call = UpstreamCall(driver.worker.pool, asked, self)
     self.call = call
@@ -92,12 +101,31 @@ final class Fetch: UpstreamConsumer {
     } else if let early {
       self.early = nil
       if fits(early) { call?.resume() } else { stop(nil) }
+    } else {
+      search = driver.ticket(for: self)
     }
   }
 
   /// There will be no head that an early fetch could belong to.
   func headIsLost() {
     if isEarly { stop(nil) }
+  }
+
+  func giveUpSearch() {
+    search = nil
+    stop(Fault(.exhausted, .upstream))
+  }
+
+  private func endSearch() {
+    if let search = search.take() { driver.worker.searches.end(search) }
+  }
+
+  /// Whether a server's answer tells of a search that had its time.
+  ///
+  /// One that comes sooner is the server's own trouble, and says less of the content.
+  func isVain(_ status: Int) -> Bool {
+    status == 504
+      && driver.worker.loop.now - began >= driver.worker.gateway.options.searchPatience
   }
 
   /// Whether it brings a part for some readers, and not the whole for all.
@@ -128,9 +156,29 @@ final class Fetch: UpstreamConsumer {
     }
   }
 
+  /// Those who are left are elsewhere: finishes the slice under way, else stops at once.
+  func forsaken() {
+    guard !isOver, driver.isKept else { return }
+    if current == nil {
+      stop(nil)
+    } else {
+      stopsAfterSlice = true
+      call?.resume()
+    }
+  }
+
   // MARK: The answer
 
+  override func accepts(_ head: ResponseHead, text: RawSpan) -> Bool {
+    // A host of its own leads upstreams to what they know of it now, and runs know what they must be part of.
+    guard let content = driver.request.content, driver.request.host == nil, !isRun, !takesAll,
+      awaited == nil
+    else { return true }
+    return !AnswerPolicy.isForeign(head, text: text, content: content)
+  }
+
   override func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
+    endSearch()
     if awaited != nil {
       resumed(PartHead(head, text: text), by: server)
       return
@@ -139,7 +187,7 @@ final class Fetch: UpstreamConsumer {
     driver.fill.wasAsked(of: server.name)
     driver.timing = call?.timing ?? UpstreamTiming()
     switch kind {
-    case .head: driver.learned(head, text: text, by: server)
+    case .head: driver.learned(head, text: text, by: server, isVain: isVain(head.status))
     case .whole:
       if head.status == 206, driver.request.content != nil {
         // Nobody asked for a part (RFC 9110, 15.3.7).
@@ -154,6 +202,8 @@ final class Fetch: UpstreamConsumer {
         early = part
       } else if !fits(part) {
         if isEarly { stop(nil) } else { refused(part) }
+      } else {
+        driver.noteFoundRun()
       }
     }
   }
@@ -213,9 +263,9 @@ final class Fetch: UpstreamConsumer {
   private func endsWell() -> Bool {
     if marker.isWhole && !driver.isChecked {
       if let server = call?.server { driver.worker.pool.fellShort(server) }
-      driver.worker.log.warning(
-        "an upstream gave up within a body",
-        metadata: ["target": .string(String(decoding: driver.request.target, as: UTF8.self))])
+      driver.worker.tell(
+        .gaveUp, region: driver.request.region, nil,
+        ["server": .string(call?.server?.name ?? ""), "target": .string(driver.targetText)])
       return false
     }
     publish(allBut: 0)
@@ -236,7 +286,11 @@ final class Fetch: UpstreamConsumer {
       stop(nil)
       return nil
     }
-    guard driver.hasRoom, let buffer = driver.buffer(slice: index) else { return nil }
+    guard driver.hasRoom, let buffer = driver.buffer(slice: index) else {
+      // Those who were near may have gone on without having left.
+      if driver.fill.isForsaken(number) { stop(nil) }
+      return nil
+    }
     current = (index, buffer)
     driver.fill.setFetch(
       number, index..<max(slices.upperBound, index + 1), inOrder: driver.isInOrder)
@@ -247,7 +301,11 @@ final class Fetch: UpstreamConsumer {
     seam.filled(buffer.bytes)
     driver.completed(slice: index, buffer)
     if stopsAfterSlice && position < end {
-      if driver.isAbandoned { stop(nil) } else { stopsAfterSlice = false }
+      if driver.isAbandoned || driver.fill.isForsaken(number) {
+        stop(nil)
+      } else {
+        stopsAfterSlice = false
+      }
     }
   }
 
@@ -293,7 +351,22 @@ final class Fetch: UpstreamConsumer {
   override func failed(_ fault: Fault) {
     guard !isOver else { return }
     if let server = call?.server { driver.fill.wasAsked(of: server.name) }
-    if !isRun, call?.endedInSilence ?? false { driver.noteSilence() }
+    if call?.hasRefused ?? false, !hasHead, !takesAll, fault.side != .own {
+      // Strange as it was, it was an answer: a gateway that says less than others may be the only one.
+      takesAll = true
+      start()
+      return
+    }
+    if call?.endedInSilence ?? false {
+      if !isRun {
+        driver.noteSilence()
+      } else if driver.head != nil && position == firstByte {
+        // Nobody has what is missing: to ask the same again would take minutes more.
+        driver.noteVainRun()
+        over(Fault(.timeout, .upstream))
+        return
+      }
+    }
     if goOn(after: fault) { return }
     // What was only a guess has not failed anybody yet.
     over(isEarly && driver.head == nil ? nil : fault)
@@ -311,6 +384,7 @@ final class Fetch: UpstreamConsumer {
   private func over(_ fault: Fault?, whole: Bool = false) {
     isOver = true
     call = nil
+    endSearch()
     if let current, driver.isKept {
       // Nobody would fill it up: whoever wants the slice has it fetched again.
       driver.fill.discard(slice: current.index)

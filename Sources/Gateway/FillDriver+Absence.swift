@@ -73,6 +73,34 @@ extension FillDriver {
     if head == nil { note(status: 504) }
   }
 
+  /// Notes that missing slices of what is known otherwise were looked for in vain.
+  func noteVainRun() {
+    isFound = false
+    note(status: 504)
+  }
+
+  /// Forgets that such were looked for in vain, since they have been found.
+  func noteFoundRun() {
+    guard let subject = request.absence,
+      worker.gateway.absences.hasFailed(subject.key, at: worker.loop.now)
+    else { return }
+    worker.gateway.absences.forget(subject.key)
+  }
+
+  /// Why missing slices are not looked for now; nil where they are.
+  var vainFault: Fault? {
+    guard !isFound, let subject = request.absence else { return nil }
+    let absences = worker.gateway.absences
+    if case .failing(504, _) = absences.standing(of: subject.key, at: worker.loop.now) {
+      return Fault(.timeout, .upstream)
+    }
+    guard worker.searches.isFull, absences.hasFailed(subject.key, at: worker.loop.now) else {
+      return nil
+    }
+    worker.searches.noteRefusal()
+    return Fault(.exhausted, .upstream)
+  }
+
   /// Finds out whether the site's own rules made the answer, and what they say.
   private func askSite(_ subject: AbsenceSubject) {
     let worker = worker

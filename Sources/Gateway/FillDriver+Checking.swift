@@ -38,9 +38,7 @@ extension FillDriver {
     worker.counters.add(.notStored(.mismatch))
     worker.counters.add(.upstreamError(.mismatch))
     if isSpliced { source?.countError() } else { source?.blame(at: worker.loop.now) }
-    worker.log.warning(
-      "an upstream's bytes do not match their CID",
-      metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
+    worker.tell(.wrongBytes, region: request.region, nil, story)
   }
 
   /// Asks a server that has not given wrong bytes yet, where no reader has seen any of those; false where
@@ -67,6 +65,11 @@ extension FillDriver {
     isRefetching = true
     for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
     return true
+  }
+
+  /// What a line of the log says of it.
+  private var story: Logger.Metadata {
+    ["server": .string(head?.server ?? ""), "target": .string(targetText)]
   }
 
   var targetText: String { String(decoding: request.target, as: UTF8.self) }
@@ -152,9 +155,7 @@ extension FillDriver {
     case .truncated, .missing:
       worker.counters.add(.notStored(.truncated))
       if let source { worker.pool.fellShort(source) }
-      worker.log.warning(
-        "an upstream ended a CAR before it was whole",
-        metadata: ["server": .string(head?.server ?? ""), "target": .string(targetText)])
+      worker.tell(.endedCAR, region: request.region, nil, story)
       return false
     case .refused:
       blame()

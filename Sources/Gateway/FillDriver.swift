@@ -45,6 +45,8 @@ final class FillDriver: FillSource, Search {
   var jobs: [WriteJob] = []
   var retry: JobRetry?
   var isOver = false
+  /// Whether bytes have come, and nothing has been looked for in vain since.
+  var isFound = false
   /// Its search for what nothing is known of, until an upstream has answered.
   private var search: Int?
   /// Its number among the worker's drivers.
@@ -99,9 +101,14 @@ final class FillDriver: FillSource, Search {
   }
 
   private func beginSearch() {
-    guard search == nil, let subject = request.absence else { return }
+    if search == nil { search = ticket(for: self) }
+  }
+
+  /// A ticket for a search; nil where what is asked for is no content.
+  func ticket(for search: any Search) -> Int? {
+    guard let subject = request.absence else { return nil }
     let hasFailed = worker.gateway.absences.hasFailed(subject.key, at: worker.loop.now)
-    search = worker.searches.begin(self, isDoubtful: hasFailed)
+    return worker.searches.begin(search, isDoubtful: hasFailed)
   }
 
   private func endSearch() {
@@ -157,6 +164,13 @@ final class FillDriver: FillSource, Search {
     {
       upper += 1
     }
+    if let fault = vainFault {
+      // For who joined while others read what is here; it is told what they were.
+      fill.setFetch(nextFetch, slice..<upper)
+      fill.failFetch(nextFetch, fault)
+      nextFetch += 1
+      return
+    }
     begin(.run, slices: slice..<upper)
   }
 
@@ -167,6 +181,10 @@ final class FillDriver: FillSource, Search {
   override func abandoned() {
     guard !fill.hasReaders else { return }
     for fetch in fetches { fetch.abandoned() }
+  }
+
+  override func readerLeft() {
+    for fetch in fetches where fill.isForsaken(fetch.number) { fetch.forsaken() }
   }
 
   /// Whether the whole is held against its CID, or its blocks are.
@@ -303,7 +321,11 @@ final class FillDriver: FillSource, Search {
   }
 
   /// The head of a HEAD answer: says whether parts may be fetched and kept.
-  func learned(_ answer: ResponseHead, text: RawSpan, by server: UpstreamServer) {
+  ///
+  /// - Parameter isVain: Whether it tells of a search that had its time.
+  func learned(
+    _ answer: ResponseHead, text: RawSpan, by server: UpstreamServer, isVain: Bool
+  ) {
     endSearch()
     note(status: answer.status)
     guard let content = request.content, !isDenied(answer, text: text),
@@ -315,8 +337,8 @@ final class FillDriver: FillSource, Search {
         fetchWhole()
         return
       }
-      // Whoever waits asks for its part by itself.
-      fill.fail(Fault(.mismatch, .own))
+      // Whoever waits asks for its part by itself, but for what cannot be found.
+      fill.fail(isVain ? Fault(.timeout, .upstream) : Fault(.mismatch, .own))
       for fetch in fetches { fetch.headIsLost() }
       return
     }
@@ -337,6 +359,7 @@ final class FillDriver: FillSource, Search {
 
   /// Bytes have been added to a slice's buffer.
   func landed(_ buffer: SliceBuffer, from offset: Int, count: Int) {
+    isFound = true
     worker.counters.add(.fillBytes, count)
     if collector != nil, !collected(buffer.bytes.extracting(offset..<offset + count)) { return }
     if verification != nil {

@@ -17,12 +17,17 @@ public final class Gateway: Sendable {
   public let options: GatewayOptions
   public let storage: DiskStorage
   public let fills = FillTable()
+  /// Searches for the head of what is not in the cache, by the keys of the content.
+  let headSearches = FillTable()
   /// What bounds the memory of all fills together.
   public let memory: SliceBudget
   public let upstreams: UpstreamMap
   /// Reads what is not in memory.
   let disk: DiskQueue
+  /// Reads the index through, and does whatever else takes long: no read waits for it.
+  let scans: DiskQueue
   let log: Logger
+  let troubles: UpstreamTroubles
   let badSlices = BadSlices()
   let passing = PassingSlices(memory: MemoryLimit.bytes)
   let crew = GatewayCrew()
@@ -37,16 +42,19 @@ public final class Gateway: Sendable {
   /// A line a second says enough of where time goes.
   let slowPace = LogPace(pause: .seconds(1))
 
+  /// - Parameter scans: For what takes long; nil for the threads that read.
   public init(
     options: GatewayOptions, storage: DiskStorage, upstreams: UpstreamMap, disk: DiskQueue,
-    log: Logger
+    scans: DiskQueue? = nil, log: Logger
   ) {
     self.options = options
     self.storage = storage
     memory = SliceBudget(limit: max(options.sliceMemory, 4 * storage.options.sliceSize))
     self.upstreams = upstreams
     self.disk = disk
+    self.scans = scans ?? disk
     self.log = log
+    troubles = UpstreamTroubles(regions: upstreams.regions.count)
   }
 
   /// Says what `/cache-stats` answers, as JSON; `page` is called on any worker.

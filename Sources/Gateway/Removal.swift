@@ -150,7 +150,7 @@ final class Removal: @unchecked Sendable {
       return
     }
     let home = home
-    let isTaken = gateway.disk.submit { [self, subject] in
+    let isTaken = gateway.scans.submit { [self, subject] in
       gateway.absences.forget(subject)
       gateway.siteAnswers.forget(subject)
       home.post { [self] in flush() }
@@ -223,7 +223,7 @@ final class Removal: @unchecked Sendable {
       return
     }
     let (home, storage, subject) = (home, gateway.storage, subject)
-    let isTaken = gateway.disk.submit { [self] in
+    let isTaken = gateway.scans.submit { [self] in
       let found = Self.keys(in: storage, of: subject)
       home.post { [self] in
         switch found {

@@ -1,3 +1,5 @@
+internal import Base
+
 /// Which servers may still be asked for the rest of a body that has broken off.
 ///
 /// All that have not failed since it last came on, and then once more the one that brought it this far: it
@@ -15,11 +17,20 @@ struct Resumption {
   private var tries = 0
   /// Those that have failed in this row, by their place among the servers.
   private var failed: [Int] = []
+  /// When the row is over.
+  private var rowEnds: Instant?
   /// Who brought bytes last, as long as it has not been asked again for the rest.
   private var bringer: Int?
 
   /// - Parameter start: the first byte of what is fetched.
   init(from start: Int64) { rowStart = start }
+
+  /// Whether there is time for another try: a row has as much as the tries of one request.
+  mutating func hasTime(at position: Int64, now: Instant, of patience: Interval) -> Bool {
+    if let rowEnds, position - rowStart < Self.progressBytes { return now < rowEnds }
+    rowEnds = now + patience
+    return true
+  }
 
   /// The servers not to be asked for the rest; nil where nobody is left.
   ///

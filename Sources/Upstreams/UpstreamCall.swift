@@ -62,6 +62,8 @@ public final class UpstreamCall: EventHandler {
   private var passedOver: [Int] = []
   /// Servers that looked for the content in vain.
   private var missed: [UpstreamServer] = []
+  /// Servers whose answers were not for what was asked.
+  private var foreign: [UpstreamServer] = []
   /// The place in a queue, and the fault to tell if nothing comes of it.
   private var waiting: (waiter: UpstreamWaiter, region: Int, fault: Fault)?
   private var handle = Handle.none
@@ -325,7 +327,7 @@ public final class UpstreamCall: EventHandler {
   func received(_ head: ResponseHead, text: RawSpan, from server: UpstreamServer) {
     isTroubled = false
     noteFirstByte()
-    if isDropped(head, text, from: server) { return }
+    if isDropped(head, text, from: server) || isRefused(head, text, from: server) { return }
     if asksLastResort, request.host != nil, (301...308).contains(head.status), head.status != 304 {
       // It leads on among the stranger's paths, which are none of the client's host.
       bodyBroke(Fault(.unavailable, .upstream))
@@ -378,6 +380,34 @@ public final class UpstreamCall: EventHandler {
     take(choice, or: fault)
     return true
   }
+
+  /// Whether an answer is not for what was asked, and another server is asked in its place.
+  ///
+  /// Only when that one has given what was asked for it is known that the first did not do its work.
+  private func isRefused(
+    _ head: ResponseHead, _ text: RawSpan, from server: UpstreamServer
+  ) -> Bool {
+    let now = pool.loop.now
+    guard let consumer, !isTroubled else { return false }
+    if consumer.accepts(head, text: text) {
+      if head.status < 400 {
+        for liar in foreign { pool.tell(liar.failed(at: now, pool.options), of: liar) }
+      }
+      return false
+    }
+    guard isRepeatable, let choice = choose(.retry) else { return false }
+    server.blame(at: now)
+    foreign.append(server)
+    pool.counters.add(.upstreamRetry)
+    let connection = connection
+    endTry()
+    connection?.abandon()
+    take(choice, or: Fault(.mismatch, .upstream))
+    return true
+  }
+
+  /// Whether an answer was refused as one that was not for what was asked, and no other server gave a better one.
+  public var hasRefused: Bool { !foreign.isEmpty }
 
   /// How long a server wants to be left alone (RFC 9110, 10.2.3), within reason; nil where it does not say.
   private static func rest(_ head: ResponseHead, _ text: RawSpan, wallSeconds: Int64) -> Interval? {

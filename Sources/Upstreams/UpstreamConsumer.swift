@@ -8,6 +8,12 @@ public import HTTP
 open class UpstreamConsumer {
   public init() {}
 
+  /// Whether an answer may be meant for what was asked; asked before `received`.
+  ///
+  /// Where it is not, another server is asked if there is one, and counts as the better one if its answer is
+  /// accepted; else the answer is handed over all the same.
+  open func accepts(_ head: ResponseHead, text: RawSpan) -> Bool { true }
+
   /// The answer's head has come (interim ones, 1xx, are left out).
   ///
   /// The head's ranges refer to `text`; both are gone when the call returns.

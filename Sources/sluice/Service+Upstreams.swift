@@ -129,6 +129,17 @@ extension Service {
       failTimeout: settings.health.failTimeout, slowStart: settings.health.slowStart)
   }
 
+  /// How many slow searches a worker may have: of a region where every server has `max_connections` they take no
+  /// more than half of the places, so that what is there finds one.
+  static func slowSearches(_ settings: Settings, workers: Int) -> Int {
+    let places = settings.regions.compactMap { region -> Int? in
+      let limits = region.servers.map(\.maxConnections)
+      return limits.isEmpty || limits.contains(0) ? nil : limits.reduce(0, +)
+    }
+    let usual = GatewayOptions().slowSearches
+    return places.min().map { min(usual, max(1, $0 / 2 / workers)) } ?? usual
+  }
+
   /// What to probe servers with.
   static func probe(_ settings: Settings) -> UpstreamProbe {
     let probe = settings.health.probe

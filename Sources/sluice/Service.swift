@@ -95,6 +95,7 @@ final class Service {
   private let log: Logger
   private let storage: DiskStorage
   private let disk: DiskQueue
+  private let scans: DiskQueue
   private let accessLog: AccessLogWriter
   private var accessLogThread: Running?
   private let workers: [Runner]
@@ -138,6 +139,7 @@ final class Service {
     if let database { Self.tell(database.watch.look(), of: database.path, log) }
     do throws(Fault) {
       disk = try DiskQueue(threads: 4)
+      scans = try DiskQueue(threads: 1, name: "scan")
     } catch {
       throw Program.fail("cannot start: \(SystemError.text(error.errno))")
     }
@@ -155,13 +157,14 @@ final class Service {
     options.negativeTTL = settings.cache.negativeTTL
     Self.setTracing(settings, in: &options)
     Self.limit(settings, &options)
+    let count = settings.workers.number
+    options.slowSearches = Self.slowSearches(settings, workers: count)
     let warning = Self.memoryWarning(settings.rateLimits, memory: MemoryLimit.bytes)
     if let warning { log.warning("\(warning)") }
     let denylist = try Self.denylist(settings, log)
     options.denials = denylist?.denials
     let gateway = Gateway(
-      options: options, storage: storage, upstreams: upstreams, disk: disk, log: log)
-    let count = settings.workers.number
+      options: options, storage: storage, upstreams: upstreams, disk: disk, scans: scans, log: log)
     var server = ServerOptions()
     server.limits = HTTP1Limits(
       lineBytes: min(16 << 10, settings.limits.headerBytes),
@@ -339,6 +342,7 @@ final class Service {
     for runner in workers + [admin] { runner.stop() }
     for runner in workers + [admin] { runner.join() }
     disk.stop()
+    scans.stop()
     storage.stop()
     accessLog.stop()
     accessLogThread = nil
@@ -362,7 +366,7 @@ final class Service {
   private func warmIndex() {
     let storage = storage
     let log = log
-    _ = disk.submit {
+    _ = scans.submit {
       do throws(Fault) {
         try storage.warmIndex()
       } catch {

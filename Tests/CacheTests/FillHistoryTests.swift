@@ -111,6 +111,7 @@ final class FillHistory {
     total = draw(1...60_000)
     world.source.onWanted = { [unowned self] slice, end in fetch(slice, end) }
     world.source.onRoom = { [unowned self] in resume() }
+    world.source.onLeft = { [unowned self] in stopForsaken() }
   }
 
   func draw(_ range: ClosedRange<Int>) -> Int { random.number(in: range) }
@@ -230,6 +231,18 @@ final class FillHistory {
 
   private func settle() {
     if fetches.isEmpty { world.fill.setFetching(false) }
+  }
+
+  private func stopForsaken() {
+    for (number, slices) in fetches.sorted(by: { $0.key < $1.key })
+    where world.fill.isForsaken(number) {
+      paused.remove(number)
+      // What is whole is on its way to the disk.
+      if !world.fill.isWhole(slice: slices.lowerBound) {
+        world.fill.discard(slice: slices.lowerBound)
+      }
+      finish(number)
+    }
   }
 
   private func resume() {

@@ -1,5 +1,6 @@
 import Base
 import EventLoop
+import Synchronization
 
 @testable import Cache
 
@@ -64,6 +65,19 @@ final class FillWorld {
   func settle() { while network.step() {} }
 }
 
+extension Fill {
+  /// Whether a slice is here to its end.
+  func isWhole(slice index: Int) -> Bool {
+    state.withLock { state in
+      switch state.places[index] {
+      case .memory(let buffer): buffer.free == 0
+      case .disk: true
+      case nil: false
+      }
+    }
+  }
+}
+
 /// The byte that stands at a place of the body.
 func content(_ place: Int) -> UInt8 {
   UInt8(truncatingIfNeeded: place &* 31 &+ place >> 8 &+ place >> 16)
@@ -74,6 +88,7 @@ final class ScriptedSource: FillSource {
   private(set) var heard: [String] = []
   var onWanted: (Int, Int64) -> Void = { _, _ in }
   var onRoom: () -> Void = {}
+  var onLeft: () -> Void = {}
 
   override func wanted(slice: Int, end: Int64) {
     heard.append("wanted \(slice)")
@@ -83,6 +98,11 @@ final class ScriptedSource: FillSource {
   override func roomMade() {
     heard.append("room")
     onRoom()
+  }
+
+  override func readerLeft() {
+    heard.append("left")
+    onLeft()
   }
 
   override func abandoned() { heard.append("abandoned") }

@@ -254,6 +254,71 @@ import Testing
     if let whole { #expect(whole.step(at: Int64(total - 1)) == "bytes 65535 1") }
   }
 
+  /// Who waits for the end of a body that was held back has still to begin: nothing of it goes away.
+  @Test func whatIsHeldBackWaitsForItsReadersWithoutMemory() {
+    let budget = SliceBudget(limit: 4 << 16)
+    let world = FillWorld(budget: budget)
+    let total = 20 << 16
+    let reader = world.reader(on: 1)
+    world.fill.setFetch(0, 0..<Int.max, inOrder: true)
+    world.open(Int64(total), shift: 20, visibleEnd: 0)
+    #expect(reader.step(at: Int64(total - 1)) == "wait")
+    #expect(budget.take(budget.limit))
+    #expect(!world.land(0, 1) && world.fill.lackingBytes > 0)
+    world.fill.passOn()
+    for slice in 0..<20 { #expect(world.land(slice, 1 << 16), "slice \(slice)") }
+    world.fill.releaseAll()
+    world.fill.removeFetch(0)
+    world.fill.aim(reader, at: 0..<Int64(total))
+    for slice in 0..<20 {
+      #expect(reader.step(at: Int64(slice << 16)) == "bytes 0 65536", "slice \(slice)")
+    }
+    #expect(reader.step(at: Int64(total)) == "end")
+  }
+
+  /// A fetch whose reader has gone is told of, wherever others are; one that others are near is not.
+  @Test func whatNobodyIsNearIsForsaken() {
+    let world = FillWorld()
+    let (slow, seeker) = (world.reader(), world.reader())
+    world.open(1 << 40, shift: 20)
+    world.fill.aim(slow, at: 100 << 20..<1 << 40)
+    world.fill.aim(seeker, at: 50 << 20..<1 << 40)
+    world.fill.setFetch(0, 100..<200)
+    world.fill.setFetch(1, 50..<80)
+    world.settle()
+    #expect(world.source.heard == [])
+    #expect(!world.fill.isForsaken(0) && !world.fill.isForsaken(1))
+    world.fill.detach(seeker)
+    world.settle()
+    #expect(world.source.heard == ["left"])
+    #expect(world.fill.isForsaken(1) && !world.fill.isForsaken(0))
+    #expect(world.fill.buffer(slice: 51) == nil && world.fill.buffer(slice: 101) != nil)
+    world.fill.removeFetch(1)
+    // Four slices behind a reader, or its window ahead of it, is near enough.
+    for (first, isForsaken) in [(96, false), (95, true), (132, false), (133, true)] {
+      world.fill.setFetch(2, first..<1_000)
+      #expect(world.fill.isForsaken(2) == isForsaken, "\(first)")
+    }
+    // What comes in order comes for its check.
+    world.fill.setFetch(2, 10..<1_000, inOrder: true)
+    #expect(!world.fill.isForsaken(2))
+  }
+
+  /// Who has all it wants is no reader of what comes behind that.
+  @Test func whoNeedsNoMoreKeepsNoFetch() {
+    let world = FillWorld()
+    let (part, whole) = (world.reader(), world.reader())
+    world.open(1 << 40, shift: 20)
+    world.fill.aim(whole, at: 0..<1 << 40)
+    world.fill.aim(part, at: 0..<1 << 20)
+    world.fill.setFetch(0, 3..<1_000)
+    world.fill.detach(whole)
+    #expect(world.fill.isForsaken(0))
+    // A fetch of whose bytes somebody may still want the last, held back until more shows what they are.
+    world.fill.setFetch(0, 1..<1_000)
+    #expect(!world.fill.isForsaken(0))
+  }
+
   @Test func theFurthestReaderIsKnownWhoeverMovesOrLeaves() {
     let world = FillWorld()
     let (near, far) = (world.reader(), world.reader())

@@ -179,6 +179,52 @@ extension EndToEnd {
       #expect(peak < 512 << 20)
     }
 
+    /// Somebody who reads a large object slowly, and somebody who looks into it here and there: what is fetched for
+    /// the one who has gone on ends with it, wherever the other one is.
+    @Test(arguments: [0, 9 << 30]) func whatASeekLeavesBehindEnds(place: Int) throws {
+      let total = 10 << 30
+      let cid = try TestContent.opaque(noise(100, seed: 5)).cid
+      let zeros = [UInt8](repeating: 0, count: 64 << 10)
+      let upstream = try ScriptedUpstream { request, reply in
+        let part = request["Range"].flatMap { Reply.part($0, of: total) } ?? 0..<total
+        var fields = [
+          ("Etag", "\"\(cid)\""), ("X-Ipfs-Roots", "\(cid)"), ("Content-Length", "\(part.count)"),
+          ("Content-Type", "application/octet-stream"),
+        ]
+        let isPart = request["Range"] != nil
+        if isPart {
+          fields.append(
+            ("Content-Range", "bytes \(part.lowerBound)-\(part.upperBound - 1)/\(total)"))
+        }
+        try reply.head(isPart ? 206 : 200, fields)
+        if request.method == "HEAD" { return }
+        var left = part.count
+        while left > 0 {
+          try reply.send(zeros.prefix(left))
+          left -= zeros.count
+        }
+      }
+      defer { upstream.stop() }
+      let sluice = try SluiceProcess(upstream: upstream.port)
+      func open(_ first: Int) throws -> RawClient {
+        let client = try sluice.connect()
+        try client.send(RawClient.text("/ipfs/\(cid)", [("Range", "bytes=\(first)-")]))
+        #expect(try client.head().status == 206)
+        #expect(try client.bytes(1000) == zeros.prefix(1000).map { $0 })
+        return client
+      }
+      let slow = try open(place)
+      for number in 1...20 { try open(number * 400 << 20).reset() }
+      #expect(
+        try eventually {
+          try sluice.metric(#"sluice_upstream_connections{state="busy"}"#) == 1
+        })
+      let bytes = try sluice.metric("sluice_fill_bytes_total")
+      // For each of them no more than its window and what its socket holds, and not all of its run.
+      #expect(bytes < Double(1 << 30), "\(Int(bytes) >> 20) MiB")
+      slow.reset()
+    }
+
     /// Whoever jumps ahead has a fetch of its own to the end, not one for each slice.
     @Test func aJumpAheadIsOneFetch() throws {
       let content = TestContent(

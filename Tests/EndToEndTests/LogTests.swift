@@ -295,5 +295,20 @@ extension EndToEnd {
       #expect(number("first_byte") >= 0.29 && number("seconds") >= 0.49)
       #expect(number("wait_disk") == -1 && number("wait_name") == -1)
     }
+
+    /// Servers that are gone cost the log a line, not one for each request.
+    @Test func whatIsGoneIsToldOfOnce() throws {
+      let dead = try DeadPort()
+      let sluice = try SluiceProcess(upstream: dead.port)
+      for number in 0..<60 {
+        #expect(try sluice.request(TestContent.opaque([UInt8(number)]).path).status >= 502)
+      }
+      let lines = sluice.errors.split(separator: "\n").filter { $0.contains("no upstream") }
+      // One for the refused connections, one for a server that is taken for down, and a few if it takes long.
+      #expect((1...6).contains(lines.count), "\(lines)")
+      let line = String(try #require(lines.first))
+      #expect(line.contains("no upstream server could be reached"))
+      #expect(line.contains(" region=test ") && line.contains(#" error="connection refused""#))
+    }
   }
 }

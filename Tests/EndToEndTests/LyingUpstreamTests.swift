@@ -6,6 +6,59 @@ extension EndToEnd {
   /// An upstream that lies in every way, for as long as it lives: what is wrong is never complete
   /// where that can be checked, and never kept.
   @Suite struct LyingUpstreams {
+    /// A region where something else answers everything, a login page for example, costs its clients nothing as long
+    /// as another region is well; alone it is given on as it is.
+    @Test func anotherRegionAnswersForALoginPage() throws {
+      let page = Array(String(repeating: "<p>Log in, please.</p>", count: 240).utf8)
+      let raws = try (0..<15).map { try TestContent.raw(noise(3000 + $0, seed: 500 + UInt64($0))) }
+      let files = try (0..<5).map { try TestContent.opaque(noise(900, seed: 550 + UInt64($0))) }
+      let us = try ScriptedUpstream { _, reply in
+        try reply.answer(200, [("Content-Type", "text/html")], page)
+      }
+      let eu = try ScriptedUpstream { request, reply in
+        guard let content = (raws + files).first(where: { $0.path == request.target }) else {
+          return try reply.answer(404, [], [])
+        }
+        try reply.serve(content)
+      }
+      defer { us.stop() }
+      defer { eu.stop() }
+      var settings = SluiceProcess.Settings()
+      settings.regions = [
+        "us: { servers: [{ address: 127.0.0.1:\(us.port) }], next: [eu] }",
+        "eu: { servers: [{ address: 127.0.0.1:\(eu.port) }] }",
+      ]
+      let sluice = try SluiceProcess(settings)
+      for content in raws + files {
+        let answer = try sluice.request(content.path)
+        #expect(answer.isComplete && answer.status == 200 && isSame(answer.body, content.body))
+      }
+      let part = try sluice.request(files[0].path, [("Range", "bytes=5-9")])
+      #expect(part.status == 206 && isSame(part.body, files[0].body, 5..<10))
+      // Who has twice given what the other server gave better is asked no more for a while.
+      #expect(us.requests.count < 5, "\(us.requests.count)")
+      try sluice.settle()
+      for content in raws { #expect(try sluice.request(content.path).cacheStatus == "HIT") }
+    }
+
+    /// Where nobody gives anything better it may be a gateway that says less than others.
+    @Test func whatNobodyExplainsBetterPasses() throws {
+      let page = Array("what the content may be".utf8)
+      let us = try ScriptedUpstream { _, reply in try reply.answer(200, [], page) }
+      defer { us.stop() }
+      let eu = try DeadPort()
+      var settings = SluiceProcess.Settings()
+      settings.regions = [
+        "us: { servers: [{ address: 127.0.0.1:\(us.port) }], next: [eu] }",
+        "eu: { servers: [{ address: 127.0.0.1:\(eu.port) }] }",
+      ]
+      let sluice = try SluiceProcess(settings)
+      for number in 0..<3 {
+        let answer = try sluice.request(TestContent.opaque([UInt8(number)]).path)
+        #expect(answer.status == 200 && answer.body == page && answer.cacheStatus == "BYPASS")
+      }
+    }
+
     @Test func nothingWrongIsKept() throws {
       let requests = Soak.pick(1000, soak: 10_000)
       let truths = try (0..<requests / 4).map { number in

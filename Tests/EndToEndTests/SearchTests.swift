@@ -54,6 +54,42 @@ extension EndToEnd {
       #expect(upstream.requests.count == 162)
     }
 
+    /// Where servers have few places, searches take no more than half of them: what is there finds one.
+    @Test func searchesLeavePlacesToTheLiving() throws {
+      let live = try (0..<10).map { try TestContent.raw(noise(3000, seed: 320 + $0)) }
+      let over = Gate()
+      let upstream = try ScriptedUpstream { request, reply in
+        if let content = live.first(where: { $0.path == request.target }) {
+          return try reply.serve(content)
+        }
+        over.wait()
+        try reply.answer(504, [], [])
+      }
+      defer { upstream.stop() }
+      defer { over.open() }
+      var settings = SluiceProcess.Settings()
+      settings.regions = [
+        "test: { servers: [{ address: 127.0.0.1:\(upstream.port), max_connections: 20 }] }"
+      ]
+      settings.workers = 1
+      let sluice = try SluiceProcess(settings)
+      let root = try TestContent.opaque([1]).path
+      let clients = try (0..<18).map { number in
+        let client = try sluice.connect()
+        try client.send(RawClient.text("\(root)/\(number)"))
+        return client
+      }
+      #expect(eventually { upstream.requests.count == 18 })
+      // Ten may go on; the others have had their time.
+      for client in clients[..<8] { #expect(try client.response().status == 503) }
+      #expect(try sluice.metric(#"sluice_searches_given_up_total{when="slow"}"#) == 8)
+      for content in live {
+        #expect(isSame(try sluice.request(content.path).body, content.body))
+      }
+      over.open()
+      for client in clients[8...] { #expect(try client.response().status == 504) }
+    }
+
     /// Names that nobody finds take no more than content that nobody has.
     @Test func namesInVainAreBounded() throws {
       let live = try TestContent.raw(noise(3000, seed: 350))

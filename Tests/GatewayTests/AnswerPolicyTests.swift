@@ -88,6 +88,42 @@ import Testing
     #expect(try verdict(type, "Etag: W/\"\(root).car.a\"", "Set-Cookie: a=b") == "set_cookie")
   }
 
+  // MARK: Nobody's
+
+  @Test func whatNamesNothingOfItIsForeign() throws {
+    func isForeign(
+      _ fields: String..., root: CID? = nil, isBare: Bool = true, form: ContentForm = .file,
+      status: Int = 200
+    ) throws -> Bool {
+      let answer = try UpstreamAnswer(fields, status: status)
+      var content = FillContent(root: root ?? self.root, form: form)
+      content.isBare = isBare
+      return AnswerPolicy.isForeign(answer.head, text: answer.text.rawBytes, content: content)
+    }
+    // Login pages, static servers, other content.
+    #expect(try isForeign("Content-Type: text/html"))
+    #expect(try isForeign("Content-Type: text/html", root: leaf))
+    for etag in ["\"5f3c-61a\"", "W/\"5f3c\"", "\"\"", "abc", "\"", "W/", "\"\(leaf)\""] {
+      #expect(try isForeign("Etag: \(etag)"), "\(etag)")
+    }
+    let other = "X-Ipfs-Roots: \(leaf)"
+    #expect(try isForeign(other, "Etag: \"\(root)\"") && isForeign(other))
+    #expect(try isForeign("Etag: \"5f3c-61a\"", isBare: false) && isForeign(isBare: false))
+    // Whatever names it, in whichever words.
+    let ours = "X-Ipfs-Roots: \(root)"
+    #expect(try !isForeign(ours) && !isForeign(ours, "Etag: \"5f3c\""))
+    #expect(try !isForeign("X-Ipfs-Roots: \(root),\(leaf)", "Etag: \"\(leaf)\"", isBare: false))
+    for etag in ["\"\(root)\"", "W/\"\(root)\"", "\"\(rootText)\"", "\"\(root).raw\""] {
+      #expect(try !isForeign("Etag: \(etag)"), "\(etag)")
+    }
+    #expect(try !isForeign("Etag: W/\"\(root).car.abc\"", form: .car))
+    #expect(try !isForeign("Etag: \"DirIndex-2b567f6r5vvdg_CID-\(root)\""))
+    // A file below the root has a CID of its own.
+    #expect(try !isForeign("Etag: \"\(leaf)\"", isBare: false))
+    // What says that there is no content says nothing of who says so.
+    for status in [206, 301, 304, 404, 500] { #expect(try !isForeign(status: status)) }
+  }
+
   // MARK: Not kept
 
   @Test(arguments: [201, 204, 206, 301, 304, 404, 410, 500, 504])
