@@ -32,8 +32,9 @@ extension Fill.State {
   /// as far ahead as readers wait for a fetch that is there.
   func isInReach(_ reader: FillReader, of start: Int64) -> Bool {
     if reader.position + Fill.keptWindow < start { return false }
-    // Of what comes in order nothing can be had another way.
-    if fetches.values.contains(where: \.isInOrder) { return true }
+    // Who waits for a check stands at the last byte and has not said yet what it is after; and of what comes in
+    // order nothing can be had another way.
+    if reader.end == .max || fetches.values.contains(where: \.isInOrder) { return true }
     let ahead = (reader.position >> Int64(sliceShift)) - (start >> Int64(sliceShift))
     return ahead <= Int64(Fill.aheadSlices)
   }

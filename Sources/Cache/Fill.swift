@@ -201,7 +201,12 @@ public final class Fill: @unchecked Sendable {
   /// Says that a slice on the disk has been evicted.
   public func lost(slice index: Int, at place: Slice) {
     state.withLock { state in
-      if case .disk(let held)? = state.places[index], held == place { state.places[index] = nil }
+      guard case .disk(let held)? = state.places[index], held == place else { return }
+      state.places[index] = nil
+      // A fetch that stands here has brought it, and waits for room: nobody may wait for that fetch.
+      for (number, fetch) in state.fetches where fetch.slices.lowerBound == index {
+        state.fetches[number]?.slices = index + 1..<max(fetch.slices.upperBound, index + 1)
+      }
     }
   }
 

@@ -40,7 +40,7 @@ extension Service {
     let left = end.seconds - now
     guard left < noticeDays * 86_400 else { return nil }
     if left <= 0 { return "has expired: browsers refuse it" }
-    return "expires within \(left / 86_400 + 1) days"
+    return "expires within \((left + 86_399) / 86_400) days"
   }
 
   static func tellEnds(of store: CertificateStore, _ log: Logger) {

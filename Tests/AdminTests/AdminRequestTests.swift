@@ -127,7 +127,9 @@ import Testing
   ])
   func whyTakesWhatPeopleWrite(query: String, target: String) throws {
     let question = try Self.question(query)
-    #expect(question.target == target && question.host == "localhost")
+    // A URL has a host of its own.
+    let host = ["x.example", "docs.example.org"].first { target.contains($0) }
+    #expect(question.target == target && question.host == host ?? "localhost")
   }
 
   @Test func whyTakesHostAcceptAndClient() throws {

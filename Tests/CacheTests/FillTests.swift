@@ -118,6 +118,20 @@ import Testing
     #expect(!world.fill.isTaken(slice: 4, from: 0))
   }
 
+  /// A fetch that waits for room stands at the slice that it has brought.
+  @Test func whatIsLostAgainIsNotWaitedFor() {
+    let world = FillWorld()
+    let place = Slice(segment: 1, offset: 0, checksum: 7)
+    let reader = world.reader()
+    world.open(100_000)
+    world.fill.setFetch(1, 4..<9)
+    world.fill.written(slice: 4, .written(place))
+    #expect(reader.step(at: 4 << 12) == "stored 4 0 4096")
+    world.fill.lost(slice: 4, at: place)
+    #expect(reader.step(at: 4 << 12) == "absent 4")
+    #expect(reader.step(at: 5 << 12) == "wait")
+  }
+
   @Test func heldBackBytesReachNobodyUntilTheyAreReleased() {
     let world = FillWorld()
     let reader = world.reader()

@@ -152,6 +152,6 @@ import Testing
   @Test func repeatedFieldsAreRefusedOnce() {
     #expect(
       complaints("headers:\n  X-A: b\n  X-A: c\n")
-        == ["2:3: 'X-A' is given more than once here; expected it once"])
+        == ["3:3: 'X-A' is given more than once here, first on line 2; expected it once"])
   }
 }

@@ -67,6 +67,7 @@ public final class TestAuthority: Sendable {
       default_ca = own
       [own]
       database = expired.txt
+      serial = expired.serial
       new_certs_dir = .
       default_md = sha256
       policy = any
@@ -82,7 +83,7 @@ public final class TestAuthority: Sendable {
       "ca",
       [
         "-batch", "-notext", "-config", "expired.conf", "-cert", "ca.pem", "-keyfile", "ca.key",
-        "-rand_serial", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-in",
+        "-create_serial", "-startdate", "20200101000000Z", "-enddate", "20200201000000Z", "-in",
         "expired.csr", "-out", "expired.pem",
       ])
     return Issued(certificate: folder.file("expired.pem"), key: folder.file("expired.key"))
