@@ -287,15 +287,15 @@ public final class Fill: @unchecked Sendable {
     state.withLock { $0.places[slice] != nil || Self.isPromised($0, slice) }
   }
 
-  /// Whether a fetch that is at slice `first` need not bring another one: it is here, or a fetch
+  /// Whether a fetch that is at slice `first` need not bring another one: it is here, or another fetch
   /// further on will bring it.
   ///
   /// One further back will not: it is to stop where this one began.
-  public func isTaken(slice: Int, from first: Int) -> Bool {
+  public func isTaken(slice: Int, from first: Int, by number: Int) -> Bool {
     state.withLock { state in
       state.places[slice] != nil
-        || state.fetches.values.contains {
-          $0.slices.lowerBound > first && $0.slices.contains(slice)
+        || state.fetches.contains {
+          $0.key != number && $0.value.slices.lowerBound > first && $0.value.slices.contains(slice)
         }
     }
   }

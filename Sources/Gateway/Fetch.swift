@@ -274,7 +274,7 @@ final class Fetch: UpstreamConsumer, Search {
 
   /// Whether a slice is here, or a fetch that began further on will bring it.
   private func isTaken(_ index: Int) -> Bool {
-    driver.fill.isTaken(slice: index, from: max(slices.lowerBound, index - 1))
+    driver.fill.isTaken(slice: index, from: max(slices.lowerBound, index - 1), by: number)
   }
 
   /// The buffer that the next bytes belong in; nil where there is no room, or no need.

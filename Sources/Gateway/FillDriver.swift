@@ -159,7 +159,7 @@ final class FillDriver: FillSource, Search {
     }
     var upper = slice + 1
     while upper < last, upper - slice < GatewayOptions.runSlices,
-      !fill.isTaken(slice: upper, from: slice),
+      !fill.isTaken(slice: upper, from: slice, by: nextFetch),
       worker.goodSlice(upper, of: fill.key, sliceShift, total) == nil
     {
       upper += 1

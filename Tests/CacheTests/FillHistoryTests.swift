@@ -202,7 +202,7 @@ final class FillHistory {
     write(slice)
     let next = slice + 1
     // The next may be another's, or here already.
-    if next == slices.upperBound || world.fill.isTaken(slice: next, from: slice) {
+    if next == slices.upperBound || world.fill.isTaken(slice: next, from: slice, by: 0) {
       finish(number)
     } else {
       goOn(number, next..<slices.upperBound)

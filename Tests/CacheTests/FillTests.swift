@@ -100,22 +100,23 @@ import Testing
     // The first brings everything, but for what one that began further on is at.
     world.fill.setFetch(1, 0..<Int.max)
     world.fill.setFetch(2, 5..<9)
-    #expect(!world.fill.isTaken(slice: 3, from: 0))
-    #expect(world.fill.isTaken(slice: 5, from: 0))
-    #expect(!world.fill.isTaken(slice: 9, from: 0))
-    #expect(!world.fill.isTaken(slice: 6, from: 5), "the first is far behind and will stop at 5")
+    #expect(!world.fill.isTaken(slice: 3, from: 0, by: 0))
+    #expect(world.fill.isTaken(slice: 5, from: 0, by: 0))
+    #expect(!world.fill.isTaken(slice: 9, from: 0, by: 0))
+    #expect(
+      !world.fill.isTaken(slice: 6, from: 5, by: 0), "the first is far behind and will stop at 5")
     world.land(3, 10)
-    #expect(world.fill.isTaken(slice: 3, from: 0))
+    #expect(world.fill.isTaken(slice: 3, from: 0, by: 0))
     world.fill.discard(slice: 3)
-    #expect(!world.fill.isTaken(slice: 3, from: 0))
+    #expect(!world.fill.isTaken(slice: 3, from: 0, by: 0))
     // What is on the disk is not discarded, only lost, and only as the one it was.
     world.fill.written(slice: 4, .written(place))
     world.fill.discard(slice: 4)
-    #expect(world.fill.isTaken(slice: 4, from: 0))
+    #expect(world.fill.isTaken(slice: 4, from: 0, by: 0))
     world.fill.lost(slice: 4, at: Slice(segment: 9, offset: 0, checksum: 0))
-    #expect(world.fill.isTaken(slice: 4, from: 0))
+    #expect(world.fill.isTaken(slice: 4, from: 0, by: 0))
     world.fill.lost(slice: 4, at: place)
-    #expect(!world.fill.isTaken(slice: 4, from: 0))
+    #expect(!world.fill.isTaken(slice: 4, from: 0, by: 0))
   }
 
   /// A fetch that waits for room stands at the slice that it has brought.
@@ -130,6 +131,9 @@ import Testing
     world.fill.lost(slice: 4, at: place)
     #expect(reader.step(at: 4 << 12) == "absent 4")
     #expect(reader.step(at: 5 << 12) == "wait")
+    // Nor does that fetch take itself for another one further on, and end.
+    #expect(!world.fill.isTaken(slice: 5, from: 4, by: 1))
+    #expect(world.fill.isTaken(slice: 5, from: 4, by: 2))
   }
 
   @Test func heldBackBytesReachNobodyUntilTheyAreReleased() {
