@@ -155,7 +155,7 @@ public final class DiskStorage: @unchecked Sendable {
         got = try read(file.reference, at: offset, into: &buffer)
       } catch {
         // EIO: once more, since a bus or a network may have been at fault, and no sector.
-        guard error.errno == 5 else { throw error }
+        guard error.errno == SystemError.inputOutput else { throw error }
         do throws(Fault) {
           got = try read(file.reference, at: offset, into: &buffer)
         } catch {

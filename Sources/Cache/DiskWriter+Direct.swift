@@ -21,7 +21,9 @@ final class DirectFile {
       return count
     } catch {
       // EINVAL and EOPNOTSUPP.
-      if error.errno == 22 || error.errno == 95 { return nil }
+      if error.errno == SystemError.invalid || error.errno == SystemError.notSupported {
+        return nil
+      }
       throw error
     }
   }

@@ -238,7 +238,7 @@ extension DiskWriter {
       file = try File(path: path, .createNew)
     } catch {
       // ENOENT: the folder has gone.
-      if error.errno == 2 { breakage = .vanished }
+      if error.errno == SystemError.notFound { breakage = .vanished }
       throw error
     }
     do throws(Fault) {

@@ -134,7 +134,7 @@ final class DiskWriter {
   /// How long a disk that was too small is taken for as small as it was.
   static let diskLimitTime = Interval.seconds(60)
   /// ENOSPC.
-  static let noSpace = Fault(.exhausted, .disk, errno: 28)
+  static let noSpace = Fault(.exhausted, .disk, errno: SystemError.noSpace)
 
   init(
     options: CacheOptions, index: Index, table: SegmentTable, counters: StorageCounters,

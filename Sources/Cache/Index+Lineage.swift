@@ -16,7 +16,7 @@ extension Index {
         return nil
       }
     } catch {
-      if error.errno == 2 { return nil }
+      if error.errno == SystemError.notFound { return nil }
       throw error
     }
     guard try !isShort(path) else { throw Fault(.corrupt, .disk) }

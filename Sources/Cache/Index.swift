@@ -153,7 +153,8 @@ public final class Index: @unchecked Sendable {
       try Folder.create(path)
     } catch {
       // ENOTDIR: something else has the index's name.
-      throw error.errno == 20 ? Fault(.corrupt, .disk, errno: 20) : error
+      throw error.errno == SystemError.notFolder
+        ? Fault(.corrupt, .disk, errno: SystemError.notFolder) : error
     }
   }
 

@@ -170,7 +170,9 @@ public final class SegmentTable: @unchecked Sendable {
       return try File(path: path, .readWrite).release()
     } catch {
       // EROFS, EACCES: a disk that became read-only gives what it has. Who erases opens it anew.
-      guard error.errno == 30 || error.errno == 13 else { throw error }
+      guard error.errno == SystemError.readOnly || error.errno == SystemError.noAccess else {
+        throw error
+      }
       return try File(path: path, .read).release()
     }
   }

@@ -41,7 +41,9 @@ final class StorageKeeper {
   /// Deaths by a fatal signal soon after opening until the index is suspected.
   static let crashLimit = 3
   /// What a disk says that may be better later: EIO, ENOSPC, EROFS and EDQUOT.
-  static let passing: Set<Int32> = [5, 28, 30, 122]
+  static let passing: Set<Int32> = [
+    SystemError.inputOutput, SystemError.noSpace, SystemError.readOnly, SystemError.quotaExceeded,
+  ]
   static let firstPause = Interval.milliseconds(100)
   static let longestPause = Interval.seconds(5)
   /// How often it is asked whether the last reader has let go.

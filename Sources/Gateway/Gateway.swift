@@ -71,7 +71,7 @@ public final class Gateway: Sendable {
   ///
   /// Called on the cache writer's thread, whose clock this is; each refusal is counted by the storage.
   func diskRefused(_ fault: Fault) {
-    let isRoom = fault == Fault(.exhausted, .disk, errno: 28)
+    let isRoom = fault == Fault(.exhausted, .disk, errno: SystemError.noSpace)
     // The storage tells of a full disk itself: once, and when that is over.
     if isRoom && storage.counters.isDiskFull.load(ordering: .relaxed) { return }
     guard let count = diskWarnings.due(at: Clock.now) else { return }
