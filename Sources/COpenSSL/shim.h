@@ -108,13 +108,18 @@ static inline const unsigned char *openssl_dns_name(const GENERAL_NAMES *names, 
   return ASN1_STRING_get0_data(name->d.dNSName);
 }
 
-/// When a certificate ends, in seconds since 1970; 0 where it does not say so in a way that can be read.
-static inline long long openssl_not_after(const X509 *certificate) {
+/// A time of ASN.1 in seconds since 1970; 0 where it cannot be read.
+static inline long long openssl_seconds(const ASN1_TIME *time) {
   int days = 0, seconds = 0;
   ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
-  int known = epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(certificate));
+  int known = epoch && ASN1_TIME_diff(&days, &seconds, epoch, time);
   ASN1_TIME_free(epoch);
   return known ? days * 86400LL + seconds : 0;
+}
+
+/// When a certificate ends, as `openssl_seconds`.
+static inline long long openssl_not_after(const X509 *certificate) {
+  return openssl_seconds(X509_get0_notAfter(certificate));
 }
 
 static inline void openssl_free_names(GENERAL_NAMES *names) { GENERAL_NAMES_free(names); }

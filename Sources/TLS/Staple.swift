@@ -36,8 +36,6 @@ struct Staple {
   private static func end(of answer: OpaquePointer) -> Int64? {
     guard let basic = unsafe OCSP_response_get1_basic(answer) else { return nil }
     defer { unsafe OCSP_BASICRESP_free(basic) }
-    let epoch = unsafe ASN1_TIME_set(nil, 0)
-    defer { unsafe ASN1_TIME_free(epoch) }
     var earliest = Int64.max
     for index in 0..<(unsafe OCSP_resp_count(basic)) {
       var next: UnsafeMutablePointer<ASN1_GENERALIZEDTIME>?
@@ -45,10 +43,9 @@ struct Staple {
         unsafe OCSP_single_get0_status(single, nil, nil, nil, &next) >= 0
       else { return nil }
       guard let next = unsafe next else { continue }
-      var days: Int32 = 0
-      var seconds: Int32 = 0
-      guard unsafe ASN1_TIME_diff(&days, &seconds, epoch, next) == 1 else { return nil }
-      earliest = min(earliest, Int64(days) * 86_400 + Int64(seconds))
+      let end = unsafe Int64(openssl_seconds(next))
+      guard end > 0 else { return nil }
+      earliest = min(earliest, end)
     }
     return earliest
   }
