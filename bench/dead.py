@@ -17,8 +17,8 @@ import data
 import report
 import script
 from lines import Failure
-from pressure import build_client
-from servers import BENCH, MISS_CACHE, REPOSITORY, SearchingOrigin, Server, Sluice, make_certificate
+from servers import BENCH, MISS_CACHE, REPOSITORY, SearchingOrigin, Server, Sluice
+from servers import compiled, make_certificate
 
 HITS, MISSES = "hit-1k", "miss-16k-raw"
 CONNECTIONS = 16
@@ -187,7 +187,7 @@ def main() -> None:
     for tool in ("nginx", "cc", "chrt"):
         if shutil.which(tool) is None:
             raise Failure(f"{tool} is missing")
-    client = build_client(given.folder)
+    client = compiled("latency", given.folder)
     wanted = [group for group in data.groups(False) if group.name in (HITS, MISSES)]
     data.prepare(given.folder / "data", wanted, say)
     content = text(given, measure(given, client))

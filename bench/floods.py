@@ -22,7 +22,8 @@ import report
 import script
 from client import Ask
 from lines import Failure
-from servers import BENCH, MISS_CACHE, REPOSITORY, Server, Sluice, StandIn, make_certificate
+from servers import BENCH, MISS_CACHE, REPOSITORY, Server, Sluice, StandIn
+from servers import compiled, make_certificate
 
 HITS, MISSES = "hit-16k", "miss-16k-raw"
 CLIENTS, STREAMS = 4, 4  # legal ones, each a program and a connection of its own, so that they ask out of step
@@ -73,15 +74,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="floods by their kinds: reset,ping")
     parser.add_argument("--folder", type=Path, default=REPOSITORY / ".build-bench")
     return parser.parse_args()
-
-
-def build_client(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    binary = folder / "floods"
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-o", binary, BENCH / "floods.c"]
-    if subprocess.run(command).returncode != 0:
-        raise Failure("floods.c does not compile")
-    return binary
 
 
 Buckets = dict[float, float]
@@ -274,7 +266,7 @@ def main() -> None:
     floods = [flood for flood in FLOODS if not given.only or flood.kind in given.only.split(",")]
     if not floods:
         raise Failure(f"no such flood: {given.only}")
-    flooder = build_client(given.folder)
+    flooder = compiled("floods", given.folder)
     wanted = [group for group in data.groups(False) if group.name in (HITS, MISSES, "hit-1m")]
     data.prepare(given.folder / "data", wanted, say)
     content = text(given, floods, measure(given, floods, flooder))

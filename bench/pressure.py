@@ -16,7 +16,7 @@ import report
 import script
 from filled import FilledCache, SluiceOn, check_tools, drop_caches
 from lines import Failure
-from servers import BENCH, REPOSITORY
+from servers import BENCH, REPOSITORY, compiled
 
 HOT = 10_000
 SIZE = 1024
@@ -101,15 +101,6 @@ class Streams:
         if any(walked[kind] for kind in ("connect", "read", "write", "status", "timeout")):
             raise Failure(f"the stream: {walked}")
         return walked["bytes"] / walked["microseconds"] * 1_000_000
-
-
-def build_client(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    binary = folder / "latency"
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-o", binary, BENCH / "latency.c"]
-    if subprocess.run(command).returncode != 0:
-        raise Failure("latency.c does not compile")
-    return binary
 
 
 class Pressure:
@@ -217,7 +208,7 @@ def text(given: argparse.Namespace, rounds: Rounds) -> str:
 def main() -> None:
     given = arguments()
     check_tools("wrk", "cc", "chrt", "nice")
-    client = build_client(given.folder)
+    client = compiled("latency", given.folder)
     objects = (given.stream << 30) // MEAN
     filled = FilledCache(
         given.folder / str(given.stream), (given.stream + 6) << 30, objects=objects, **LARGE

@@ -4,7 +4,6 @@
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from lines import MANAGER_PERIOD, TITLES, Failure, Line, Sample, group_of
 from servers import BENCH, HIT_CACHE, MISS_CACHE, REPOSITORY
 from servers import Floor, LimitedSluice, NginxCache, Server, Sluice, SluiceAgain
 from servers import SluiceOrigin, StandIn
-from servers import make_certificate
+from servers import compiled, make_certificate
 
 WORK = REPOSITORY / ".build-bench"
 LOADER_DONE = 70  # s; nginx reads its cache through a minute after its start
@@ -71,15 +70,6 @@ def check_tools(given: argparse.Namespace) -> None:
         say(f"run: no {SLUICE}, so the table is without Sluice")
 
 
-def build_floor() -> Path:
-    binary = WORK / "floor"
-    source = BENCH / "floor.c"
-    command = ["cc", "-O2", "-Wall", "-Wextra", "-o", binary, source, "-llmdb"]
-    if subprocess.run(command).returncode != 0:
-        raise Failure("floor.c does not compile (see README.md for what it needs)")
-    return binary
-
-
 class Bench:
     """What one run of the bench needs throughout."""
 
@@ -90,7 +80,7 @@ class Bench:
         self.run = WORK / "run"
         self.run.mkdir(parents=True, exist_ok=True)
         self.caches = (given.caches or self.run).resolve()
-        self.floor = build_floor()
+        self.floor = compiled("floor", WORK, "-llmdb")
         self.data = WORK / ("data-quick" if given.quick else "data")
         wanted = {group_of(name) for name in given.only}
         groups = {group.name: group for group in data.groups(given.quick) if group.name in wanted}

@@ -22,6 +22,17 @@ def descriptors() -> int:
     return min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 65536)
 
 
+def compiled(name: str, folder: Path, *libraries: str) -> Path:
+    """The program that a C file of the bench makes, in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    binary = folder / name
+    source = BENCH / f"{name}.c"
+    command = ["cc", "-O2", "-Wall", "-Wextra", "-o", binary, source, *libraries]
+    if subprocess.run(command).returncode != 0:
+        raise RuntimeError(f"{source.name} does not compile (see README.md for what it needs)")
+    return binary
+
+
 class Server:
     """A child that listens on a loopback port, with a folder of its own that goes with it."""
 
