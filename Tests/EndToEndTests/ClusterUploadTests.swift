@@ -256,7 +256,8 @@ extension EndToEnd {
         let client = try sluice.connect()
         try client.send(
           RawClient.text("/cluster/add", method: method, [("Content-Length", "\(4 << 20)")]))
-        try? client.send([UInt8](repeating: 1, count: 4 << 20))
+        // Not all of it: the sockets could take the whole before the server's end is seen.
+        try? client.send([UInt8](repeating: 1, count: 3 << 20))
         let answer = try client.response()
         #expect(answer.status == 502 && answer["Connection"] == "close")
       }
