@@ -58,7 +58,7 @@ def groups(quick: bool) -> list[Group]:
         Group("range-64k", 1, 64 * MIB, CHUNK),
         Group("miss-16k", 60_000, 16 * KIB, 4 * KIB),
         Group("miss-16k-raw", 60_000, 16 * KIB, 0),
-        Group("miss-8m", 120, 8 * MIB, CHUNK),
+        Group("miss-8m", 200, 8 * MIB, CHUNK),
     ]
 
 

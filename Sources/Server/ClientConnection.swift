@@ -47,6 +47,8 @@ final class ClientConnection: ServerConnection {
   var isHandling = false
   var body = RequestBody()
   private var bodyPromised = false
+  /// Whether the client itself has said that it sends nothing behind the request at hand.
+  private var isLastOfClient = false
   /// Whether the handshake's outcome has been counted; from the start without TLS.
   private(set) var isGreeted: Bool
   private var resumePromised = false
@@ -284,6 +286,7 @@ final class ClientConnection: ServerConnection {
       if !head.keepAlive || worker.isDraining || peerEnded && input.count == count {
         keepAlive = false
       }
+      isLastOfClient = !head.keepAlive
       stream.begin(head, at: loop.now)
       if headBegan != .never {
         stream.headTime = loop.now - headBegan
@@ -330,6 +333,7 @@ final class ClientConnection: ServerConnection {
 
   func refuse(_ refusal: Refusal) {
     keepAlive = false
+    isLastOfClient = false
     state = .answering
     head.reset()
     stream.begin(head, at: loop.now)
@@ -434,10 +438,13 @@ final class ClientConnection: ServerConnection {
     if isIdle { close() }
   }
 
+  /// Ends the connection behind its last answer, which a reset could take from the client: what it may
+  /// still send has to be read (RFC 9112, section 9.6).
   private func linger() {
-    if peerEnded {
-      close()
-      return
+    if peerEnded { return close() }
+    if isLastOfClient && body.hasEnded && input.isEmpty && !hasUnread {
+      transport.sayEnd()
+      if !transport.holdsOutput { return close() }
     }
     state = .lingering
     transport.shutdownWrite()

@@ -42,14 +42,34 @@ import Testing
 
   @Test func whoNeverClosesIsLeft() throws {
     let world = try ServerWorld(seed: 2)
-    let visitor = try world.visit(get("/now/3", "GET", "Connection: close\r\n")) {
-      $0.closesAfterEnd = false
-    }
+    let visitor = try world.visit("BAD\r\n\r\n") { $0.closesAfterEnd = false }
     world.run { visitor.sawEnd }
     #expect(world.worker.connectionCount == 1)
     let since = world.network.now
     world.run { world.worker.connectionCount == 0 }
     #expect(world.network.now - since < ServerOptions.lingerTimeout + .milliseconds(100))
+  }
+
+  /// Who has said that nothing follows is not waited for, unless something does.
+  @Test(arguments: ["", "POST / HTTP/1.1\r\n\r\n"])
+  func whoAskedForTheEndHasIt(behind: String) throws {
+    let world = try ServerWorld(seed: 2)
+    let last = get("/now/3", "GET", "Connection: close\r\n")
+    let visitor = try world.visit(last + behind) { $0.closesAfterEnd = false }
+    world.run { visitor.sawEnd }
+    #expect(Received.all(visitor.received).map(\.status) == [200])
+    #expect(visitor.failure == nil)
+    #expect(world.worker.connectionCount == (behind.isEmpty ? 0 : 1))
+  }
+
+  /// An upload that was answered before its end still comes, and must not meet a reset.
+  @Test func theEndComesBehindTheWholeUpload() throws {
+    let world = try ServerWorld(seed: 2)
+    let upload = get("/now/3", "POST", "Connection: close\r\nContent-Length: 100000\r\n")
+    let visitor = try world.visit(upload + String(repeating: "x", count: 100_000))
+    world.run { visitor.isOver }
+    #expect(Received.all(visitor.received).map(\.status) == [200])
+    #expect(visitor.sawEnd && visitor.failure == nil)
   }
 
   @Test func aHeadBeyondTheLimitIsRefused() throws {
