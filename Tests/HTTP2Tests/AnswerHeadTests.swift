@@ -66,20 +66,22 @@ import Testing
     var sizes: [Int] = []
     for number in 100..<400 {
       // Digits, which all take five bits: values differ, and not in length.
-      let liner = Liner("HTTP/1.1 200 OK\r\nX-Ipfs-Roots: \(number % 3)00\(number % 2)\r\n", session)
+      let liner = Liner(
+        "HTTP/1.1 200 OK\r\nX-Ipfs-Roots: \(number % 3)00\(number % 2)\r\n", session)
       session.delegate = liner
       let stream = client.ask("/")
       session.receive(client.take().rawBytes, at: .zero)
       session.gather(into: output)
       let frames = output.readable.array
-      output.clear()
-      if number > 100 { sizes.append(frames.count) }
+      output.consume(frames.count)
+      sizes.append(frames.count)
       client.receive(frames)
       let answer = try #require(client.answers[stream])
       #expect(answer.fields.map(\.name) == ["x-ipfs-roots"])
       #expect(answer.fields.first?.value == "\(number % 3)00\(number % 2)")
     }
-    #expect(sizes.max() == sizes.min())
+    let largest = try #require(sizes.dropFirst().max())
+    #expect(largest <= sizes[0] - 9 - 12, "neither the name nor the server's SETTINGS")
   }
 
   @Test func whatIsNoFieldIsLeftOut() {
