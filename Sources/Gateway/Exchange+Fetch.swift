@@ -241,6 +241,13 @@ extension Exchange {
       refuse(finding)
       return
     }
+    if head.leadsToDenied {
+      // By another list than this worker's: it asks for itself.
+      leaveFill()
+      reason = NotStored.bypass.name
+      passThrough()
+      return
+    }
     // Of a fetch that was over before this request came nobody was asked for it.
     if outcome != .hit { server = head.server }
     serverTimes = (head.connectTime, head.firstByteTime)
@@ -445,9 +452,12 @@ extension Exchange {
   }
 
   /// Whether what is asked for is one block: of a part by itself nobody could say whether it is right.
-  private var isCheckable: Bool {
-    guard let asked, let root = contentRoot else { return false }
-    return FillContent(asked, root: root).isBlock
+  private var isCheckable: Bool { blockAsked != nil }
+
+  /// The one block that is asked for; nil where it is something else.
+  var blockAsked: CID? {
+    guard let asked, let root = contentRoot else { return nil }
+    return FillContent(asked, root: root).block
   }
 
   /// Why an answer goes past the fill that could not give it.

@@ -24,8 +24,10 @@ extension Exchange {
     let isWhole =
       (conditions.range.isEmpty || method == .head)
       && !reason.isEqual(to: NotStored.generated.name)
+    // A part cannot be checked, nor can a head.
+    let block = conditions.range.isEmpty && method == .get ? blockAsked : nil
     return FillRequest(
-      target: text.withReadable { $0.bytes(target).array }, method: method,
+      target: text.withReadable { $0.bytes(target).array }, block: block, method: method,
       host: upstreamHost, strangerTarget: strangerTarget, fields: acceptFields + passedFields,
       absence: absenceSubject(target: contentTarget, countsFailures: isWhole), region: region)
   }

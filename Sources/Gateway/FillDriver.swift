@@ -282,12 +282,12 @@ final class FillDriver: FillSource, Search {
     head.leadsToDenied = leadsToDenied
     self.head = head
     sliceShift = Fill.passedShift
-    guard let content = request.content, content.isBlock, head.status == 200 else {
+    guard head.status == 200, let block = request.block ?? request.content?.block else {
       fill.open(head, kept: false, sliceShift: sliceShift)
       return
     }
     // It may not be kept, but what it must be is known: nothing else becomes complete.
-    verification = Verification(content.root)
+    verification = Verification(block)
     if head.totalBytes == 0 && !completedWhole() { return }
     for fetch in fetches { fill.setFetch(fetch.number, fetch.slices, inOrder: true) }
     let visibleEnd = head.totalBytes.map { max(0, $0 - 1) } ?? .max
@@ -328,7 +328,18 @@ final class FillDriver: FillSource, Search {
   ) {
     endSearch()
     note(status: answer.status)
-    guard let content = request.content, !isDenied(answer, text: text),
+    if isDenied(answer, text: text) {
+      // Who waits sees the same and refuses. Asked for a part alone a server might not say what it is of.
+      var head = answerHead(answer, text: text, keeps: false, by: server)
+      head.notStored = .bypass
+      head.leadsToDenied = true
+      worker.counters.add(.notStored(.bypass))
+      self.head = head
+      fill.open(head, kept: false, sliceShift: Fill.passedShift)
+      for fetch in fetches { fetch.headIsLost() }
+      return
+    }
+    guard let content = request.content,
       case .keep(let subject) = AnswerPolicy.judge(answer, text: text, content: content)
     else {
       if let content = request.content, content.isBlock, answer.status == 200 {

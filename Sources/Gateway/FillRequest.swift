@@ -9,6 +9,8 @@ struct FillRequest {
   var target: [UInt8]
   /// What the answer must belong to; nil for an answer that is passed through.
   var content: FillContent?
+  /// For an answer that is passed through: the block that all of it must be; nil where its address does not say so.
+  var block: CID?
   /// For an answer that is passed through: what the client may choose.
   var method = Method.get
   /// What Host says where the host names the content.
@@ -41,6 +43,9 @@ struct FillContent {
     default: return false
     }
   }
+
+  /// The block that the body must be, where the address alone says so.
+  var block: CID? { isBlock ? root : nil }
 
   /// Upstreams are asked for the root as version 1, and name it so; for a CAR, whose header names it too,
   /// as the client wrote it.

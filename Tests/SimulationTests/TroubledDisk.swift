@@ -50,7 +50,10 @@ final class TroubledDisk: DiskFaults {
     guard failing > 0 else { return }
     failing -= 1
     switch operation {
-    case .create, .write: throw random.chance(0.5) ? DiskWriter.noSpace : Self.broken
+    case .create where random.chance(0.5):
+      ledger.foundDiskFull()
+      throw DiskWriter.noSpace
+    case .write where random.chance(0.5): throw DiskWriter.noSpace
     // LMDB's word for an environment that must be closed and opened again.
     case .commit where random.chance(0.3): throw Fault(.corrupt, .disk, errno: Index.panic)
     default: throw Self.broken
@@ -96,6 +99,7 @@ final class Ledger: @unchecked Sendable {
   private var objects: [Digest128: Object] = [:]
   private var written: [SliceName: Slice] = [:]
   private var gone: Set<UInt32> = []
+  private var hasFoundDiskFull = false
   /// Not held: its disk holds this ledger.
   private weak var storage: DiskStorage?
   /// What has been announced and must be there, for a look at how much is held.
@@ -166,10 +170,14 @@ final class Ledger: @unchecked Sendable {
     return record.stamp == stamp && (try? reader.slice(index, of: record, key)) == slice
   }
 
-  /// The segment whose names may be on their way out of the index already: the oldest of a full cache.
+  /// From now on segments may leave before the cache is full: the disk holds less.
+  func foundDiskFull() { hasFoundDiskFull = true }
+
+  /// The segment whose names may be on their way out of the index already: the oldest of a full cache, or of one on a
+  /// full disk.
   private var leaving: UInt32? {
     guard let storage,
-      storage.counters.snapshot.segments >= storage.options.segmentLimit
+      hasFoundDiskFull || storage.counters.snapshot.segments >= storage.options.segmentLimit
     else { return nil }
     return (1...UInt32(10_000)).first { storage.isLive($0) }
   }
