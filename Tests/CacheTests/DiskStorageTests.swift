@@ -260,22 +260,30 @@ import Testing
   }
 
   /// Two jobs and one wake-up, long before the writer looks by itself.
+  ///
+  /// A wake-up that is lost is lost each time, while a disk that is slow for once is not slow three times.
   @Test func announcedJobsReachAWriterThatSleeps() throws {
     let disk = try open()
     try disk.start()
     defer { disk.stop() }
     let heard = Heard()
-    let done = Monitor(false)
-    let record = disk.newRecord("quiet", 5)
-    let key = disk.text("quiet")
-    #expect(disk.submit(.put(key: key, record: record, heard.note("put")), isAnnounced: true))
-    #expect(
-      disk.submit(
-        .flush { _ in
-          done.with { $0 = true }
-          done.signal()
-        }, isAnnounced: true))
-    disk.announce()
-    #expect(done.wait(until: Clock.now + .milliseconds(800)) { $0 ? true : nil } == true)
+    let isPrompt = (0..<3).contains { _ in
+      let done = Monitor(false)
+      let record = disk.newRecord("quiet", 5)
+      let key = disk.text("quiet")
+      #expect(disk.submit(.put(key: key, record: record, heard.note("put")), isAnnounced: true))
+      #expect(
+        disk.submit(
+          .flush { _ in
+            done.with { $0 = true }
+            done.signal()
+          }, isAnnounced: true))
+      disk.announce()
+      let isPrompt = done.wait(until: Clock.now + .milliseconds(800)) { $0 ? true : nil } == true
+      // The next ones must find it asleep, as these did.
+      #expect(done.wait(until: Clock.now + .seconds(60)) { $0 ? true : nil } == true)
+      return isPrompt
+    }
+    #expect(isPrompt)
   }
 }
