@@ -267,22 +267,28 @@ import Testing
     try disk.start()
     defer { disk.stop() }
     let heard = Heard()
-    let isPrompt = (0..<3).contains { _ in
+    func flush(isAnnounced: Bool) -> Monitor<Bool> {
       let done = Monitor(false)
+      let job = WriteJob.flush { _ in
+        done.with { $0 = true }
+        done.signal()
+      }
+      #expect(disk.submit(job, isAnnounced: isAnnounced))
+      return done
+    }
+    func isDone(_ done: Monitor<Bool>, within interval: Interval) -> Bool {
+      done.wait(until: Clock.now + interval) { $0 ? true : nil } == true
+    }
+    let isPrompt = (0..<3).contains { _ in
+      // Once it has nothing to do it goes to sleep, for a second.
+      #expect(isDone(flush(isAnnounced: false), within: .seconds(60)))
+      usleep(50_000)
       let record = disk.newRecord("quiet", 5)
-      let key = disk.text("quiet")
-      #expect(disk.submit(.put(key: key, record: record, heard.note("put")), isAnnounced: true))
-      #expect(
-        disk.submit(
-          .flush { _ in
-            done.with { $0 = true }
-            done.signal()
-          }, isAnnounced: true))
+      let put = WriteJob.put(key: disk.text("quiet"), record: record, heard.note("put"))
+      #expect(disk.submit(put, isAnnounced: true))
+      let done = flush(isAnnounced: true)
       disk.announce()
-      let isPrompt = done.wait(until: Clock.now + .milliseconds(800)) { $0 ? true : nil } == true
-      // The next ones must find it asleep, as these did.
-      #expect(done.wait(until: Clock.now + .seconds(60)) { $0 ? true : nil } == true)
-      return isPrompt
+      return isDone(done, within: .milliseconds(800))
     }
     #expect(isPrompt)
   }
