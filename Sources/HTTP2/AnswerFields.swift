@@ -6,7 +6,7 @@ internal import HTTP
 public enum AnswerFieldRule: Equatable, Sendable {
   /// Sent, and remembered by the compression: the same value will come again.
   case indexed
-  /// Sent, and not remembered: its value is this content's own, and would drive out what comes again.
+  /// Sent, and as a rule not remembered: its value is this content's own, and would drive out what comes again.
   case literal
   /// The connection's own business with HTTP/1.1, which HTTP/2 forbids (RFC 9113, section 8.2.2).
   case dropped
@@ -39,6 +39,12 @@ public enum AnswerFieldRule: Equatable, Sendable {
 @safe
 struct AnswerFields {
   private var fields = unsafe ContiguousArray<nghttp2_nv>()
+  /// How many fields there were that are a content's own.
+  private var literals = 0
+  /// After so many of them an answer has all of its fields remembered, as the first one has: then the others need not
+  /// spell these fields' names.
+  private static let namingInterval = 256
+  private var nextNaming = 0
 
   /// Hands the fields of a head that is written as lines to `body`.
   ///
@@ -48,6 +54,7 @@ struct AnswerFields {
     _ head: RawSpan, _ body: (UnsafePointer<nghttp2_nv>?, Int) -> Int32
   ) -> Int32 {
     unsafe fields.removeAll(keepingCapacity: true)
+    let isNaming = literals >= nextNaming
     // `HTTP/1.1 200 …`
     guard head.byteCount >= 12 else { return NGHTTP2_ERR_INVALID_ARGUMENT.rawValue }
     return unsafe head.withUnsafeBytes { raw in
@@ -61,30 +68,27 @@ struct AnswerFields {
         nghttp2_nv(
           name: UnsafeMutablePointer(mutating: status.utf8Start), value: base + 9,
           namelen: status.utf8CodeUnitCount, valuelen: 3, flags: 0))
-      var start = Self.lineEnd(head, from: 0) + 2
+      var start = head.first(UInt8(ascii: "\r"), from: 0, to: head.byteCount) + 2
       while start < head.byteCount {
-        let end = Self.lineEnd(head, from: start)
+        let end = head.first(UInt8(ascii: "\r"), from: start, to: head.byteCount)
         let colon = head.first(UInt8(ascii: ":"), from: start, to: end)
         if colon < end, colon > start {
           let value = head.trimmed(from: colon + 1, to: end)
           let rule = AnswerFieldRule.of(head.extracting(start..<colon))
+          if rule == .literal { literals += 1 }
           if rule != .dropped {
             unsafe fields.append(
               nghttp2_nv(
                 name: base + start, value: base + Int(value.start), namelen: colon - start,
                 valuelen: Int(value.count),
-                flags: rule == .literal ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0))
+                flags: rule == .literal && !isNaming
+                  ? UInt8(NGHTTP2_NV_FLAG_NO_INDEX.rawValue) : 0))
           }
         }
         start = end + 2
       }
+      if isNaming && literals >= nextNaming { nextNaming = literals + Self.namingInterval }
       return unsafe fields.withUnsafeBufferPointer { unsafe body($0.baseAddress, $0.count) }
     }
-  }
-  /// Where a line's CR stands; other control bytes are no end.
-  private static func lineEnd(_ head: RawSpan, from start: Int) -> Int {
-    var end = head.firstControl(from: start)
-    while end < head.byteCount, head.byte(end) != 0x0d { end = head.firstControl(from: end + 1) }
-    return end
   }
 }

@@ -44,12 +44,13 @@ extension ServerSession {
     unsafe nghttp2_session_callbacks_set_on_header_callback(made) {
       _, _, name, nameCount, value, valueCount, _, owner in
       guard let name = unsafe name, let value = unsafe value else { return 0 }
-      let machine = unsafe ServerSession.of(owner)
-      unsafe machine.field(
-        RawSpan(_unsafeStart: name, byteCount: nameCount),
-        RawSpan(_unsafeStart: value, byteCount: valueCount))
-      // nghttp2 would check all of what is left of the frame: references of a byte each to 36 MB of fields.
-      return machine.end == nil ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+      return unsafe ServerSession.with(owner) { machine in
+        unsafe machine.field(
+          RawSpan(_unsafeStart: name, byteCount: nameCount),
+          RawSpan(_unsafeStart: value, byteCount: valueCount))
+        // nghttp2 would check all of what is left of the frame: references of a byte each to 36 MB of fields.
+        return machine.end == nil ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE.rawValue
+      }
     }
     // A head with a malformed field is malformed (RFC 9113, section 8.2.1): the stream is reset.
     unsafe nghttp2_session_callbacks_set_on_invalid_header_callback(made) {
@@ -116,6 +117,15 @@ extension ServerSession {
     }
     return unsafe made
   }()
+
+  /// Calls with the session behind nghttp2's pointer, and without counting a reference; whoever called nghttp2 has one.
+  @inline(__always)
+  private static func with<Result>(
+    _ owner: UnsafeMutableRawPointer?, _ body: (ServerSession) -> Result
+  ) -> Result {
+    guard let owner = unsafe owner else { preconditionFailure("nghttp2 lost its session") }
+    return unsafe Unmanaged<ServerSession>.fromOpaque(owner)._withUnsafeGuaranteedRef(body)
+  }
 
   static func of(_ owner: UnsafeMutableRawPointer?) -> ServerSession {
     guard let owner = unsafe owner else { preconditionFailure("nghttp2 lost its session") }

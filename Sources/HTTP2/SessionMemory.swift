@@ -40,22 +40,28 @@ public final class SessionMemory {
   var functions: nghttp2_mem {
     unsafe nghttp2_mem(
       mem_user_data: Unmanaged.passUnretained(self).toOpaque(),
-      malloc: { size, owner in unsafe SessionMemory.of(owner).allocate(size) },
-      free: { block, owner in unsafe SessionMemory.of(owner).release(block) },
+      malloc: { size, owner in unsafe SessionMemory.with(owner) { unsafe $0.allocate(size) } },
+      free: { block, owner in unsafe SessionMemory.with(owner) { unsafe $0.release(block) } },
       calloc: { count, size, owner in
         let (bytes, isTooMuch) = count.multipliedReportingOverflow(by: size)
-        guard !isTooMuch, let block = unsafe SessionMemory.of(owner).allocate(bytes) else {
-          return nil
-        }
+        guard !isTooMuch,
+          let block = unsafe SessionMemory.with(owner, { unsafe $0.allocate(bytes) })
+        else { return nil }
         unsafe block.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
         return unsafe block
       },
-      realloc: { block, size, owner in unsafe SessionMemory.of(owner).resize(block, size) })
+      realloc: { block, size, owner in
+        unsafe SessionMemory.with(owner) { unsafe $0.resize(block, size) }
+      })
   }
 
-  private static func of(_ owner: UnsafeMutableRawPointer?) -> SessionMemory {
+  /// Calls with the object behind nghttp2's pointer, and without counting a reference for each block.
+  @inline(__always)
+  private static func with<Result>(
+    _ owner: UnsafeMutableRawPointer?, _ body: (SessionMemory) -> Result
+  ) -> Result {
     guard let owner = unsafe owner else { preconditionFailure("nghttp2 lost its memory") }
-    return unsafe Unmanaged<SessionMemory>.fromOpaque(owner).takeUnretainedValue()
+    return unsafe Unmanaged<SessionMemory>.fromOpaque(owner)._withUnsafeGuaranteedRef(body)
   }
 
   private static func list(_ bytes: Int) -> Int {

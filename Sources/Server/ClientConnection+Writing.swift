@@ -6,13 +6,17 @@ internal import Telemetry
 extension ClientConnection {
   /// Sends what the stream has gathered, as far as the socket takes it.
   func flush() {
-    if transport.holdsOutput && !isBlocked { push() }
+    if transport.holdsOutput && !isBlocked && (stream.output.isEmpty || !transport.awaitsMore) {
+      push()
+    }
+    // The connection's last words go with its last answer.
+    let isLast = state == .head && !keepAlive && !peerEnded && transport.isSecure
     while !stream.output.isEmpty && !isBlocked {
-      switch stream.output.withReadable({ transport.send($0) }) {
+      switch stream.output.withReadable({ transport.send($0, more: isLast) }) {
       case .bytes(let count):
         noteSent(count)
         stream.output.consume(count)
-        if !isFlushed { block() }
+        if !isGiven { block() }
       case .wouldBlock: block()
       case .end, .broken: close()
       }
@@ -37,6 +41,9 @@ extension ClientConnection {
 
   /// Whether the socket has taken all that there was to send.
   var isFlushed: Bool { stream.output.isEmpty && !transport.holdsOutput }
+
+  /// Whether nothing waits for the socket, though the last answer may wait for the connection's last words.
+  var isGiven: Bool { stream.output.isEmpty && (!transport.holdsOutput || transport.awaitsMore) }
 
   /// Whether a copy behind what is gathered will be sent soon; else `writable` comes.
   var takesCopies: Bool { !isBlocked }

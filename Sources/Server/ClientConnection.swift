@@ -177,7 +177,7 @@ final class ClientConnection: ServerConnection {
       }
       if !isGreeted { noteHandshake() }
       // What a transport answers by itself may wait for the socket; a deadline that is running stays.
-      if transport.holdsOutput && !isBlocked { blockByAnswers() }
+      if transport.holdsOutput && !transport.awaitsMore && !isBlocked { blockByAnswers() }
       switch result {
       case .bytes(let count):
         worker.counters.add(.requestBytes, count)
@@ -246,7 +246,7 @@ final class ClientConnection: ServerConnection {
     // Behind the end no head will become whole.
     if peerEnded { keepAlive = false }
     if !keepAlive {
-      if isFlushed { linger() }
+      if isGiven { linger() }
     } else if answered > 0 {
       awaitRequest()
     }
@@ -267,6 +267,7 @@ final class ClientConnection: ServerConnection {
   private func takeRequest() -> Bool {
     if stream.phase == .finished || stream.phase == .idle, !keepAlive {
       input.clear()
+      isLastOfClient = false
       return false
     }
     let outcome = parser.parse(input.readable, into: &head)
@@ -344,7 +345,7 @@ final class ClientConnection: ServerConnection {
       state = .head
       flush()
       if state == .head {
-        if isFlushed { linger() } else { block() }
+        if isGiven { linger() } else { block() }
       }
     }
   }
@@ -369,7 +370,7 @@ final class ClientConnection: ServerConnection {
     case .lingering: if case .broken? = transport.push() { close() }
     case .head:
       flush()
-      if state == .head && isFlushed {
+      if state == .head && isGiven {
         if keepAlive {
           awaitRequest()
           process()
@@ -418,7 +419,7 @@ final class ClientConnection: ServerConnection {
     flush()
     if state == .closed { return }
     if !keepAlive {
-      if isFlushed { linger() } else { block() }
+      if isGiven { linger() } else { block() }
     } else {
       awaitRequest()
       // Not at once: the caller stands within the answer that has just ended.
@@ -441,10 +442,10 @@ final class ClientConnection: ServerConnection {
   /// Ends the connection behind its last answer, which a reset could take from the client: what it may
   /// still send has to be read (RFC 9112, section 9.6).
   private func linger() {
-    if peerEnded { return close() }
-    if isLastOfClient && body.hasEnded && input.isEmpty && !hasUnread {
-      transport.sayEnd()
-      if !transport.holdsOutput { return close() }
+    transport.sayEnd()
+    if transport.holdsOutput { return block() }
+    if peerEnded || isLastOfClient && body.hasEnded && input.isEmpty && !hasUnread {
+      return close()
     }
     state = .lingering
     transport.shutdownWrite()

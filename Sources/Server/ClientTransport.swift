@@ -58,6 +58,9 @@ struct ClientTransport {
   @inline(__always)
   var holdsOutput: Bool { tls?.holdsOutput ?? false }
 
+  /// Whether they wait for what is sent next alone: `push` sends them without it.
+  var awaitsMore: Bool { tls?.awaitsMore ?? false }
+
   /// Sends what is held; nil once nothing is held any more.
   mutating func push() -> IOResult? {
     guard let tls else { return nil }

@@ -203,7 +203,7 @@ final class HTTP2Connection: ServerConnection {
       return 0
     }
     // What a transport answers by itself may wait for the socket.
-    if transport.holdsOutput && !isBlocked { block() }
+    if transport.holdsOutput && !transport.awaitsMore && !isBlocked { block() }
     return result
   }
 
@@ -249,7 +249,8 @@ final class HTTP2Connection: ServerConnection {
     guard state == .open, !isCorked else { return }
     isCorked = true
     resumeStreams()
-    var sent = 0
+    // What waits for the first frames goes with them.
+    var sent = transport.awaitsMore ? gather() : 0
     while sendOutput() {
       if sent >= ServerOptions.http2BytesPerTurn { break }
       let count = gather()
@@ -286,7 +287,7 @@ final class HTTP2Connection: ServerConnection {
 
   /// Sends what is gathered; false where the socket does not take all of it.
   func sendOutput() -> Bool {
-    if transport.holdsOutput && !isBlocked {
+    if transport.holdsOutput && !isBlocked && (output?.isEmpty ?? true || !transport.awaitsMore) {
       switch transport.push() {
       case nil, .bytes: break
       case .wouldBlock: block()

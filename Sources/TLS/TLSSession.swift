@@ -83,6 +83,8 @@ public final class TLSSession {
     unsafe wire.deallocate()
   }
 
+  var isServer: Bool { unsafe SSL_is_server(ssl) == 1 }
+
   // MARK: What became of the handshake
 
   /// Whether the handshake has come to its end.

@@ -26,6 +26,8 @@ public final class TLSStream {
 
   /// What is encrypted for a client of whom nothing is known.
   private static let firstPortion = 2 * TLSSession.recordBytes
+  /// Whether plaintext has come.
+  private var isInUse = false
 
   /// The most that is held: a portion in records, and some words of the protocol itself.
   static let mostHeld = TLSSession.mostPlaintext + 64 * 1024
@@ -37,13 +39,16 @@ public final class TLSStream {
 
   /// Whether records wait for the socket, or for what is sent next.
   public var holdsOutput: Bool { !held.isEmpty }
+  /// Whether they wait for what is sent next alone: `push` sends them without it.
+  public var awaitsMore: Bool { !held.isEmpty && !isBlocked }
 
   // MARK: Receiving
 
   /// Receives plaintext; fewer bytes than the room holds mean that nothing more is there now.
   ///
   /// `.end` where the peer said so; an end of the connection without a word is `.broken`, since anybody on
-  /// the way could have made it (RFC 8446, section 6.1). Handshakes go on in here.
+  /// the way could have made it (RFC 8446, section 6.1). Handshakes go on in here. Where a server's last words of one
+  /// come with the first plaintext, they wait for the answer to that (`awaitsMore`).
   public func receive(
     into room: UnsafeMutableRawBufferPointer, from socket: some CiphertextSocket
   ) -> IOResult {
@@ -66,9 +71,14 @@ public final class TLSStream {
       // other call: the end of the connection may stand right behind a part of a record.
       if count < offered && written > 0 { break }
     }
-    if !buffers.output.isEmpty, case .broken(let error) = flush(to: socket) {
-      result = .broken(error)
+    if !buffers.output.isEmpty {
+      if written > 0 && !isInUse && held.isEmpty && session.isServer && session.state == .open {
+        hold()
+      } else if case .broken(let error) = flush(to: socket) {
+        result = .broken(error)
+      }
     }
+    if written > 0 { isInUse = true }
     // What the peer has us say without taking it has an end too.
     if held.count > Self.mostHeld { return .broken(SystemError.protocolError) }
     if written > 0 { return .bytes(written) }

@@ -57,6 +57,33 @@ import Testing
     #expect(answer?.isComplete == true)
   }
 
+  /// A content's own fields are not remembered, but their names are, and anew now and then.
+  @Test func namesAreSpelledOnce() throws {
+    let memory = SessionMemory()
+    let session = ServerSession(limits: HTTP2Limits(), memory: memory)
+    let client = HTTP2Client()
+    let output = FrameBuffer()
+    var sizes: [Int] = []
+    for number in 100..<400 {
+      // Digits, which all take five bits: values differ, and not in length.
+      let liner = Liner(
+        "HTTP/1.1 200 OK\r\nX-Ipfs-Roots: \(number % 3)00\(number % 2)\r\n", session)
+      session.delegate = liner
+      let stream = client.ask("/")
+      session.receive(client.take().rawBytes, at: .zero)
+      session.gather(into: output)
+      let frames = output.readable.array
+      output.consume(frames.count)
+      sizes.append(frames.count)
+      client.receive(frames)
+      let answer = try #require(client.answers[stream])
+      #expect(answer.fields.map(\.name) == ["x-ipfs-roots"])
+      #expect(answer.fields.first?.value == "\(number % 3)00\(number % 2)")
+    }
+    let largest = try #require(sizes.dropFirst().max())
+    #expect(largest <= sizes[0] - 9 - 12, "neither the name nor the server's SETTINGS")
+  }
+
   @Test func whatIsNoFieldIsLeftOut() {
     let (_, answer) = answer("HTTP/1.1 200 OK\r\nno colon\r\n: no name\r\nAge: 7\r\n")
     #expect(answer?.fields.map(\.name) == ["age"])

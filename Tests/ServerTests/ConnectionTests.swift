@@ -53,7 +53,9 @@ import Testing
   /// Who has said that nothing follows is not waited for, unless something does.
   @Test(arguments: ["", "POST / HTTP/1.1\r\n\r\n"])
   func whoAskedForTheEndHasIt(behind: String) throws {
-    let world = try ServerWorld(seed: 2)
+    var weather = SimulatedNetwork.Weather()
+    weather.shortTransfers = 0
+    let world = try ServerWorld(seed: 2, weather: weather)
     let last = get("/now/3", "GET", "Connection: close\r\n")
     let visitor = try world.visit(last + behind) { $0.closesAfterEnd = false }
     world.run { visitor.sawEnd }

@@ -82,6 +82,40 @@ private final class MemorySocket: CiphertextSocket {
     #expect(talk.pair.atClient == text)
   }
 
+  /// The tickets of TLS 1.3, where the first request comes with the end of the handshake.
+  @Test(arguments: [true, false]) func aServersLastWordsGoWithTheAnswer(isAnswered: Bool) throws {
+    let all = try Certificates.all.get()
+    let pair = try Pair(try Certificates.server([all.first]), try all.peer("first.test"))
+    let stream = TLSStream(pair.server, pair.serverBuffers)
+    let socket = MemorySocket()
+    var room = [UInt8](repeating: 0, count: 1000)
+    func receive() -> IOResult {
+      socket.inbox = pair.take(pair.clientBuffers)
+      return room.withUnsafeMutableBytes { stream.receive(into: $0, from: socket) }
+    }
+    #expect(receive() == .wouldBlock && socket.sends == 1)
+    pair.give(socket.sent, to: pair.client, &pair.atClient)
+    socket.sent = []
+    #expect(pair.send([1, 2, 3], from: pair.client))
+    #expect(receive() == .bytes(3) && room[..<3] == [1, 2, 3])
+    #expect(socket.sends == 1 && stream.awaitsMore && stream.holdsOutput)
+    if isAnswered {
+      let answer: [UInt8] = [4, 5]
+      #expect(stream.send(answer.rawBytes, to: socket) == .bytes(2))
+    } else {
+      #expect(stream.push(to: socket) == nil)
+    }
+    #expect(socket.sends == 2 && !stream.awaitsMore && !stream.holdsOutput)
+    pair.give(socket.sent, to: pair.client, &pair.atClient)
+    #expect(pair.atClient == (isAnswered ? [4, 5] : []))
+    #expect(SSL_SESSION_has_ticket(SSL_get_session(pair.client.ssl)) == 1)
+    // From now on words of the protocol do not wait.
+    #expect(SSL_key_update(pair.client.ssl, SSL_KEY_UPDATE_REQUESTED) == 1)
+    #expect(SSL_do_handshake(pair.client.ssl) == 1)
+    #expect(pair.send([6], from: pair.client))
+    #expect(receive() == .bytes(1) && !stream.holdsOutput)
+  }
+
   @Test func headAndBodyGoTogether() throws {
     let talk = try Talk()
     let head = noise(300, seed: 2)
