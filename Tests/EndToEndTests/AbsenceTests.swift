@@ -95,7 +95,7 @@ extension EndToEnd {
       defer { upstream.stop() }
       defer { over.open() }
       var settings = SluiceProcess.Settings(upstreams: [upstream.port])
-      settings.timeouts = ["first_byte: 500ms"]
+      settings.timeouts = ["first_byte: 2s"]
       let sluice = try SluiceProcess(settings)
       // `b` is there, whatever the upstream says.
       let path = "/ipfs/\(root.cid)/\(lie == .itIsThere ? "b" : "none")"
@@ -149,7 +149,7 @@ extension EndToEnd {
       let root = try dag.directory(["a": try dag.file([1, 2, 3])])
       let origin = try OriginProcess(car: dag.car)
       var settings = SluiceProcess.Settings(upstreams: [origin.port])
-      settings.negativeTTL = "1500ms"
+      settings.negativeTTL = "3s"
       let sluice = try SluiceProcess(settings)
       let path = "/ipfs/\(root.cid)/none"
       for round in 1...2 {
@@ -250,11 +250,11 @@ extension EndToEnd {
       let sluice = try SluiceProcess(settings)
       let path = try TestContent.opaque([3]).path
       #expect(try sluice.request(path, method: method).status == 504)
-      for _ in 0..<20 {
+      for _ in 0..<5 {
         #expect(Self.isFailing(try sluice.request(path), 504, retryAfter: 1))
       }
       #expect(upstream.requests.count == 1)
-      #expect(try sluice.metric(#"sluice_absence_answers_total{reason="failing"}"#) == 20)
+      #expect(try sluice.metric(#"sluice_absence_answers_total{reason="failing"}"#) == 5)
     }
 
     /// A server that cannot be reached, or breaks off, says nothing of content.
@@ -297,7 +297,8 @@ extension EndToEnd {
       settings.timeouts = ["first_byte: 200ms"]
       let sluice = try SluiceProcess(settings)
       let first = try sluice.request("/ipns/dead.test/a")
-      #expect(first.status == 504 && upstream.requests.map(\.method) == ["HEAD"])
+      #expect(first.status == 504)
+      #expect(eventually { upstream.requests.map(\.method) == ["HEAD"] })
       #expect(Self.isFailing(try sluice.request("/ipns/dead.test/b"), 504, retryAfter: 1))
       #expect(upstream.requests.count == 1)
       // It may be found later.
@@ -392,7 +393,7 @@ extension EndToEnd {
       let first = try targets.map { try ask($0) }
       #expect(first.map(\.status) == [301, 410, 404, 301])
       #expect(try eventually { try Self.proofs(sluice, "proven") == 3 })
-      #expect(try Self.proofs(sluice, "unproven") == 1)
+      #expect(try eventually { try Self.proofs(sluice, "unproven") == 1 })
       try sluice.settle()
       #expect(
         try eventually { try targets.dropLast().allSatisfy { try ask($0).cacheStatus == "HIT" } })

@@ -114,8 +114,10 @@ extension EndToEnd {
       let folder = try TemporaryFolder()
       try folder.write(noise(3 << 20, seed: 1), to: "file")
       let curl = try Outcome.curl(
-        ["-T", "file", "--write-out", "%{http_code} %{size_upload}", Self.url(sluice, "add")],
-        in: folder)
+        [
+          "-T", "file", "--expect100-timeout", "60", "--write-out", "%{http_code} %{size_upload}",
+          Self.url(sluice, "add"),
+        ], in: folder)
       #expect(curl.text.hasSuffix("403 0"))
       #expect(server.requests.isEmpty)
       #expect(try sluice.metric(#"sluice_request_refusals_total{reason="403"}"#) == 3)

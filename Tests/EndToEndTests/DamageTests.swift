@@ -176,8 +176,10 @@ extension EndToEnd {
       let sluice = try SluiceProcess(upstream: upstream.port)
       let crowd = Crowd(of: content.body)
       for _ in 0..<3 {
+        // With a pace they have little room: sockets could take all of it before it is struck.
         try crowd.add(
-          port: sluice.port, request: RawClient.text(content.path), part: 0..<content.body.count)
+          port: sluice.port, request: RawClient.text(content.path), part: 0..<content.body.count,
+          pace: 8 << 20)
       }
       #expect(crowd.run { $0.clients.allSatisfy { $0.received > 0 } })
       let isWritten = try eventually {

@@ -65,21 +65,22 @@ extension EndToEnd {
 
     /// However the server is lost, and wherever, every byte comes, and what is kept is whole.
     @Test(arguments: Loss.allCases) func anotherOriginGoesOn(loss: Loss) throws {
-      let origins = try Origins(megabytes: Soak.pick(72, soak: 100))
+      let origins = try Origins(megabytes: Soak.pick(88, soak: 120))
       let content = origins.content
       let total = content.body.count
       var random = SeededRandom(seed: loss == .kill ? 421 : 422)
       var stalls: [Duration] = []
       var settings = SluiceProcess.Settings(upstreams: origins.all.map(\.port))
-      settings.timeouts = ["between_bytes: 300ms"]
+      settings.timeouts = ["between_bytes: \(loss == .halt ? "1s" : "60s")"]
       for number in 0..<Self.downloads {
         let sluice = try SluiceProcess(settings)
-        let client = try sluice.connect()
+        let client = try RawClient(port: sluice.port, receiveBuffer: 256 << 10)
         try client.send(RawClient.text(content.path))
         let head = try client.head()
         #expect(head.status == 200 && head["Content-Length"] == "\(total)")
-        // The server is some 32 MiB further on by then, and what the sockets on both sides hold.
-        let place = random.number(in: 0...total - (64 << 20))
+        // The server is some 32 MiB further on by then, and what the sockets on both sides hold: up to 32 MiB where
+        // the gateway receives, and 4 MiB where each side sends.
+        let place = random.number(in: 0...total - (80 << 20))
         _ = try Self.read(client, 0..<place, of: content.body)
         let origin = try origins.active(sluice)
         if loss == .kill { origin.stop() } else { origin.halt() }

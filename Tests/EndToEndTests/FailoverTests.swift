@@ -48,8 +48,11 @@ extension EndToEnd {
       case .partOfMarker: try reply.send(marker.utf8.prefix(40))
       default: break
       }
-      // A reset takes along what the gateway has not read yet.
-      if breach != .stall { reply.pause(milliseconds: 50) }
+      if breach != .stall {
+        // A reset takes along what has not been received; what has been the gateway most often reads by then.
+        reply.waitUntilReceived()
+        reply.pause(milliseconds: 50)
+      }
       switch breach {
       case .stall: over.wait()
       case .end: break
@@ -58,11 +61,13 @@ extension EndToEnd {
       reply.close()
     }
 
-    static func settings(_ upstreams: [ScriptedUpstream], slices: String = "64KB")
-      -> SluiceProcess.Settings
-    {
+    /// - Parameter stall: How long a server may send nothing; short only where one does, since a busy machine can
+    ///   hold up those that do not.
+    static func settings(
+      _ upstreams: [ScriptedUpstream], slices: String = "64KB", stall: String = "60s"
+    ) -> SluiceProcess.Settings {
       var settings = SluiceProcess.Settings(upstreams: upstreams.map(\.port))
-      settings.timeouts = ["between_bytes: 300ms"]
+      settings.timeouts = ["between_bytes: \(stall)"]
       settings.sliceSize = slices
       return settings
     }
@@ -113,7 +118,8 @@ extension EndToEnd {
         broken: { try Self.breakOff($0, $1, answered, after: cut, breach, over: over) })
       defer { for server in servers { server.stop() } }
       defer { over.open() }
-      let sluice = try SluiceProcess(Self.settings(servers))
+      let sluice = try SluiceProcess(
+        Self.settings(servers, stall: breach == .stall ? "1s" : "60s"))
       // From 0 on nothing is asked for beside the head, which would be the first to break off.
       let part = (kind == .foreignPart ? 0 : 100_000)..<2_900_001
       let isPart = kind == .part || kind == .foreignPart

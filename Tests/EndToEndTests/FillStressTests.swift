@@ -92,7 +92,8 @@ extension EndToEnd {
       print(
         "\(readers) slow readers of \(size >> 20) MiB: alone \(quiet) s, beside them \(busy) s,",
         "peak \(peak >> 20) MiB, workers ran \(work.map { $0 / 1_000_000 }) ms")
-      #expect(busy < 4 * quiet + 1)
+      // Held up by readers at 16 KiB/s it would take an hour.
+      #expect(busy < 4 * quiet + 20)
       #expect(peak < 512 << 20)
     }
 
@@ -128,9 +129,11 @@ extension EndToEnd {
       #expect(upstream.requests.count == 1)
     }
 
-    /// A thousand fetches that have begun a slice and do not end it: what they hold has a bound, and
+    /// Hundreds of fetches that have begun a slice and do not end it: what they hold has a bound, and
     /// all of them come to their end.
     @Test func memoryOfManyFillsIsBounded() throws {
+      // None waits for memory longer than ten seconds: no more than a busy machine gets done by then.
+      let fills = Soak.pick(400, soak: 1_000)
       let body = Self.large(1 << 20, seed: 83)
       let gate = Gate()
       let upstream = try ScriptedUpstream { request, reply in
@@ -154,27 +157,24 @@ extension EndToEnd {
       settings.maxSize = "4GB"
       let sluice = try SluiceProcess(settings)
       let crowd = Crowd(of: body)
-      for number in 0..<1_000 {
+      for number in 0..<fills {
         let cid = try TestContent.opaque(noise(100, seed: UInt64(number))).cid
         try crowd.add(
           port: sluice.port, request: RawClient.text("/ipfs/\(cid)"), part: 0..<body.count)
       }
       // As many as the budget allows for are being fetched, the others wait.
       let limit = 256 << 20
-      #expect(
-        crowd.run(within: 8) { crowd in
-          crowd.clients.count { $0.received >= 1_000_000 } >= 256
-        })
-      #expect(try sluice.metric(#"sluice_slice_memory_bytes{use="kept"}"#) == Double(limit))
+      let kept = #"sluice_slice_memory_bytes{use="kept"}"#
+      #expect(crowd.run(within: 8) { _ in (try? sluice.metric(kept)) == Double(limit) })
       #expect(!crowd.run(within: 0.5) { $0.clients.count { $0.received > 0 } > 256 })
       gate.open()
-      #expect(crowd.run(within: 60) { $0.doneCount == 1_000 })
+      #expect(crowd.run(within: 60) { $0.doneCount == fills })
       #expect(crowd.clients.allSatisfy { $0.isDone && $0.status == 200 })
-      #expect(upstream.requests.count == 1_000)
+      #expect(upstream.requests.count == fills)
       try sluice.settle()
-      #expect(try sluice.metric(#"sluice_slice_memory_bytes{use="kept"}"#) == 0)
+      #expect(try sluice.metric(kept) == 0)
       let peak = try sluice.peakMemory()
-      print("1000 fills of 1 MiB: peak \(peak >> 20) MiB")
+      print("\(fills) fills of 1 MiB: peak \(peak >> 20) MiB")
       // The budget, idle buffers, the writer's own, and some 20 KiB for each connection.
       #expect(peak < 512 << 20)
     }

@@ -193,6 +193,11 @@ struct FormTableRun {
     failures.append(("cold", cold))
     failures.append(("warm", warm))
     try sluice.settle()
+    // What is proven to be absent is known as soon as the origin has told it.
+    let busy = #"sluice_upstream_connections{state="busy"}"#
+    guard try eventually({ try sluice.metric(busy) == 0 }) else {
+      throw TestFailure("the origin is asked without end")
+    }
   }
 
   /// The third state; what then gets another answer must be what may, no less and no more.

@@ -72,7 +72,7 @@ extension EndToEnd {
       defer { liar.stop() }
       var settings = SluiceProcess.Settings(upstreams: [liar.port])
       settings.sliceSize = "64KB"
-      settings.timeouts = ["first_byte: 2s", "between_bytes: 500ms"]
+      settings.timeouts = ["first_byte: 10s", "between_bytes: 500ms"]
       let sluice = try SluiceProcess(settings)
       let port = sluice.port
       let wrong = Collected<String>()

@@ -143,7 +143,7 @@ extension EndToEnd {
           "--web.listen-address=127.0.0.1:\(port)",
         ], in: folder.path, output: folder.file("output"), errors: folder.file("errors"))
       defer { prometheus.kill() }
-      let isThere = eventually(within: 30) {
+      let isThere = eventually {
         let hits = try? Self.query(#"sluice_requests_total{cache="hit"}"#, port: port)
         return hits == 4
       }

@@ -181,12 +181,15 @@ extension EndToEnd {
       #expect(health.status == 200 && health.text == "ok\n")
       let admin = try RawClient(port: sluice.adminPort)
       #expect(try admin.request("/health").text == "ok\n")
+      // A request counts once it is over, which is after its answer has come.
+      let hits = #"sluice_requests_total{cache="hit"}"#
+      #expect(try eventually { try sluice.metric(hits) == 2 })
       let metrics = try admin.request("/metrics")
       #expect(metrics["Content-Type"]?.hasPrefix("text/plain; version=0.0.4") == true)
       #expect(Metrics.malformed(metrics.text) == [])
       let numbers = Metrics.parse(metrics.text)
       #expect(numbers[#"sluice_requests_total{cache="miss"}"#] == 1)
-      #expect(numbers[#"sluice_requests_total{cache="hit"}"#] == 2)
+      #expect(numbers[hits] == 2)
       #expect(numbers["sluice_upstream_requests_total"] == 1)
       #expect(numbers["sluice_worker_major_faults_total"] != nil)
       #expect(try admin.request("/nowhere").status == 404)

@@ -75,11 +75,11 @@ extension EndToEnd {
     @Test func timeoutsEndIdlersAndDawdlers() throws {
       let dead = try DeadPort()
       var settings = SluiceProcess.Settings(upstreams: [dead.port])
-      settings.timeouts = ["client_header: 500ms", "client_idle: 300ms"]
+      settings.timeouts = ["client_header: 2s", "client_idle: 300ms"]
       let sluice = try SluiceProcess(settings)
       // A head that comes byte by byte does not live longer for it.
       let dawdler = try sluice.connect()
-      for byte in "GET / HTTP/1.1\r\nX: ".utf8 {
+      for byte in String(repeating: "GET / HTTP/1.1\r\nX: ", count: 20).utf8 {
         do { try dawdler.send([byte]) } catch { break }
         if dawdler.ending(within: 0.05) != .open { break }
       }

@@ -14,7 +14,7 @@ extension EndToEnd {
       seed: UInt64
     ) throws -> Traffic.Tally {
       let traffic = Traffic(catalogue, items: items)
-      try traffic.run(seconds: seconds, clients: 6, port: sluice.port, seed: seed)
+      try traffic.run(seconds: seconds, clients: 6, port: sluice.port, seed: seed, least: 20)
       #expect(traffic.tally.broken == [] && traffic.tally.wrong == [])
       #expect(traffic.tally.answers > 20)
       return traffic.tally
@@ -41,7 +41,7 @@ extension EndToEnd {
           sluice, catalogue, 0..<count, seconds: Soak.pick(3, soak: 30), seed: 2)
         // What was kept can still be read.
         #expect(tally.hits > 0)
-        #expect(tally.slowestHead < 5)
+        #expect(tally.slowestHead < 10)
         #expect(try Self.refusals(sluice) > 0)
         #expect(sluice.errors.contains(Bounds.takesNothing))
         #expect(try sluice.stop() == .exited(0))
@@ -88,7 +88,7 @@ extension EndToEnd {
             sluice, catalogue, 0..<count / 3 * 2, seconds: Soak.pick(4, soak: 30), seed: 2)
           #expect(tally.hits > 0)
           // A second's patience with the writer, and what a debug build on a busy machine takes.
-          #expect(tally.slowestHead < 4)
+          #expect(tally.slowestHead < 10)
         } catch {
           try disk.unfreeze()
           throw error
@@ -122,7 +122,7 @@ extension EndToEnd {
           #expect(try sluice.metric("sluice_cache_write_faults_total") > 0)
           #expect(sluice.errors.contains(Bounds.takesNothing))
           ballast.clear()
-          #expect(try Bounds.keepsAgain(sluice, catalogue, count / 2..<count, within: 20))
+          #expect(try Bounds.keepsAgain(sluice, catalogue, count / 2..<count))
           _ = try Self.run(sluice, catalogue, 0..<count, seconds: 1, seed: 3)
           #expect(try sluice.stop() == .exited(0))
         }
@@ -144,7 +144,7 @@ extension EndToEnd {
       _ = try Self.run(
         sluice, catalogue, 0..<count / 2, seconds: Soak.pick(3, soak: 30), seed: 2)
       // Kept in the sense that a restart finds it, not in files that have no name any more.
-      let isThere = try eventually(within: 15) {
+      let isThere = try eventually {
         _ = try Bounds.keepsAgain(sluice, catalogue, count / 2..<count / 4 * 3)
         return FileManager.default.fileExists(atPath: folder + "/index/data.mdb")
       }

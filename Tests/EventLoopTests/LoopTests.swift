@@ -148,14 +148,14 @@ import Testing
       }
     }
     let start = Clock.now
-    while ran.with({ $0.count }) < batches * 50 && Clock.now - start < .seconds(20) {
-      real.turn(limit: .seconds(5))
+    while ran.with({ $0.count }) < batches * 50 && Clock.now - start < .seconds(60) {
+      real.turn(limit: .seconds(30))
       ran.broadcast()
     }
     thread.join()
     #expect(ran.with { $0 } == Array(0..<batches * 50))
-    // A wake-up that were lost would have cost its wait of five seconds.
-    #expect(Clock.now - start < .seconds(5))
+    // A wake-up that were lost would have cost its wait of half a minute.
+    #expect(Clock.now - start < .seconds(25))
   }
 
   @Test func aRealLoopMeetsItsTimers() throws {
@@ -179,9 +179,9 @@ import Testing
     }
     real.soon(noter, tag: 1)
     let start = Clock.now
-    for _ in 0..<100 { real.turn(limit: .seconds(5)) }
+    for _ in 0..<100 { real.turn(limit: .seconds(30)) }
     #expect(noter.tags.count == 100)
-    #expect(Clock.now - start < .seconds(5))
+    #expect(Clock.now - start < .seconds(25))
   }
 }
 

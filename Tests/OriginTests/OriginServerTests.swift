@@ -7,7 +7,7 @@ import Testing
 @testable import Origin
 
 struct OriginServerTests {
-  @Test(.timeLimit(.minutes(1))) func servesOverLoopback() async throws {
+  @Test(.timeLimit(.minutes(10))) func servesOverLoopback() async throws {
     let site = try SampleSite()
     let any = try #require(SocketAddress(host: "127.0.0.1", port: 0))
     let server = try OriginServer(try CARStore(car: site.car), listen: any, workers: 2)

@@ -24,7 +24,7 @@ public final class Asker {
   private var client: RawClient?
 
   /// - Parameter seconds: The limit of each wait.
-  public init(port: UInt16, seconds: Double = 10) { (self.port, self.seconds) = (port, seconds) }
+  public init(port: UInt16, seconds: Double = 60) { (self.port, self.seconds) = (port, seconds) }
 
   /// The answer, whole or broken off.
   ///

@@ -37,7 +37,9 @@ public final class ChildProcess {
     var words = command.map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
     var started: pid_t = 0
-    let result = posix_spawnp(&started, "env", &actions, &attributes, &words, environ)
+    let result = Sockets.inheritance.withLock {
+      posix_spawnp(&started, "env", &actions, &attributes, &words, environ)
+    }
     guard result == 0 else {
       throw TestFailure("\(program) does not start: \(String(cString: strerror(result)))")
     }
@@ -64,7 +66,7 @@ public final class ChildProcess {
 
   /// How it ended; throws where it did not in time.
   @discardableResult
-  public func wait(seconds: Double = 20) throws -> Ending {
+  public func wait(seconds: Double = 60) throws -> Ending {
     guard eventually(within: seconds, { !isRunning }), let ending else {
       throw TestFailure("process \(pid) did not end")
     }
@@ -91,7 +93,7 @@ public struct Outcome: Sendable {
   /// Runs a program to its end, in a folder of its own or in a given one.
   public static func of(
     _ program: String, _ arguments: [String], in folder: TemporaryFolder? = nil,
-    seconds: Double = 30
+    seconds: Double = 120
   ) throws -> Outcome {
     let folder = try folder ?? TemporaryFolder()
     let name = "run-\(UInt64.random(in: 0 ... .max))"
@@ -107,7 +109,7 @@ public struct Outcome: Sendable {
   public static func curl(_ arguments: [String], in folder: TemporaryFolder? = nil) throws
     -> Outcome
   {
-    try of("curl", ["--silent", "--show-error", "--max-time", "30"] + arguments, in: folder)
+    try of("curl", ["--silent", "--show-error", "--max-time", "120"] + arguments, in: folder)
   }
 }
 

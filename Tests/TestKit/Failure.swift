@@ -31,7 +31,7 @@ public struct Deadline: Sendable {
 }
 
 /// Looks again every few milliseconds until a condition holds; false when it did not in time.
-public func eventually(within seconds: Double = 15, _ condition: () throws -> Bool) rethrows -> Bool
+public func eventually(within seconds: Double = 60, _ condition: () throws -> Bool) rethrows -> Bool
 {
   let deadline = Deadline(seconds: seconds)
   while true {
@@ -61,7 +61,7 @@ public final class Gate: @unchecked Sendable {
 
   /// False if the gate did not open in time.
   @discardableResult
-  public func wait(seconds: Double = 30) -> Bool {
+  public func wait(seconds: Double = 120) -> Bool {
     let limit = Date(timeIntervalSinceNow: seconds)
     return condition.withLock {
       while !isOpen {

@@ -19,7 +19,7 @@ public final class HTTP2Asker {
 
   /// Sends and receives until something holds; false where it does not in time.
   @discardableResult
-  public func run(seconds: Double = 20, until condition: () -> Bool) -> Bool {
+  public func run(seconds: Double = 60, until condition: () -> Bool) -> Bool {
     let deadline = Deadline(seconds: seconds)
     var room = [UInt8](repeating: 0, count: 256 << 10)
     while !condition() {

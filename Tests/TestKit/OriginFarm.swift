@@ -103,7 +103,7 @@ public final class OriginFarm: @unchecked Sendable {
   public func waitUntilUp(_ index: Int) throws {
     let parts = addresses[index].split(separator: ":").map(String.init)
     guard let port = UInt16(parts[1]) else { throw TestFailure("no port") }
-    let isUp = try eventually(within: 30) { try Sockets.accepts(parts[0], port) }
+    let isUp = try eventually(within: 60) { try Sockets.accepts(parts[0], port) }
     if !isUp { throw TestFailure("\(addresses[index]) does not listen") }
   }
 }

@@ -29,7 +29,7 @@ public final class OriginProcess {
       ["origin", "--car", "content.car", "--listen", "127.0.0.1:\(port)"] + options,
       in: folder.path, output: folder.file("output"), errors: folder.file(errors))
     let words = "listens on 127.0.0.1:"
-    let isUp = eventually(within: 30) {
+    let isUp = eventually(within: 60) {
       folder.text(of: errors).contains(words) || !child.isRunning
     }
     let log = folder.text(of: errors)

@@ -17,7 +17,7 @@ public final class RawClient {
   /// - Parameters:
   ///   - seconds: The limit of each wait.
   ///   - receiveBuffer: Bytes that the system may hold for it; small for a client that takes nothing.
-  public init(port: UInt16, seconds: Double = 20, receiveBuffer: Int32? = nil) throws {
+  public init(port: UInt16, seconds: Double = 60, receiveBuffer: Int32? = nil) throws {
     self.seconds = seconds
     socket = try Sockets.make()
     if var receiveBuffer {

@@ -43,20 +43,15 @@ public final class ScriptedUpstream: @unchecked Sendable {
     (listener, port) = try Sockets.listen()
     let listener = listener
     Thread.detachNewThread { [weak self] in
-      while true {
-        let socket = accept(listener, nil, nil)
-        if socket >= 0 {
-          _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
-          // A body must not wait until its head is acknowledged, which takes 40 ms.
-          var isOn: Int32 = 1
-          setsockopt(
-            socket, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
-        }
-        guard socket >= 0, let self, self.adopt(socket) else {
-          if socket >= 0 { close(socket) }
-          return
-        }
+      while let socket = Sockets.accept(listener) {
+        // A body must not wait until its head is acknowledged, which takes 40 ms.
+        var isOn: Int32 = 1
+        setsockopt(
+          socket, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
+        if !(self?.adopt(socket) ?? false) { close(socket) }
       }
+      // Only here: closed by another thread its number could be somebody else's at the next accept.
+      close(listener)
     }
   }
 
@@ -74,8 +69,8 @@ public final class ScriptedUpstream: @unchecked Sendable {
       return isStopped
     }
     if wasStopped { return }
+    // From now on connections are refused, and the thread that accepts comes to its end.
     shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
   }
 
   private func adopt(_ socket: Int32) -> Bool {
@@ -184,6 +179,14 @@ public final class Reply {
   }
 
   public func pause(milliseconds: UInt32) { usleep(milliseconds * 1000) }
+
+  /// Waits until the gateway's system has all that was sent: a reset would take the rest along.
+  public func waitUntilReceived() {
+    _ = eventually(within: 5) {
+      var left: Int32 = 0
+      return ioctl(socket, UInt(TIOCOUTQ), &left) != 0 || left == 0
+    }
+  }
 
   /// Ends the connection after this answer.
   public func close() { isClosing = true }

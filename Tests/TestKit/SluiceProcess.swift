@@ -97,7 +97,7 @@ public final class SluiceProcess {
   }
 
   private func findPorts() throws {
-    let started = eventually(within: 30) { errors.contains(" started ") || !child.isRunning }
+    let started = eventually(within: 60) { errors.contains(" started ") || !child.isRunning }
     guard started, child.isRunning, let port = address(after: " listening address=127.0.0.1:"),
       let adminPort = address(after: " serving metrics address=127.0.0.1:")
     else { throw TestFailure("the gateway does not start: \(errors)") }
@@ -151,7 +151,7 @@ public final class SluiceProcess {
   public func askToStop() { child.send(SIGTERM) }
 
   /// Waits for its end, after `askToStop`.
-  public func waitForEnd(seconds: Double = 40) throws -> ChildProcess.Ending {
+  public func waitForEnd(seconds: Double = 60) throws -> ChildProcess.Ending {
     try child.wait(seconds: seconds)
   }
 

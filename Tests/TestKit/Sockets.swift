@@ -47,6 +47,28 @@ enum Sockets {
     return (socket, UInt16(bigEndian: address.sin_port))
   }
 
+  /// Held where a descriptor is for a moment one that a program would inherit, and where programs are started.
+  ///
+  /// A program that has a connection as well keeps it open when this process closes it.
+  static let inheritance = NSLock()
+
+  /// The next connection of a listener that nobody else accepts from; nil once that is shut down.
+  static func accept(_ listener: Int32) -> Int32? {
+    while true {
+      // The lock must not be held while nobody comes.
+      guard wait(listener, for: POLLIN, until: Deadline(seconds: 60)) else { continue }
+      let (socket, error) = inheritance.withLock {
+        let socket = Foundation.accept(listener, nil, nil)
+        let error = errno
+        if socket >= 0 { _ = fcntl(socket, F_SETFD, FD_CLOEXEC) }
+        return (socket, error)
+      }
+      if socket >= 0 { return socket }
+      if error == EINVAL { return nil }
+      usleep(1_000)
+    }
+  }
+
   /// Waits for an event; false where none came in time.
   static func wait(_ socket: Int32, for events: Int32, until deadline: Deadline) -> Bool {
     while true {

@@ -81,7 +81,7 @@ public final class Traffic: @unchecked Sendable {
   public func expectTheEnd() { lock.withLock { state.expectsTheEnd = true } }
 
   /// Lets the requests under way end, and waits for that.
-  public func stop(seconds: Double = 60) throws {
+  public func stop(seconds: Double = 120) throws {
     let limit = Date(timeIntervalSinceNow: seconds)
     let hasEnded = lock.withLock {
       state.isStopping = true
@@ -94,13 +94,17 @@ public final class Traffic: @unchecked Sendable {
   }
 
   /// Lets them run for a while, calling `each` every 50 ms; then stops them.
+  ///
+  /// - Parameter least: Answers that there must be more of: a slow machine has another minute for that.
   public func run(
-    seconds: Double, clients: Int, port: UInt16, seed: UInt64, each: () throws -> Void = {}
+    seconds: Double, clients: Int, port: UInt16, seed: UInt64, least: Int = 0,
+    each: () throws -> Void = {}
   ) throws {
     start(clients: clients, port: port, seed: seed)
     let deadline = Deadline(seconds: seconds)
+    let limit = Deadline(seconds: seconds + 60)
     do {
-      while !deadline.hasPassed {
+      while !deadline.hasPassed || tally.answers <= least && !limit.hasPassed {
         try each()
         usleep(50_000)
       }
