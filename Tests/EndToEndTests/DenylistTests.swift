@@ -248,6 +248,35 @@ extension EndToEnd {
       }
     }
 
+    /// A part beyond the end is of nothing, and the answer to it names nothing: the head before it does.
+    @Test func aPartOfWhatLeadsThroughItIsRefused() throws {
+      let site = try Site()
+      let upstream = try ScriptedUpstream { request, reply in
+        if request["Range"] != nil {
+          return try reply.answer(416, [("Content-Range", "bytes */6")], [])
+        }
+        try reply.head(
+          200,
+          [
+            ("X-Ipfs-Roots", "\(site.root),\(site.child)"), ("Etag", "\"\(site.child)\""),
+            ("Content-Length", "6"),
+          ])
+        if request.method != "HEAD" { try reply.send(Array("denied".utf8)) }
+      }
+      defer { upstream.stop() }
+      let folder = try TemporaryFolder()
+      try folder.write("/ipfs/\(site.child)\n", to: "a.deny")
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.sections = ["denylist:", "  files: [\(folder.file("a.deny"))]"]
+      let sluice = try SluiceProcess(settings)
+      for range in ["bytes=-0", "bytes=9-", "bytes=1-2"] {
+        let question = Question(target: "/ipfs/\(site.root)/child", fields: [("Range", range)])
+        #expect(try question.ask(sluice.port).status == 410, "\(range)")
+      }
+      let head = Question(target: "/ipfs/\(site.root)/child", method: "HEAD")
+      #expect(try head.ask(sluice.port).status == 410)
+    }
+
     @Test func namesPathsAndHashesAreRefused() throws {
       let site = try Site()
       let origin = try OriginProcess(

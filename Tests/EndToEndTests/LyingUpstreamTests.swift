@@ -60,6 +60,30 @@ extension EndToEnd {
       }
     }
 
+    /// A client with a condition is asked about by itself where the answer without it was an error; what its address says
+    /// of the bytes holds for that answer, too.
+    @Test(arguments: [3_000, 200_000]) func aConditionLetsNothingWrongThrough(bytes: Int) throws {
+      let content = try TestContent.raw(noise(bytes, seed: 575))
+      var body = content.body
+      body[bytes / 2] ^= 0x40
+      let wrong = TestContent(cid: content.cid, body: body)
+      let upstream = try ScriptedUpstream { request, reply in
+        guard request["If-None-Match"] != nil else { return try reply.answer(500, [], []) }
+        try reply.serve(request["If-None-Match"] == "\"lie\"" ? wrong : content)
+      }
+      defer { upstream.stop() }
+      let sluice = try SluiceProcess(SluiceProcess.Settings(upstreams: [upstream.port]))
+      let lie = try? sluice.request(content.path, [("If-None-Match", "\"lie\"")])
+      #expect(upstream.requests.contains { $0["If-None-Match"] != nil })
+      #expect(lie?.status != 200 || lie?.isComplete == false)
+      // Not an answer that is remembered as an error.
+      #expect(
+        eventually {
+          let answer = try? sluice.request(content.path, [("If-None-Match", "\"true\"")])
+          return answer?.status == 200 && isSame(answer?.body ?? [], content.body)
+        })
+    }
+
     @Test func nothingWrongIsKept() throws {
       let requests = Soak.pick(1000, soak: 10_000)
       let truths = try (0..<requests / 4).map { number in
