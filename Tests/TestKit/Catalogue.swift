@@ -24,6 +24,7 @@ public struct Catalogue: Sendable {
     let pool = noise(max(16 << 20, 2 * sizes.upperBound), seed: seed)
     var random = SeededRandom(seed: seed)
     var items: [Item] = []
+    var paths: Set<String> = []
     var sum = 0
     while sum < bytes {
       let doublings = log2(Double(sizes.upperBound) / Double(sizes.lowerBound))
@@ -34,6 +35,8 @@ public struct Catalogue: Sendable {
       let start = random.number(in: 0...pool.count - count)
       let body = Array(pool[start..<start + count])
       let content = try isRaw ? TestContent.raw(body) : .opaque(body)
+      // Of so many some begin at the same place, which is all that names the opaque ones.
+      guard paths.insert(content.path).inserted else { continue }
       items.append(Item(cid: content.cid, path: content.path, place: start..<start + count))
       sum += count
     }
