@@ -269,6 +269,12 @@ final class Exchange: Responder {
     worker.recycle(self)
   }
 
+  /// Whether it waits for what an upstream says, with nothing said to the client yet: where that is cut it can ask anew.
+  var awaitsUpstream: Bool {
+    guard let stream, stream.isUntouched, let reader, !reader.fill.isWhole else { return false }
+    return beginnings < GatewayOptions.newBeginnings
+  }
+
   func leaveFill() {
     guard let reader else { return }
     self.reader = nil

@@ -57,7 +57,10 @@ extension Gateway {
   /// Removes one object of which only its answer told that it is denied.
   func removeDenied(_ canonicalKey: [UInt8]) {
     guard let denials = options.denials, denials.sweeps.beginOne(canonicalKey) else { return }
-    remove(.object(canonicalKey)) { _ in denials.sweeps.endOne(canonicalKey) }
+    var subject = RemovalSubject.object(canonicalKey)
+    // Whoever else asks for it finds the same, and says so.
+    subject.endsAnswers = false
+    remove(subject) { _ in denials.sweeps.endOne(canonicalKey) }
   }
 }
 
