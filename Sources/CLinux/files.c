@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -110,17 +111,31 @@ int64_t linux_resident_pages(int32_t descriptor, uint64_t offset, uint64_t count
   return (int64_t)found.cached;
 }
 
+// Work on many pages is done in stretches of some 40 us, and between two of them a worker that wants this core
+// may have it: kernels that preempt lazily let a thread finish its call, and by their reckoning of fairness
+// even a woken worker waits for as long as the other is at it.
+static const uint64_t stretch = 64 * 1024;
+
+static uint64_t up_to(uint64_t count) { return count < stretch ? count : stretch; }
+
 int64_t linux_bring_in(int32_t descriptor, uint64_t offset, uint64_t count) {
   uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
   uint64_t first = offset & ~(page - 1);
   uint64_t length = offset + count - first;
-  posix_fadvise(descriptor, (off_t)first, (off_t)length, POSIX_FADV_WILLNEED);
+  for (uint64_t at = 0; at < length; at += stretch) {
+    posix_fadvise(descriptor, (off_t)(first + at), (off_t)up_to(length - at), POSIX_FADV_WILLNEED);
+    sched_yield();
+  }
   void *map = mmap(NULL, length, PROT_READ, MAP_SHARED, descriptor, (off_t)first);
   if (map == MAP_FAILED) return -errno;
   // Pages that are only looked at through such a map do not count as used.
   madvise(map, length, MADV_RANDOM);
   // MADV_POPULATE_READ, Linux 5.14, not in all headers that are built with.
-  int64_t result = checked(madvise(map, length, 22));
+  int64_t result = 0;
+  for (uint64_t at = 0; at < length && result == 0; at += stretch) {
+    result = checked(madvise((char *)map + at, up_to(length - at), 22));
+    sched_yield();
+  }
   munmap(map, length);
   return result;
 }
@@ -134,7 +149,16 @@ int64_t linux_will_need(int32_t descriptor, uint64_t offset, uint64_t count) {
 }
 
 int64_t linux_let_go(int32_t descriptor, uint64_t offset, uint64_t count) {
-  return -posix_fadvise(descriptor, (off_t)offset, (off_t)count, POSIX_FADV_DONTNEED);
+  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+  uint64_t end = offset + count;
+  // Parts of pages stay, so that none may be divided between two stretches.
+  for (uint64_t at = (offset + page - 1) & ~(page - 1); at < end; at += stretch) {
+    int error =
+        posix_fadvise(descriptor, (off_t)at, (off_t)up_to(end - at), POSIX_FADV_DONTNEED);
+    if (error) return -error;
+    sched_yield();
+  }
+  return 0;
 }
 
 int64_t linux_keep_mapped(uint64_t inode) {

@@ -21,7 +21,7 @@ extension Exchange {
   private func deliverPieces() {
     guard let stream, !isWaitingForDisk, !stream.isUntouched else { return }
     if steps.current != nil { steps.end(at: worker.loop.now) }
-    var budget = GatewayOptions.bytesPerTurn
+    var budget = stream.bytesPerTurn
     while position < end {
       guard budget > 0 else {
         stream.yield()

@@ -46,8 +46,6 @@ extension Exchange {
     if !isPacked, piece.slice != checked, !storage.isVerified(piece.slice, pin) {
       return check(stored, pin)
     }
-    var piece = piece
-    if !isPacked { piece.count = min(piece.count, budget) }
     let before = position
     let result: Int?
     if isPacked {
@@ -55,7 +53,7 @@ extension Exchange {
     } else if piece.count < GatewayOptions.copiedBytes && Int64(piece.count) == end - position {
       result = copy(pin, piece, on: stream)
     } else {
-      result = sendFile(pin, piece, on: stream)
+      result = sendFile(pin, piece, budget: budget, on: stream)
     }
     if piece.isHit, noted != piece.index, position > before {
       noted = piece.index
@@ -221,13 +219,15 @@ extension Exchange {
   }
 
   private func sendFile(
-    _ pin: SegmentPin, _ piece: StoredPiece, on stream: ClientStream
+    _ pin: SegmentPin, _ whole: StoredPiece, budget: Int, on stream: ClientStream
   ) -> Int? {
+    var piece = whole
+    piece.count = min(piece.count, budget)
     let trusted = takeJustRead(piece.slice, piece.place)
     let resident =
       trusted > 0 ? min(trusted, piece.count) : residentBytes(pin, piece)
     guard resident > 0 else {
-      waitForDisk(pin, piece)
+      waitForDisk(pin, whole)
       return nil
     }
     let offer = stream.offer(file: pin.descriptor, offset: Int64(piece.place), count: resident)

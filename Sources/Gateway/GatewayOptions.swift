@@ -58,10 +58,6 @@ public struct GatewayOptions: Sendable {
 
   /// Bodies below this many bytes follow their head in one send, by copy.
   static let copiedBytes = 16 * 1024
-  /// What one exchange sends in a turn before others get theirs.
-  ///
-  /// Copied into a socket within some 0.1 ms, which is what small answers then wait for each large one.
-  static let bytesPerTurn = 256 << 10
   /// What the disk threads read ahead of a sendfile that would wait.
   static let readAheadBytes = 512 * 1024
   /// What is read around a small body that shares its pages with others.

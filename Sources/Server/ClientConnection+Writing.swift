@@ -88,29 +88,16 @@ extension ClientConnection {
 
   func offer(file: Int32, offset: Int64, count: Int) -> Offer {
     if isBlocked { return .taken(0) }
-    if !stream.output.isEmpty {
-      let waiting = stream.output.count
-      switch stream.output.withReadable({ transport.send($0, more: true) }) {
-      case .bytes(let sent):
-        noteSent(sent)
-        stream.output.consume(sent)
-        if sent < waiting {
-          block()
-          return .taken(0)
-        }
-      case .wouldBlock:
-        block()
-        return .taken(0)
-      case .end, .broken:
-        close()
-        return .gone
-      }
+    let waiting = stream.output.count
+    let result = stream.output.withReadable {
+      transport.sendFile(behind: $0, from: file, offset: offset, count: count)
     }
-    switch transport.sendFile(from: file, offset: offset, count: count) {
+    switch result {
     case .bytes(let sent):
       noteSent(sent)
-      if sent < count || transport.holdsOutput { block() }
-      return .taken(sent)
+      stream.output.consume(min(sent, waiting))
+      if sent < waiting + count || transport.holdsOutput { block() }
+      return .taken(max(0, sent - waiting))
     case .wouldBlock:
       block()
       return .taken(0)

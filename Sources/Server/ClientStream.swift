@@ -296,6 +296,9 @@ public final class ClientStream {
     return took(connection.offer(file: file, offset: offset, count: count))
   }
 
+  /// How many bytes may be offered in one turn of the loop.
+  public var bytesPerTurn: Int { worker?.share.bytes(at: loop.now) ?? TurnShare.besideSmall }
+
   /// Whether `fill` may be used now: not while the client takes nothing.
   public var takesCopies: Bool { connection?.takesCopies ?? http2?.takesCopies(on: self) ?? false }
 
@@ -328,7 +331,7 @@ public final class ClientStream {
     http2?.flushSoon()
   }
 
-  /// Asks for `writable` in the next turn: a fast client leaves room for the others.
+  /// Asks for `writable` in the next turn, after `bytesPerTurn`: a fast client leaves room for the others.
   public func yield() {
     connection?.yield()
     http2?.yield(self)
@@ -388,6 +391,7 @@ public final class ClientStream {
     }
     phase = .finished
     responder = nil
+    worker?.share.ended(bodyBytes: bodyBytes, at: loop.now)
     if let connection { connection.streamFinished() } else { http2?.streamFinished(self) }
   }
 

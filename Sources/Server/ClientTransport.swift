@@ -83,14 +83,26 @@ struct ClientTransport {
     return loop.send(socket, first, second)
   }
 
-  /// Sends a file's range, which is in memory; `.end` where the file ends before the offset.
+  /// Sends `head`, and behind it a file's range, which is in memory; what is taken counts both.
+  ///
+  /// `.end` where the file ends before the offset and nothing has been taken.
   @inline(__always)
-  mutating func sendFile(from file: Int32, offset: Int64, count: Int) -> IOResult {
+  mutating func sendFile(
+    behind head: RawSpan, from file: Int32, offset: Int64, count: Int
+  ) -> IOResult {
     if let tls {
       return tls.sendFile(
-        FileReference(descriptor: file), offset: Int(offset), count: count, to: ciphertext)
+        FileReference(descriptor: file), offset: Int(offset), count: count, behind: head,
+        to: ciphertext)
     }
-    return loop.sendFile(socket, from: file, offset: offset, count: count)
+    if head.isEmpty { return loop.sendFile(socket, from: file, offset: offset, count: count) }
+    let before = loop.send(socket, head, more: true)
+    guard case .bytes(head.byteCount) = before else { return before }
+    switch loop.sendFile(socket, from: file, offset: offset, count: count) {
+    case .bytes(let count): return .bytes(head.byteCount + count)
+    case .broken(let error): return .broken(error)
+    case .wouldBlock, .end: return before
+    }
   }
 
   // MARK: The end

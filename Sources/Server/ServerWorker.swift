@@ -28,6 +28,8 @@ public final class ServerWorker {
   /// Where they look at what has come.
   var proxyBytes = ByteBuffer(capacity: 64)
   private var whenEmpty: (() -> Void)?
+  /// What large answers give in a turn.
+  var share = TurnShare()
   /// What HTTP/2 connections share; made for the first of them.
   private(set) lazy var http2 = HTTP2Supplies(self)
   /// Who else serves these listeners' connections, and this worker's number there; none if it is alone.

@@ -26,6 +26,8 @@ public final class TLSStream {
 
   /// What is encrypted for a client of whom nothing is known.
   private static let firstPortion = 2 * TLSSession.recordBytes
+  /// What stands before a file's bytes goes in their records if it is shorter.
+  private static let longHead = 4 * 1024
   /// Whether plaintext has come.
   private var isInUse = false
 
@@ -151,16 +153,23 @@ public final class TLSStream {
     }
   }
 
-  /// Sends a file's range, which was seen in memory a moment ago; `.end` where the file ends before the offset.
+  /// Sends a file's range, which was seen in memory a moment ago, and `head` before it; what is taken counts both.
   ///
-  /// What has left memory since is waited for, as `sendfile` does.
+  /// `.end` where the file ends before the offset; nothing of the head is sent then. What has left memory since
+  /// is waited for, as `sendfile` does.
   public func sendFile(
-    _ file: FileReference, offset: Int, count: Int, to socket: some CiphertextSocket
+    _ file: FileReference, offset: Int, count: Int, behind head: RawSpan = RawSpan(),
+    to socket: some CiphertextSocket
   ) -> IOResult {
     if let refusal = refusal(socket) { return refusal }
+    if count == 0 { return send(head, to: socket) }
+    if head.byteCount >= Self.longHead { return send(head, file, offset, count, to: socket) }
     var taken = 0
     while taken < count && !isBlocked {
-      let wanted = min(portion, count - taken)
+      buffers.plain.clear()
+      // In the same records, which saves one.
+      if taken == 0 { buffers.plain.append(head) }
+      let wanted = min(portion - buffers.plain.count, count - taken)
       var got = 0
       do throws(Fault) {
         got = try read(file, offset + taken, wanted)
@@ -170,17 +179,31 @@ public final class TLSStream {
       if got == 0 {
         // What waited for this range has to go without it.
         if !held.isEmpty, case .broken(let error) = flush(to: socket) { return .broken(error) }
-        return taken > 0 ? .bytes(taken) : .end
+        return taken > 0 ? .bytes(head.byteCount + taken) : .end
       }
       guard buffers.plain.withReadable({ session.encrypt($0) }) else { return broken() }
       taken += got
       if case .broken(let error) = flush(to: socket) { return .broken(error) }
     }
-    return .bytes(taken)
+    return .bytes(head.byteCount + taken)
   }
 
+  /// The same with a head that is better not copied, answers to other requests before it.
+  private func send(
+    _ head: RawSpan, _ file: FileReference, _ offset: Int, _ count: Int,
+    to socket: some CiphertextSocket
+  ) -> IOResult {
+    let before = send(head, more: true, to: socket)
+    guard case .bytes(head.byteCount) = before, !isBlocked else { return before }
+    switch sendFile(file, offset: offset, count: count, to: socket) {
+    case .bytes(let count): return .bytes(head.byteCount + count)
+    case .broken(let error): return .broken(error)
+    case .wouldBlock, .end: return before
+    }
+  }
+
+  /// Reads behind what is in the buffer for plaintext.
   private func read(_ file: FileReference, _ offset: Int, _ wanted: Int) throws(Fault) -> Int {
-    buffers.plain.clear()
     return try unsafe buffers.plain.fill(atLeast: wanted) { tail throws(Fault) in
       let room = unsafe UnsafeMutableRawBufferPointer(rebasing: tail[..<wanted])
       switch unsafe file.readNow(at: offset, into: room) {

@@ -178,6 +178,29 @@ private final class MemorySocket: CiphertextSocket {
     #expect(talk.pair.atClient == [1, 2] + text[1...] + [3])
   }
 
+  @Test(arguments: [1, 400, 4_095, 4_096, 60_000])
+  func aHeadGoesBeforeAFile(length: Int) throws {
+    let talk = try Talk()
+    let folder = try TemporaryFolder()
+    let text = noise(300_000, seed: 6)
+    try folder.write(text, to: "file")
+    let file = try File(path: folder.file("file"), .read)
+    let head = noise(length, seed: 7)
+    let beyond = talk.stream.sendFile(
+      file.reference, offset: 300_000, count: 5, behind: head.rawBytes, to: talk.socket)
+    // A short one is not sent without the file, and counts as not taken.
+    var expected = length < 4_096 ? [] : head
+    #expect(beyond == (length < 4_096 ? .end : .bytes(length)))
+    for count in [0, 100, 300_000] {
+      let result = talk.stream.sendFile(
+        file.reference, offset: 0, count: count, behind: head.rawBytes, to: talk.socket)
+      #expect(result == .bytes(length + count))
+      expected += head + text[..<count]
+    }
+    talk.deliver()
+    #expect(talk.pair.atClient == expected)
+  }
+
   @Test func endsAreToldApart() throws {
     for isOrderly in [true, false] {
       let talk = try Talk()
