@@ -149,16 +149,8 @@ int64_t linux_will_need(int32_t descriptor, uint64_t offset, uint64_t count) {
 }
 
 int64_t linux_let_go(int32_t descriptor, uint64_t offset, uint64_t count) {
-  uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-  uint64_t end = offset + count;
-  // Parts of pages stay, so that none may be divided between two stretches.
-  for (uint64_t at = (offset + page - 1) & ~(page - 1); at < end; at += stretch) {
-    int error =
-        posix_fadvise(descriptor, (off_t)at, (off_t)up_to(end - at), POSIX_FADV_DONTNEED);
-    if (error) return -error;
-    sched_yield();
-  }
-  return 0;
+  // At once: for each call in which a page cannot go the kernel asks all cores for theirs.
+  return -posix_fadvise(descriptor, (off_t)offset, (off_t)count, POSIX_FADV_DONTNEED);
 }
 
 int64_t linux_keep_mapped(uint64_t inode) {

@@ -52,6 +52,8 @@ int64_t linux_thread_join(struct linux_thread *thread) {
   return -error;
 }
 
+void linux_offer_core(void) { sched_yield(); }
+
 struct linux_monitor {
   pthread_mutex_t mutex;
   pthread_cond_t condition;

@@ -28,21 +28,23 @@ extension DiskStorage {
     var done = 0
     // All of it at once: the disk is kept busy while its first bytes are summed.
     _ = bringIn(pin, at: Int(slice.offset), count: count)
+    var piece = ByteBuffer(capacity: min(count, Self.checkedBytes))
     while done < count {
-      let piece = SliceBuffer(capacity: min(count - done, Self.checkedBytes))
       let offset = Int(slice.offset) + done
-      let wanted = piece.capacity
-      let got = try unsafe piece.fill { room throws(Fault) in
+      let wanted = min(count - done, Self.checkedBytes)
+      piece.clear()
+      let got = try unsafe piece.fill(atLeast: wanted) { room throws(Fault) in
         try unsafe read(pin, at: offset, into: .init(rebasing: room[..<wanted]))
       }
       guard got == wanted else { throw Fault(.corrupt, .disk) }
-      checksum.update(piece.bytes)
+      piece.withReadable { checksum.update($0) }
       done += got
+      Thread.offerCore()
     }
     guard checksum.value == slice.checksum else { throw Fault(.corrupt, .disk) }
     segments.setVerified(pin.segment, at: Int(slice.offset))
   }
 
-  /// Bytes of a slice that are read at once for a check.
-  private static let checkedBytes = 512 << 10
+  /// Bytes of a slice that are read at once for a check: still near when they are summed, and soon over.
+  private static let checkedBytes = 64 << 10
 }

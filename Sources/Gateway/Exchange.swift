@@ -269,10 +269,10 @@ final class Exchange: Responder {
     worker.recycle(self)
   }
 
-  /// Whether it waits for what an upstream says, with nothing said to the client yet: where that is cut it can ask anew.
+  /// Whether it waits for what an upstream says, with nothing said to the client yet: where that is cut it asks anew.
   var awaitsUpstream: Bool {
-    guard let stream, stream.isUntouched, let reader, !reader.fill.isWhole else { return false }
-    return beginnings < GatewayOptions.newBeginnings
+    guard let stream, let reader else { return false }
+    return stream.isUntouched && !reader.fill.isWhole
   }
 
   func leaveFill() {

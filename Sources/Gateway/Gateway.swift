@@ -274,8 +274,6 @@ public final class GatewayWorker: RequestHandler {
 
   /// Breaks off all answers that give something that is being removed; how many they are, by part.
   ///
-  /// Who still waits for an upstream has nothing of what was kept, and asks anew where the fill is cut.
-  ///
   /// - Parameter parts: keys that were found in the index to be of the subject, and of which part.
   func breakOff(_ subject: RemovalSubject, _ parts: [Digest128: Int]) -> [Int: Int] {
     // What this turn still does shall not see the index as it was.
@@ -283,9 +281,9 @@ public final class GatewayWorker: RequestHandler {
     var counts: [Int: Int] = [:]
     // As it is now: each that ends changes it.
     for exchange in active.map({ $0 }) {
-      guard let part = part(of: exchange, subject, parts), !exchange.awaitsUpstream else {
-        continue
-      }
+      guard let part = part(of: exchange, subject, parts) else { continue }
+      // It has nothing of what was kept, and will be told what may be given.
+      if !subject.endsAnswers && exchange.awaitsUpstream { continue }
       counts[part, default: 0] += 1
       exchange.breakOff()
     }

@@ -15,8 +15,11 @@ public struct RemovalSubject: Sendable {
   private let partOfCID: (@Sendable (CID) -> Int?)?
   /// Tells by the record itself that an object is of the only part, where neither key nor CIDs say it.
   var matchesRecord: (@Sendable (RecordView, RawSpan) -> Bool)?
-  /// Whether answers and fills have to be ended for it, and what is remembered of its absence forgotten; where workers
-  /// have done so, they are only waited for.
+  /// Whether all answers and fills of it are ended before it is looked for, and what is remembered of its absence
+  /// is forgotten.
+  ///
+  /// Where each worker judges by itself whether it may give something, only what still does once nothing of it is
+  /// found any more is ended, and who waits for an upstream then asks anew.
   var endsAnswers = true
 
   init(

@@ -96,6 +96,10 @@ extension ClientConnection {
     case .bytes(let sent):
       noteSent(sent)
       stream.output.consume(min(sent, waiting))
+      if sent == waiting && waiting > 0 && (!transport.holdsOutput || transport.awaitsMore) {
+        // Of the file nothing: whether the socket is full or the file at its end shows without the head.
+        return offer(file: file, offset: offset, count: count)
+      }
       if sent < waiting + count || transport.holdsOutput { block() }
       return .taken(max(0, sent - waiting))
     case .wouldBlock:

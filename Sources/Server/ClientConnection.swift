@@ -219,9 +219,11 @@ final class ClientConnection: ServerConnection {
       receive()
     }
     var answered = 0
+    let before = sent
     while state == .head && !input.isEmpty {
       if answered == ServerOptions.requestsPerTurn
         || stream.output.count > ServerOptions.gatheredBytes
+        || sent &- before > TurnShare.besideSmall
       {
         flush()
         if state != .closed && !isBlocked { resumeSoon() }

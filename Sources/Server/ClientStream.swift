@@ -297,7 +297,11 @@ public final class ClientStream {
   }
 
   /// How many bytes may be offered in one turn of the loop.
-  public var bytesPerTurn: Int { worker?.share.bytes(at: loop.now) ?? TurnShare.besideSmall }
+  public var bytesPerTurn: Int {
+    // Encryption takes five times as long, and HTTP/2 takes a frame at a time.
+    guard !isSecure, let connection else { return TurnShare.besideSmall }
+    return connection.worker.share.bytes(at: loop.now)
+  }
 
   /// Whether `fill` may be used now: not while the client takes nothing.
   public var takesCopies: Bool { connection?.takesCopies ?? http2?.takesCopies(on: self) ?? false }

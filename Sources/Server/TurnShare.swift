@@ -3,7 +3,8 @@ internal import Base
 /// How many bytes one large answer gives in a turn of the loop before others have theirs.
 ///
 /// A worker does one thing at a time: what it gives to one client all others wait for, some 15 µs for each 64 KiB
-/// by `sendfile`. Small answers notice; large ones among themselves do not, and larger turns cost less.
+/// by `sendfile`. Small answers notice; large ones among themselves do not, and larger turns cost less. Bodies that
+/// go by TLS or HTTP/2 always have the smaller share.
 struct TurnShare {
   /// An answer with no more body than this is a small one.
   static let smallBytes = 64 << 10

@@ -36,6 +36,9 @@ public struct Thread: ~Copyable, Sendable {
   /// Waits for the thread's end.
   public consuming func join() {}
 
+  /// Lets another thread that wants this core have it, where long work may be divided.
+  public static func offerCore() { linux_offer_core() }
+
   private final class Body: Sendable {
     let run: @Sendable () -> Void
 

@@ -141,34 +141,6 @@ extension EndToEnd {
       #expect(try Self.found(world, content.body) == [])
     }
 
-    /// What it is given then was fetched after the purge.
-    @Test func whoWaitsForAnAnswerGetsOne() throws {
-      let content = try TestContent.opaque(noise(200_000, seed: 535))
-      let asked = Gate()
-      let gate = Gate()
-      let upstream = try ScriptedUpstream { _, reply in
-        asked.open()
-        gate.wait()
-        try reply.serve(content)
-      }
-      defer { upstream.stop() }
-      defer { gate.open() }
-      let world = try AdminWorld(Self.settings(upstream.port))
-      let clients = try (0..<8).map { _ in try world.sluice.connect() }
-      for client in clients { try client.send(RawClient.text(content.path)) }
-      asked.wait()
-      #expect(
-        try eventually { try world.sluice.metric("sluice_fill_readers_joined_total") == 7 })
-      let receipt = try world.json("purge", content.path)
-      #expect(receipt["answers"] as? Int == 0, "\(receipt)")
-      #expect(receipt["fetches"] as? Int ?? 0 > 0, "\(receipt)")
-      gate.open()
-      for client in clients {
-        let response = try client.response()
-        #expect(response.status == 200 && isSame(response.body, content.body))
-      }
-    }
-
     /// What an exchange has given before is nothing to what it gives now.
     @Test func anotherAnswerOfTheSameClientGoesOn() throws {
       let first = try TestContent.opaque(noise(5_000, seed: 570))

@@ -10,6 +10,8 @@ int64_t linux_thread_start(struct linux_thread **thread, const char *name, int32
                            void (*body)(void *), void *context);
 // Waits for the thread's end and frees it.
 int64_t linux_thread_join(struct linux_thread *thread);
+// Lets another thread that wants this core have it (sched_yield).
+void linux_offer_core(void);
 
 // A mutex with a condition variable on the monotonic clock; NULL without memory.
 struct linux_monitor *linux_monitor_new(void);
