@@ -46,6 +46,7 @@ let package = Package(
   targets: [
     // Floor 0: doors to C.
     .target(name: "CLinux", cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "CBlocks"),
     door("COpenSSL", "openssl", "libssl-dev"),
     door("CLMDB", "lmdb", "liblmdb-dev"),
     door("CXXHash", "libxxhash", "libxxhash-dev"),
@@ -68,8 +69,8 @@ let package = Package(
     tests(
       "TelemetryTests",
       ["Base", "System", "Telemetry", .product(name: "Logging", package: "swift-log")]),
-    room("TLS", ["Base", "System", "COpenSSL"]),
-    tests("TLSTests", ["Base", "System", "TLS", "COpenSSL", "TestKit"]),
+    room("TLS", ["Base", "System", "CBlocks", "COpenSSL"]),
+    tests("TLSTests", ["Base", "System", "TLS", "CBlocks", "COpenSSL", "TestKit"]),
     room("HTTP1", ["Base", "HTTP"]),
     tests("HTTP1Tests", ["Base", "HTTP", "HTTP1"]),
     room("HTTP2", ["Base", "HTTP", "CNghttp2"]),

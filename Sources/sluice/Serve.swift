@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import System
+import TLS
 
 /// `sluice serve`: the gateway itself, until it is told to stop.
 struct Serve: ParsableCommand {
@@ -15,6 +16,8 @@ struct Serve: ParsableCommand {
   var config = "gateway.conf"
 
   func run() throws {
+    // Before anything uses OpenSSL.
+    TLSMemory.keepBlocks()
     let file = try SettingsLoader.file(config)
     try Preflight.refuseLoops(file)
     let settings = file.settings
