@@ -6,21 +6,23 @@
 
 // What its owner sees of a block lies behind this, aligned as malloc's memory is.
 struct head {
-  union {
-    struct head *next; // While it is free.
-    uint64_t list;     // While it is in use.
-  };
-  uint64_t size; // With this head; 0 for one that belongs to no list.
+  struct head *next; // While it is free.
+  uint32_t size;     // With this head; 0 for one that belongs to no list.
+  uint16_t list;
+  uint16_t mark; // What it is, so that what is freed twice or written over ends the process, as malloc's does.
 };
+enum { in_use = 0x5eed, is_free = 0xdead };
 _Static_assert(sizeof(struct head) == 16, "the head keeps malloc's alignment");
 
-// Sizes grow by quarters of a power of two, so that at most a fifth of a block is unused.
+// Sizes grow by quarters of a power of two, so that of a large block a fifth is unused at most.
 enum { smallest = 64, largest = 32 * 1024, lists = 37 };
-// Enough for the ends of some thirty TLS connections.
+// In all, and of one size: a burst of one leaves room for the others.
 static const uint64_t most_kept = 2 * 1024 * 1024;
+static const uint32_t most_listed = 256 * 1024;
 
 struct kept {
   struct head *first[lists];
+  uint32_t listed[lists];
   uint64_t bytes;
   int is_known;  // Its end has been arranged for.
   int has_ended; // The thread is at its end: nothing is kept any more.
@@ -52,6 +54,7 @@ static void end(void *given) {
       kept->first[list] = head->next;
       free(head);
     }
+    kept->listed[list] = 0;
   }
   kept->bytes = 0;
 }
@@ -73,33 +76,42 @@ void *block_new(size_t bytes, const char *place, int line) {
     struct head *head = malloc(bytes);
     if (!head) return NULL;
     head->size = 0;
+    head->list = 0;
+    head->mark = in_use;
     return head + 1;
   }
   unsigned list = list_of(bytes);
   struct head *head = kept.first[list];
   if (head) {
+    if (head->mark != is_free) abort();
     kept.first[list] = head->next;
+    kept.listed[list] -= head->size;
     kept.bytes -= head->size;
   } else {
     size_t size = size_of(list);
     head = malloc(size);
     if (!head) return NULL;
-    head->size = size;
+    head->size = (uint32_t)size;
+    head->list = (uint16_t)list;
   }
-  head->list = list;
+  head->mark = in_use;
   return head + 1;
 }
 
 void block_free(void *block, const char *place, int line) {
   if (!block) return;
   struct head *head = (struct head *)block - 1;
-  if (head->size == 0 || kept.has_ended || kept.bytes + head->size > most_kept || !is_known()) {
+  if (head->mark != in_use) abort();
+  head->mark = is_free;
+  unsigned list = head->list;
+  if (head->size == 0 || kept.has_ended || kept.bytes + head->size > most_kept ||
+      kept.listed[list] + head->size > most_listed || !is_known()) {
     free(head);
     return;
   }
-  uint64_t list = head->list;
   head->next = kept.first[list];
   kept.first[list] = head;
+  kept.listed[list] += head->size;
   kept.bytes += head->size;
 }
 
@@ -111,6 +123,7 @@ void *block_resize(void *block, size_t bytes, const char *place, int line) {
   }
   if (bytes > PTRDIFF_MAX) return NULL;
   struct head *head = (struct head *)block - 1;
+  if (head->mark != in_use) abort();
   if (head->size == 0) {
     head = realloc(head, bytes + sizeof *head);
     return head ? head + 1 : NULL;

@@ -269,10 +269,10 @@ final class Exchange: Responder {
     worker.recycle(self)
   }
 
-  /// Whether it waits for what an upstream says, with nothing said to the client yet: where that is cut it asks anew.
+  /// Whether it waits for what an upstream says, with nothing said to the client yet and nothing known of the answer.
   var awaitsUpstream: Bool {
     guard let stream, let reader else { return false }
-    return stream.isUntouched && !reader.fill.isWhole
+    return stream.isUntouched && reader.fill.head == nil
   }
 
   func leaveFill() {

@@ -19,7 +19,7 @@ public struct RemovalSubject: Sendable {
   /// is forgotten.
   ///
   /// Where each worker judges by itself whether it may give something, only what still does once nothing of it is
-  /// found any more is ended, and who waits for an upstream then asks anew.
+  /// found any more is ended; who waits for an upstream's head is not.
   var endsAnswers = true
 
   init(

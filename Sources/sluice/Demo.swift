@@ -3,6 +3,7 @@ import Base
 import Configuration
 import Origin
 import System
+import TLS
 
 /// `sluice demo`: the gateway in front of an embedded origin with a sample site, to try it out.
 struct Demo: ParsableCommand {
@@ -16,6 +17,8 @@ struct Demo: ParsableCommand {
   private static let cacheSize = 1 << 30
 
   func run() throws {
+    // Before anything uses OpenSSL.
+    TLSMemory.keepBlocks()
     var settings = try SettingsLoader.load(config)
     settings.cache.maxSize = min(settings.cache.maxSize, Self.cacheSize)
     let signals = try Program.signals()

@@ -114,6 +114,9 @@ final class Service {
   static func start(_ settings: Settings) throws -> Service {
     ProcessLimits.ignoreBrokenPipes()
     let log = try logger(settings.logs.level)
+    if !TLSMemory.keepBlocks() {
+      log.warning("OpenSSL was in use before its memory could be kept: TLS costs some more CPU")
+    }
     for place in settings.listen.map(\.address) + [settings.admin.address] {
       try checkFree(socketAddress(place))
     }
