@@ -304,11 +304,12 @@ public final class Index: @unchecked Sendable {
 func checkedIndex(_ code: Int32) throws(Fault) {
   switch code {
   case 0: return
-  // The last six as well are only met where LMDB's file is damaged: a tree too deep, a page with less
-  // room than it says, a database whose flags or keys are not those that we gave it, a free page whose
-  // number no file can have (EINVAL, EFBIG).
+  // From CURSOR_FULL on they too are only met where LMDB's file is damaged: a tree too deep, a page with
+  // less room than it says, a database whose flags or keys are not those that we gave it, more pages in
+  // use than the map had at its opening, a root that is no page (which LMDB finds out when it meets the
+  // database, and tells with whatever comes next), a free page whose number no file can have (EINVAL, EFBIG).
   case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_CURSOR_FULL, MDB_PAGE_FULL,
-    MDB_INCOMPATIBLE, MDB_BAD_VALSIZE, 22, 27:
+    MDB_INCOMPATIBLE, MDB_BAD_VALSIZE, MDB_MAP_RESIZED, MDB_BAD_TXN, 22, 27:
     throw Fault(.corrupt, .disk, errno: code)
   case MDB_VERSION_MISMATCH: throw Fault(.mismatch, .disk, errno: code)
   case MDB_MAP_FULL, MDB_READERS_FULL, MDB_TXN_FULL, MDB_DBS_FULL:

@@ -335,6 +335,35 @@ import Testing
     #expect(try isWhole(disk, "a", [1]))
   }
 
+  /// LMDB meets such a root as soon as the database is named, and says of the next call only that the
+  /// transaction is no good.
+  @Test(arguments: ["segments", "objects", "erasures", "meta"])
+  func aDatabaseWhoseRootIsNoPageSetsTheIndexAside(name: String) throws {
+    do {
+      let disk = try open(nil, Told())
+      store(disk, "a", [1])
+      disk.settle()
+    }
+    let place = folder.path + "/cache/index/data.mdb"
+    var bytes = [UInt8](try Data(contentsOf: URL(filePath: place)))
+    let name = Array(name.utf8)
+    var found = 0
+    for start in 0..<bytes.count - name.count - 48
+    where bytes[start..<start + name.count].elementsEqual(name) {
+      // Behind a name of any length, made even: 40 bytes of the database's numbers, then its root.
+      let root = start + (name.count + 1) / 2 * 2 + 40
+      bytes[root + 5] = 1
+      found += 1
+    }
+    #expect(found > 0)
+    try Data(bytes).write(to: URL(filePath: place))
+    let disk = try open(nil, Told())
+    #expect([.damaged, .unreadable].contains(disk.setAside?.why))
+    store(disk, "b", [2])
+    disk.settle()
+    #expect(try isWhole(disk, "b", [2]))
+  }
+
   @Test func threeCrashesSetTheIndexAside() throws {
     let marks = folder.path + "/cache/crashes"
     func crash() throws {
