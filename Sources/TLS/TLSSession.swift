@@ -220,33 +220,72 @@ public final class TLSSession {
   }
 
   /// Encrypts plaintext of at most `mostPlaintext`; false where the session cannot (any more).
-  public func encrypt(_ plaintext: RawSpan) -> Bool {
+  ///
+  /// With `lending` a large last record stays in OpenSSL's buffer, which saves copying it: `withLent` has it,
+  /// behind what is in `TLSBuffers.output`, and `endLending` comes before anything else that is asked of
+  /// the session. Where there are two or more records that one is full, and what is left over comes first.
+  public func encrypt(_ plaintext: RawSpan, lending: Bool = false) -> Bool {
     precondition(plaintext.byteCount <= Self.mostPlaintext)
     guard state != .failed, !hasSentClose else { return false }
     if plaintext.isEmpty { return true }
+    endLending(keepingFrom: 0)
     TLSError.forget()
+    // A handshake's flights are as large as records.
+    let lends = lending && plaintext.byteCount >= Self.leastLent && isEstablished
     // OpenSSL would make and free its buffer for each record; with the last one it lets it go.
-    let before = (plaintext.byteCount - 1) / Self.recordBytes * Self.recordBytes
+    let before =
+      lends
+      ? max(0, plaintext.byteCount - Self.recordBytes)
+      : (plaintext.byteCount - 1) / Self.recordBytes * Self.recordBytes
     var count = Int32(0)
     var taken = 0
     unsafe plaintext.withUnsafeBytes { bytes in
+      if before > 0 || lends { unsafe openssl_release_buffers(ssl, 0) }
       if before > 0 {
-        unsafe openssl_release_buffers(ssl, 0)
         count = unsafe write(UnsafeRawBufferPointer(rebasing: bytes[..<before]))
-        unsafe openssl_release_buffers(ssl, 1)
-        if count != Int32(clamping: before) { return }
-        taken = before
+        taken = max(0, Int(count))
       }
+      if before > 0 && !lends { unsafe openssl_release_buffers(ssl, 1) }
+      if taken < before { return }
+      if lends { unsafe wire.pointee.lending = bytes.count - before }
       count = unsafe write(UnsafeRawBufferPointer(rebasing: bytes[before...]))
-      taken += Int(count)
+      unsafe wire.pointee.lending = 0
+      taken += max(0, Int(count))
     }
+    if lends { unsafe openssl_release_buffers(ssl, 1) }
     // The BIO takes everything, so it is all or nothing.
     if taken == plaintext.byteCount {
       carried += plaintext.byteCount
       return true
     }
+    unsafe wire.pointee.lent = nil
     note(count)
     return false
+  }
+
+  /// The least plaintext whose record is lent: far more than a message of the protocol's own, and with less
+  /// there is little to save.
+  static let leastLent = 4 * 1024
+
+  /// Bytes of the record that is lent; 0 where none is.
+  public var lentBytes: Int { unsafe wire.pointee.lent?.count ?? 0 }
+
+  /// Lends the record to `body`; nothing where there is none.
+  public func withLent<Result>(_ body: (RawSpan) -> Result) -> Result {
+    guard let lent = unsafe wire.pointee.lent else { return body(RawSpan()) }
+    return unsafe body(lent.bytes)
+  }
+
+  /// Copies the lent record's bytes from `start` on behind `TLSBuffers.output`, and gives it back.
+  public func endLending(keepingFrom start: Int) {
+    guard let lent = unsafe wire.pointee.lent else { return }
+    let left = unsafe lent.bytes.extracting(min(start, lent.count)...)
+    if !left.isEmpty { buffers.output.append(left) }
+    unsafe wire.pointee.lent = nil
+    // To write nothing is how OpenSSL lets go of this buffer and of no other.
+    TLSError.forget()
+    var written = 0
+    unsafe SSL_write_ex(ssl, nil, 0, &written)
   }
 
   /// Says that nothing more will be sent (`close_notify`); once, and only after the handshake.

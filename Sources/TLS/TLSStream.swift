@@ -121,9 +121,11 @@ public final class TLSStream {
     var taken = 0
     while taken < bytes.byteCount {
       let count = min(portion, bytes.byteCount - taken)
-      guard session.encrypt(bytes.extracting(taken..<taken + count)) else { return broken() }
+      let waits = more && taken + count == bytes.byteCount
+      let part = bytes.extracting(taken..<taken + count)
+      guard session.encrypt(part, lending: !waits) else { return broken() }
       taken += count
-      if more && taken == bytes.byteCount {
+      if waits {
         hold()
       } else if case .broken(let error) = flush(to: socket) {
         return .broken(error)
@@ -181,7 +183,9 @@ public final class TLSStream {
         if !held.isEmpty, case .broken(let error) = flush(to: socket) { return .broken(error) }
         return taken > 0 ? .bytes(head.byteCount + taken) : .end
       }
-      guard buffers.plain.withReadable({ session.encrypt($0) }) else { return broken() }
+      guard buffers.plain.withReadable({ session.encrypt($0, lending: true) }) else {
+        return broken()
+      }
       taken += got
       if case .broken(let error) = flush(to: socket) { return .broken(error) }
     }
@@ -243,18 +247,23 @@ public final class TLSStream {
   /// Gives the socket all records there are, and holds what it does not take.
   private func flush(to socket: some CiphertextSocket) -> IOResult {
     let older = held.count
-    let total = older + buffers.output.count
+    if older > 0 { session.endLending(keepingFrom: 0) }
+    let copied = buffers.output.count
+    let total = older + copied + session.lentBytes
     if total == 0 { return .bytes(0) }
     let result: IOResult =
       if older == 0 {
-        buffers.output.withReadable { socket.send($0) }
-      } else if buffers.output.isEmpty {
-        held.withReadable { socket.send($0) }
+        buffers.output.withReadable { first in
+          session.withLent { Self.send(first, $0, to: socket) }
+        }
       } else {
-        held.withReadable { first in buffers.output.withReadable { socket.send(first, $0) } }
+        held.withReadable { first in
+          buffers.output.withReadable { Self.send(first, $0, to: socket) }
+        }
       }
     switch result {
     case .bytes(total):
+      session.endLending(keepingFrom: session.lentBytes)
       buffers.output.clear()
       release()
       isBlocked = false
@@ -262,16 +271,27 @@ public final class TLSStream {
       if total >= portion { portion = min(portion * 2, TLSSession.mostPlaintext) }
     case .bytes(let count):
       held.consume(min(count, older))
-      buffers.output.consume(max(0, count - older))
+      buffers.output.consume(min(max(0, count - older), copied))
+      session.endLending(keepingFrom: max(0, count - older - copied))
       block(after: count)
     case .wouldBlock:
+      session.endLending(keepingFrom: 0)
       block(after: 0)
     case .end, .broken:
+      session.endLending(keepingFrom: session.lentBytes)
       buffers.output.clear()
       release()
       return result == .end ? .broken(SystemError.connectionReset) : result
     }
     return result
+  }
+
+  private static func send(
+    _ first: RawSpan, _ second: RawSpan, to socket: some CiphertextSocket
+  ) -> IOResult {
+    if second.isEmpty { return socket.send(first) }
+    if first.isEmpty { return socket.send(second) }
+    return socket.send(first, second)
   }
 
   private func block(after count: Int) {

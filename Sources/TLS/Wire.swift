@@ -4,7 +4,8 @@ internal import COpenSSL
 /// What a session's BIO reads from and writes to: memory instead of a socket.
 ///
 /// The BIO knows the place of its `Wire`, which the session owns and frees after the BIO. Input is lent
-/// to it for one call.
+/// to it for one call. Output is copied behind what the thread's buffer has, but for a large record that its
+/// session asks to be lent: that one stays where OpenSSL has made it.
 @safe
 struct Wire {
   var input: UnsafeRawPointer?
@@ -13,6 +14,10 @@ struct Wire {
   var chatter = 0
   /// How many of them there may be; no input is read beyond.
   var mostChatter = Wire.freeChatter
+  /// Plaintext whose record is lent instead of copied; 0 where none is.
+  var lending = 0
+  /// The lent record, in OpenSSL's own buffer: there until that is used again.
+  var lent: UnsafeRawBufferPointer?
   /// Kept alive by the session.
   let buffers: Unmanaged<TLSBuffers>
 
@@ -23,6 +28,7 @@ struct Wire {
 
   init(_ buffers: TLSBuffers) {
     unsafe input = nil
+    unsafe lent = nil
     unsafe self.buffers = .passUnretained(buffers)
   }
 
@@ -79,6 +85,13 @@ struct Wire {
     _ bio: OpaquePointer?, _ bytes: UnsafePointer<CChar>?, _ count: Int32
   ) -> Int32 {
     guard let wire = unsafe wire(of: bio), let bytes = unsafe bytes, count > 0 else { return -1 }
+    // What is lent has just been written over: better no connection than wrong bytes.
+    if unsafe wire.pointee.lent != nil { return -1 }
+    // A message of the protocol's own may come before it, and is far smaller.
+    if unsafe wire.pointee.lending > 0 && Int(count) > wire.pointee.lending {
+      unsafe wire.pointee.lent = UnsafeRawBufferPointer(start: bytes, count: Int(count))
+      return count
+    }
     unsafe wire.pointee.buffers._withUnsafeGuaranteedRef { buffers in
       unsafe buffers.output.append(
         RawSpan(_unsafeStart: UnsafeRawPointer(bytes), byteCount: Int(count)))

@@ -161,6 +161,70 @@ private final class MemorySocket: CiphertextSocket {
     #expect(talk.pair.atClient == text)
   }
 
+  /// The last record lies in OpenSSL's buffer until the socket has been asked; with a part of it taken the rest
+  /// must not be what OpenSSL makes next.
+  @Test(arguments: [4_095, 4_096, 16_384, 16_784, 32_768, 250_000], [false, true])
+  func aLentRecordIsHeldWhereTheSocketTakesAPart(count: Int, newKeys: Bool) throws {
+    let whole = noise(count, seed: 8)
+    let next = noise(5_000, seed: 9)
+    /// Sends with so much room, then the rest; how long the records were.
+    func send(window: Int) throws -> Int {
+      let talk = try Talk()
+      // After that as much as can be goes in one send.
+      #expect(talk.send(noise(250_000, seed: 9)) == .bytes(250_000))
+      talk.deliver()
+      talk.pair.atClient = []
+      talk.socket.window = window
+      // Words of the protocol's own come first then, in a record of theirs.
+      if newKeys {
+        #expect(SSL_key_update(talk.pair.server.ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1)
+      }
+      #expect(talk.send(whole) == .bytes(count), "\(window)")
+      let length = talk.socket.sent.count
+      #expect(talk.stream.holdsOutput == (length == window))
+      talk.deliver()
+      talk.socket.window = .max
+      #expect(talk.stream.push(to: talk.socket) == nil)
+      #expect(talk.send(next) == .bytes(next.count))
+      talk.deliver()
+      #expect(talk.pair.atClient == whole + next, "\(window)")
+      return length
+    }
+    let length = try send(window: .max)
+    #expect(length > count)
+    let last = min(count, TLSSession.recordBytes) + 22
+    for window in [
+      0, 1, length - last - 1, length - last, length - last + 1, length / 2, length - 1,
+    ]
+    where window >= 0 {
+      _ = try send(window: window)
+    }
+  }
+
+  @Test func aRecordIsLentWithWhatComesBeforeIt() throws {
+    let talk = try Talk()
+    func encrypt(_ bytes: [UInt8]) -> (copied: Int, lent: Int) {
+      var plain = ByteBuffer(capacity: bytes.count)
+      plain.append(bytes)
+      let isDone = plain.withReadable { talk.pair.server.encrypt($0, lending: true) }
+      #expect(isDone)
+      return (talk.pair.serverBuffers.output.count, talk.pair.server.lentBytes)
+    }
+    let around = 22
+    // A record is full, and a rest comes before it.
+    let text = noise(16_784, seed: 3)
+    #expect(encrypt(text) == (400 + around, 16_384 + around))
+    // Who asks for more before it is gone loses nothing.
+    #expect(encrypt([1, 2, 3]).lent == 0)
+    talk.pair.settle()
+    #expect(talk.pair.atClient == text + [1, 2, 3])
+    #expect(encrypt(noise(4_095, seed: 4)).lent == 0)
+    #expect(encrypt(noise(4_096, seed: 4)) == (4_095 + around, 4_096 + around))
+    talk.pair.server.endLending(keepingFrom: 4_096 + around)
+    #expect(talk.pair.server.lentBytes == 0)
+    #expect(talk.pair.serverBuffers.output.count == 4_095 + around)
+  }
+
   @Test func filesAreReadAndSent() throws {
     let talk = try Talk()
     let folder = try TemporaryFolder()
