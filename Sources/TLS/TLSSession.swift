@@ -230,8 +230,7 @@ public final class TLSSession {
     if plaintext.isEmpty { return true }
     endLending(keepingFrom: 0)
     TLSError.forget()
-    // A handshake's flights are as large as records.
-    let lends = lending && plaintext.byteCount >= Self.leastLent && isEstablished
+    let lends = lending && plaintext.byteCount >= Self.leastLent && mayLend
     // OpenSSL would make and free its buffer for each record; with the last one it lets it go.
     let before =
       lends
@@ -256,12 +255,25 @@ public final class TLSSession {
     // The BIO takes everything, so it is all or nothing.
     if taken == plaintext.byteCount {
       carried += plaintext.byteCount
+      if lends, unsafe wire.pointee.lent == nil { releaseWriteBuffer() }
       return true
     }
     unsafe wire.pointee.lent = nil
     note(count)
     return false
   }
+
+  /// Whether a record can be lent: not in a handshake, whose flights are as large as one, and not where the peer
+  /// has asked for short records (RFC 6066, section 4), of which one call makes many.
+  private var mayLend: Bool {
+    guard Self.keepsBuffers, isEstablished else { return false }
+    let length = unsafe SSL_SESSION_get_max_fragment_length(SSL_get_session(ssl))
+    return length == TLSEXT_max_fragment_length_DISABLED || length > 4
+  }
+
+  /// Whether OpenSSL heeds `SSL_MODE_RELEASE_BUFFERS` as it is at each record: from 3.2 on it goes by what that was
+  /// at the handshake's end, and lets go of a buffer that would be lent.
+  private static let keepsBuffers = OpenSSL_version_num() < 0x3020_0000
 
   /// The least plaintext whose record is lent: far more than a message of the protocol's own, and with less
   /// there is little to save.
@@ -282,7 +294,11 @@ public final class TLSSession {
     let left = unsafe lent.bytes.extracting(min(start, lent.count)...)
     if !left.isEmpty { buffers.output.append(left) }
     unsafe wire.pointee.lent = nil
-    // To write nothing is how OpenSSL lets go of this buffer and of no other.
+    releaseWriteBuffer()
+  }
+
+  /// To write nothing is how OpenSSL lets go of this buffer and of no other.
+  private func releaseWriteBuffer() {
     TLSError.forget()
     var written = 0
     unsafe SSL_write_ex(ssl, nil, 0, &written)

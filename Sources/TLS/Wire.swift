@@ -86,7 +86,10 @@ struct Wire {
   ) -> Int32 {
     guard let wire = unsafe wire(of: bio), let bytes = unsafe bytes, count > 0 else { return -1 }
     // What is lent has just been written over: better no connection than wrong bytes.
-    if unsafe wire.pointee.lent != nil { return -1 }
+    if unsafe wire.pointee.lent != nil {
+      unsafe BIO_clear_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY)
+      return -1
+    }
     // A message of the protocol's own may come before it, and is far smaller.
     if unsafe wire.pointee.lending > 0 && Int(count) > wire.pointee.lending {
       unsafe wire.pointee.lent = UnsafeRawBufferPointer(start: bytes, count: Int(count))

@@ -201,6 +201,24 @@ private final class MemorySocket: CiphertextSocket {
     }
   }
 
+  /// Their sizes around a record's, and around those of one with what is about it.
+  @Test(arguments: [4_095, 4_096, 4_097, 4_110, 4_117, 4_118, 4_124, 16_384, 40_000])
+  func whoAsksForShortRecordsGetsThem(count: Int) throws {
+    for newest in [TLS1_2_VERSION, TLS1_3_VERSION] {
+      let all = try Certificates.all.get()
+      let pair = try Pair(
+        try Certificates.server([all.first]), try all.peer("first.test", atMost: newest)
+      ) { #expect(SSL_set_tlsext_max_fragment_length($0.ssl, 4) == 1) }
+      pair.settle()
+      let stream = TLSStream(pair.server, pair.serverBuffers)
+      let socket = MemorySocket()
+      let text = noise(count, seed: 5)
+      #expect(stream.send(text.rawBytes, to: socket) == .bytes(count))
+      pair.give(socket.sent, to: pair.client, &pair.atClient)
+      #expect(pair.atClient == text && socket.sent.count > count + 20 * (count / 4_097))
+    }
+  }
+
   @Test func aRecordIsLentWithWhatComesBeforeIt() throws {
     let talk = try Talk()
     func encrypt(_ bytes: [UInt8]) -> (copied: Int, lent: Int) {

@@ -17,9 +17,13 @@ final class Pair {
   /// Cuts ciphertext into pieces of random sizes where it is given.
   var random: SeededRandom?
 
-  init(_ certificates: ServerCertificates, _ peer: TLSPeer) throws {
+  init(
+    _ certificates: ServerCertificates, _ peer: TLSPeer,
+    preparing: (TLSSession) -> Void = { _ in }
+  ) throws {
     server = try TLSSession(server: certificates, serverBuffers)
     client = try TLSSession(client: peer, clientBuffers)
+    preparing(client)
     client.start()
   }
 
