@@ -242,12 +242,14 @@ struct linux_folder *linux_folder_open(const char *path, int64_t *error) {
   return (struct linux_folder *)folder;
 }
 
-const char *linux_folder_next(struct linux_folder *folder) {
+const char *linux_folder_next(struct linux_folder *folder, int64_t *error) {
   struct dirent *entry;
-  while ((entry = readdir((DIR *)folder))) {
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) return entry->d_name;
+  // What readdir cannot read ends it as the last name does, but for this.
+  while (errno = 0, (entry = readdir((DIR *)folder))) {
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) break;
   }
-  return NULL;
+  *error = entry ? 0 : -errno;
+  return entry ? entry->d_name : NULL;
 }
 
 void linux_folder_close(struct linux_folder *folder) { closedir((DIR *)folder); }

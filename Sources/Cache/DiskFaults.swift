@@ -4,6 +4,8 @@ import Base
 enum DiskOperation: Equatable, Sendable {
   /// The cache's folder and its index.
   case open
+  /// The names of the segment files.
+  case list
   /// A new segment file of its full size.
   case create(segment: UInt32)
   /// Bytes into a segment.

@@ -201,11 +201,17 @@ public final class DiskStorage: @unchecked Sendable {
       // From the end, so that each is let go when it is done: its memory is wanted.
       jobs.reverse()
       while let job = jobs.popLast() {
-        let now = Clock.now
-        // A disk that failed is given time; jobs pile up to the queue's bound and no further.
-        if keeper.pausedUntil > now { queue.pause(until: keeper.pausedUntil) }
+        // What came before the fault gives way to what takes content away, and to what comes after the pause.
+        if keeper.isFailing(job, at: Clock.now) {
+          keeper.refuse(job)
+          queue.finish(job)
+          continue
+        }
+        // Room may come by itself within moments.
+        if job.addsBytes, keeper.pausedUntil > Clock.now { queue.pause(until: keeper.pausedUntil) }
         perform(job, now: Clock.now, wallSeconds: Clock.wallSeconds)
       }
+      // A disk that failed is given time; jobs pile up to the queue's bound and no further.
       if keeper.pausedUntil > Clock.now { queue.pause(until: keeper.pausedUntil) }
       keeper.turn(now: Clock.now, wallSeconds: Clock.wallSeconds)
     }

@@ -55,6 +55,8 @@ extension DiskWriter {
     }
     if leaving == nil && forgetting.isEmpty {
       sealIfOld(now: now, wallSeconds: wallSeconds)
+      // By a clock that was ahead.
+      if let first = live.first, first.created > wallSeconds { live[0].created = wallSeconds }
       guard let oldest = live.first, mustLeave(oldest, wallSeconds) else { return }
       try beginLeaving(oldest, now: now, wallSeconds: wallSeconds)
     }
@@ -83,7 +85,11 @@ extension DiskWriter {
   ) throws(Fault) -> Departure {
     var departure = Departure(leaving: leaving)
     if let segment = forgetting.first {
+      var last: UInt32 = 0
       while departure.keys < limit, let chunk = try tables.chunk(of: segment, from: 1) {
+        // What was removed and is found again cannot be.
+        if chunk.number == last { throw Fault(.corrupt, .disk) }
+        last = chunk.number
         for entry in chunk.entries {
           _ = try tables.leave(entry, segment: segment, isGone: isGone) { _, _ in false }
         }
@@ -164,7 +170,7 @@ extension DiskWriter {
   /// With `max_age` a segment is not open for long, else what is young in it would go with what is old.
   private func sealIfOld(now: Instant, wallSeconds: Int64) {
     guard let limit = options.maxAgeSeconds, let open, !open.layout.entries.isEmpty,
-      wallSeconds - open.row.created >= max(limit / 8, 1)
+      wallSeconds - open.begun >= max(limit / 8, 1)
     else { return }
     attempt(now) { () throws(Fault) in try seal(now: now, wallSeconds: wallSeconds) }
   }
@@ -183,10 +189,12 @@ extension DiskWriter {
   }
 
   private func moveOn(now: Instant, wallSeconds: Int64) {
-    let moving = leaving?.moving ?? []
-    leaving?.moving = []
-    // On a disk without room the open segment may fill up, and then the leaving one goes at once.
-    for slice in moving { moveOn(slice, now: now, wallSeconds: wallSeconds) }
+    // On a disk without room the open segment may fill up, and then the leaving one goes at once, with the names of
+    // those that have not moved.
+    while let slice = leaving?.moving.last {
+      moveOn(slice, now: now, wallSeconds: wallSeconds)
+      _ = leaving?.moving.popLast()
+    }
   }
 
   /// Appends a slice's bytes to the open segment; the next commit lets the index name them.
@@ -230,6 +238,8 @@ extension DiskWriter {
   ) throws(Fault) {
     // What has moved must be found at its new place before the old one goes.
     guard commit(now: now, wallSeconds: wallSeconds) else { throw Fault(.unavailable, .disk) }
+    // Some could not be written after all, and have still to be forgotten.
+    if leaving?.rest.isEmpty == false { return }
     try change { tables throws(Fault) in
       try tables.removeChunks(of: segment.number)
       try tables.removeRow(segment.number)

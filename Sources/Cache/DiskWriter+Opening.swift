@@ -19,8 +19,9 @@ extension DiskWriter {
   /// segment is appended to only after a life that was closed in order: else bytes beyond its last
   /// commit may still be on their way to a client. Those are nobody's, and noted for erasing.
   static func settle(
-    _ index: Index, folder: String, wallSeconds: Int64
+    _ index: Index, folder: String, wallSeconds: Int64, faults: DiskFaults? = nil
   ) throws(Fault) -> Found {
+    try faults?.before(.list)
     let names = Set(try Folder.names(in: folder))
     var found = Found()
     var known: Set<String> = []
@@ -32,8 +33,13 @@ extension DiskWriter {
       while let number = try tables.segment(from: next) {
         let name = SegmentTable.name(number)
         let row = try tables.row(number)
-        if let row, row.state != .evicted, names.contains(name) {
+        if var row, row.state != .evicted, names.contains(name) {
           known.insert(name)
+          // By a clock that was ahead: it would not be old enough for as long as that.
+          if row.created > wallSeconds {
+            row.created = wallSeconds
+            try tables.put(row, number)
+          }
           found.live.append(
             LiveSegment(number: number, size: row.size, created: row.created))
           if row.state == .open {
@@ -80,7 +86,7 @@ extension DiskWriter {
     let (entries, last) = try tables.chunks(of: number)
     return OpenSegment(
       layout: SegmentLayout(number: number, size: row.size, used: row.used, entries: entries),
-      row: row, committedEntries: entries.count, chunks: last)
+      row: row, begun: row.created, committedEntries: entries.count, chunks: last)
   }
 }
 

@@ -226,27 +226,33 @@ extension DiskWriter {
     segmentBytes += size
     let row = SegmentRow(size: size, created: wallSeconds)
     rows[number] = row
-    open = OpenSegment(layout: SegmentLayout(number: number, size: size), row: row)
+    open = OpenSegment(
+      layout: SegmentLayout(number: number, size: size), row: row, begun: wallSeconds)
     publish()
+  }
+
+  /// A fault of a new file: no room for its bytes, for its name or number, or within a quota is all the same.
+  private static func roomFault(_ fault: Fault) -> Fault {
+    fault.errno == SystemError.noSpace || fault.errno == SystemError.quotaExceeded ? noSpace : fault
   }
 
   private func create(_ number: UInt32, _ size: Int) throws(Fault) -> Int32 {
     let path = table.path(number)
-    try faults?.before(.create(segment: number))
     let file: File
     do throws(Fault) {
+      try faults?.before(.create(segment: number))
       file = try File(path: path, .createNew)
     } catch {
       // ENOENT: the folder has gone.
       if error.errno == SystemError.notFound { breakage = .vanished }
-      throw error
+      throw Self.roomFault(error)
     }
     do throws(Fault) {
       try file.allocate(bytes: size)
       try Folder.sync(options.path + "/segments")
     } catch {
       try Folder.remove(file: path)
-      throw error.errno == Self.noSpace.errno ? Self.noSpace : error
+      throw Self.roomFault(error)
     }
     return file.release()
   }

@@ -11,6 +11,8 @@ final class DiskWriter {
   struct OpenSegment {
     var layout: SegmentLayout
     var row: SegmentRow
+    /// When it was begun, in seconds since 1970; its row has when its oldest bytes were fetched.
+    var begun: Int64
     /// How many of the layout's entries are in chunks of the index, and the last chunk's number.
     var committedEntries = 0
     var chunks: UInt32 = 0
@@ -101,6 +103,8 @@ final class DiskWriter {
   var commitBy: Instant?
   /// No work before this: the disk failed.
   private(set) var pausedUntil = Instant.zero
+  /// Until then nothing is written, after a fault that another try at once would only meet again.
+  private(set) var failingUntil = Instant.zero
   /// No new segment before this: there was no room for one.
   var noRoomUntil = Instant.zero
   var noRoomTries = 0
@@ -148,7 +152,8 @@ final class DiskWriter {
     asideBytes = Index.asideBytes(in: options.path)
     let folder = options.path + "/segments"
     try Folder.create(folder)
-    let found = try Self.settle(index, folder: folder, wallSeconds: wallSeconds)
+    let found = try Self.settle(
+      index, folder: folder, wallSeconds: wallSeconds, faults: faults)
     nextSegment = max(found.nextSegment, legacy.nextSegment)
     forgetting = found.evicted
     open = found.open
@@ -346,6 +351,7 @@ final class DiskWriter {
       let sequence = try commit(finished)
       pause = Self.firstPause
       pausedUntil = .zero
+      failingUntil = .zero
       counters.sequence.store(sequence, ordering: .releasing)
       for (completion, _) in finished.waiting { completion(.committed(sequence: sequence)) }
       publish()
@@ -437,6 +443,7 @@ final class DiskWriter {
   /// Pauses, for twice as long each time until a commit goes well.
   private func rest(_ now: Instant) {
     pausedUntil = now + pause
+    failingUntil = pausedUntil
     pause = min(Interval(nanoseconds: pause.nanoseconds * 2), Self.longestPause)
   }
 

@@ -21,12 +21,12 @@ extension Index {
     }
     guard try !isShort(path) else { throw Fault(.corrupt, .disk) }
     var created: OpaquePointer?
-    try checkedIndex(unsafe mdb_env_create(&created))
+    try checkedIndex(unsafe mdb_env_create(&created), mayLackMemory: true)
     guard let environment = unsafe created else { throw Fault(.exhausted, .own) }
     defer { unsafe mdb_env_close(environment) }
     try checkedIndex(unsafe mdb_env_set_maxdbs(environment, 8))
     let flags = UInt32(MDB_RDONLY | MDB_NOLOCK | MDB_NORDAHEAD)
-    try checkedIndex(unsafe mdb_env_open(environment, path, flags, 0o640))
+    try checkedIndex(unsafe mdb_env_open(environment, path, flags, 0o640), mayLackMemory: true)
     return try unsafe IndexTransaction.lineage(environment)
   }
 }

@@ -16,7 +16,11 @@ extension IndexTransaction {
     guard try count(databases.orphans) > 0 else { return [] }
     let prefix = Self.coded(key) + (segment.map(Self.bigEndian) ?? [])
     var found: [StoredBytes] = []
+    var last: [UInt8]?
     while let next = try keyAtOrAfter(databases.orphans, prefix), next.starts(with: prefix) {
+      // What was removed and is found again cannot be.
+      if next == last { throw Fault(.corrupt, .disk) }
+      last = next
       if let bytes = try stored(databases.orphans, next, placeAt: 16) { found.append(bytes) }
       try remove(databases.orphans, next)
     }

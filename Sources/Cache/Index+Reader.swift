@@ -190,7 +190,18 @@ private final class ReadTransaction {
       }
       code = unsafe mdb_cursor_get(cursor, &found, &value, MDB_NEXT)
     }
-    if code != MDB_NOTFOUND { try checkedIndex(code) }
+    // Whoever goes on from it would go round in circles.
+    if let key, let last, !key.isListed(before: last) { throw Fault(.corrupt, .disk) }
+    if code != 0 && code != MDB_NOTFOUND { try checkedIndex(code) }
     return last
+  }
+}
+
+extension Digest128 {
+  /// Whether the index has this key before another: it compares their bytes from the first on.
+  fileprivate func isListed(before other: Digest128) -> Bool {
+    let (mine, others) = (first.littleEndian.bigEndian, other.first.littleEndian.bigEndian)
+    return mine != others
+      ? mine < others : second.littleEndian.bigEndian < other.second.littleEndian.bigEndian
   }
 }

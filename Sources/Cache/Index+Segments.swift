@@ -112,8 +112,11 @@ extension IndexTransaction {
   }
 
   func removeChunks(of segment: UInt32) throws(Fault) {
-    while let found = try chunk(of: segment, from: 1) {
+    var last: UInt32 = 0
+    while let found = try chunk(of: segment, from: last + 1) {
       try removeChunk(of: segment, found.number)
+      guard found.number < .max else { return }
+      last = found.number
     }
   }
 

@@ -9,10 +9,10 @@ extension Index {
     var stat = MDB_stat()
     try checkedIndex(unsafe mdb_env_stat(environment, &stat))
     let pages = max(1, mapBytes / Int(stat.ms_psize))
-    let used = unsafe Int(clamping: info.me_last_pgno) + 1
+    let used = min(unsafe Int(clamping: info.me_last_pgno), pages) + 1
     // The free list is only walked when it matters.
     if used * 100 / pages < DiskWriter.fullPercent { return used * 100 / pages }
-    return try (used - freePages()) * 100 / pages
+    return try max(0, used - freePages()) * 100 / pages
   }
 
   /// Pages on the free list; LMDB shows it to read transactions alone.
@@ -33,7 +33,10 @@ extension Index {
       if code == MDB_NOTFOUND { return total }
       try checkedIndex(code)
       let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
-      if bytes.count >= 8 { total += unsafe Int(clamping: bytes.bytes.integer(at: 0) as UInt64) }
+      guard bytes.count >= 8 else { continue }
+      let count = unsafe Int(clamping: bytes.bytes.integer(at: 0) as UInt64)
+      guard count < bytes.count / 8 else { throw Fault(.corrupt, .disk) }
+      total += count
     }
   }
 }

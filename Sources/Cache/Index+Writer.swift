@@ -14,7 +14,7 @@ struct IndexTransaction: RecordTables {
     _ body: (inout IndexTransaction) throws(Fault) -> Result
   ) throws(Fault) -> Result {
     var begun: OpaquePointer?
-    try checkedIndex(unsafe mdb_txn_begin(environment, nil, 0, &begun))
+    try checkedIndex(unsafe mdb_txn_begin(environment, nil, 0, &begun), mayLackMemory: true)
     guard let transaction = unsafe begun else { throw Fault(.exhausted, .own) }
     var tables = unsafe IndexTransaction(transaction: transaction, databases: databases)
     let result: Result
@@ -34,7 +34,8 @@ struct IndexTransaction: RecordTables {
     _ environment: OpaquePointer, _ body: (IndexTransaction) throws(Fault) -> Result?
   ) throws(Fault) -> Result? {
     var begun: OpaquePointer?
-    try checkedIndex(unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun))
+    try checkedIndex(
+      unsafe mdb_txn_begin(environment, nil, UInt32(MDB_RDONLY), &begun), mayLackMemory: true)
     guard let transaction = unsafe begun else { throw Fault(.exhausted, .own) }
     defer { unsafe mdb_txn_abort(transaction) }
     var tables = unsafe IndexTransaction(transaction: transaction, databases: Index.Databases())
@@ -254,7 +255,10 @@ struct IndexTransaction: RecordTables {
     }
     if code == MDB_NOTFOUND { return nil }
     try checkedIndex(code)
-    return unsafe [UInt8](UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size))
+    let next = unsafe [UInt8](UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size))
+    // Whoever goes on from it would go round in circles.
+    if next.lexicographicallyPrecedes(key) { throw Fault(.corrupt, .disk) }
+    return next
   }
 
   func count(_ database: MDB_dbi) throws(Fault) -> Int {

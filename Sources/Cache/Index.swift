@@ -211,7 +211,7 @@ public final class Index: @unchecked Sendable {
     path: String, mapBytes: Int
   ) throws(Fault) -> OpaquePointer {
     var created: OpaquePointer?
-    try checkedIndex(unsafe mdb_env_create(&created))
+    try checkedIndex(unsafe mdb_env_create(&created), mayLackMemory: true)
     guard let environment = unsafe created else { throw Fault(.exhausted, .own) }
     do throws(Fault) {
       try checkedIndex(unsafe mdb_env_set_maxdbs(environment, 8))
@@ -229,10 +229,10 @@ public final class Index: @unchecked Sendable {
       let code = unsafe mdb_env_open(environment, path, flags, 0o640)
       try Folder.remove(file: path + "/lock.mdb")
       // EISDIR: a folder has the file's name. ENOMEM: LMDB maps as much as the file says is in use.
-      if code == 21 || (code == 12 && (try? isShort(path)) == true) {
+      if code == 21 || (code == SystemError.noMemory && (try? isShort(path)) == true) {
         throw Fault(.corrupt, .disk, errno: code)
       }
-      try checkedIndex(code)
+      try checkedIndex(code, mayLackMemory: true)
     } catch {
       unsafe mdb_env_close(environment)
       throw error
@@ -301,15 +301,19 @@ public final class Index: @unchecked Sendable {
 }
 
 /// A result of LMDB, or the fault that it stands for.
-func checkedIndex(_ code: Int32) throws(Fault) {
+///
+/// - Parameter mayLackMemory: Whether the call takes much memory; else ENOMEM is of a list of free pages that says
+///   it were longer than anything can be.
+func checkedIndex(_ code: Int32, mayLackMemory: Bool = false) throws(Fault) {
   switch code {
   case 0: return
+  case SystemError.noMemory where mayLackMemory: throw Fault(.io, .disk, errno: code)
   // From CURSOR_FULL on they too are only met where LMDB's file is damaged: a tree too deep, a page with
   // less room than it says, a database whose flags or keys are not those that we gave it, more pages in
   // use than the map had at its opening, a root that is no page (which LMDB finds out when it meets the
   // database, and tells with whatever comes next), a free page whose number no file can have (EINVAL, EFBIG).
   case MDB_INVALID, MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_PANIC, MDB_CURSOR_FULL, MDB_PAGE_FULL,
-    MDB_INCOMPATIBLE, MDB_BAD_VALSIZE, MDB_MAP_RESIZED, MDB_BAD_TXN, 22, 27:
+    MDB_INCOMPATIBLE, MDB_BAD_VALSIZE, MDB_MAP_RESIZED, MDB_BAD_TXN, SystemError.noMemory, 22, 27:
     throw Fault(.corrupt, .disk, errno: code)
   case MDB_VERSION_MISMATCH: throw Fault(.mismatch, .disk, errno: code)
   case MDB_MAP_FULL, MDB_READERS_FULL, MDB_TXN_FULL, MDB_DBS_FULL:

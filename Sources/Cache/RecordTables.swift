@@ -190,7 +190,11 @@ extension RecordTables {
   /// Forgets a key; its slices become orphans.
   mutating func removeObject(_ key: Digest128) throws(Fault) {
     guard let stored = try record(key) else {
-      while let number = try anyBlock(of: key) { try removeBlock(key, number) }
+      var removed: UInt32?
+      while let number = try anyBlock(of: key, but: removed) {
+        try removeBlock(key, number)
+        removed = number
+      }
       // What is there may be no record.
       try removeRecord(key)
       return
@@ -203,7 +207,8 @@ extension RecordTables {
     for (index, slice) in record.slices.enumerated() where !slice.isAbsent {
       try noteOrphan(StoredBytes(slice, record.bytes(ofSlice: index)), of: key)
     }
-    while let number = try anyBlock(of: key) {
+    var removed: UInt32?
+    while let number = try anyBlock(of: key, but: removed) {
       if let block = try block(key, number), block.stamp == record.stamp {
         let first = Int(number) * SliceBlock.slices
         for (place, slice) in block.slices.enumerated() where !slice.isAbsent {
@@ -211,7 +216,15 @@ extension RecordTables {
         }
       }
       try removeBlock(key, number)
+      removed = number
     }
+  }
+
+  /// Any block of the key; throws where it is the one that was just removed, which only a damaged index has still.
+  private func anyBlock(of key: Digest128, but removed: UInt32?) throws(Fault) -> UInt32? {
+    let number = try anyBlock(of: key)
+    if let number, number == removed { throw Fault(.corrupt, .disk) }
+    return number
   }
 
   /// Forgets what an entry of a leaving segment names, as far as it lies in that segment or in one that

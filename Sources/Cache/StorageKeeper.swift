@@ -83,6 +83,17 @@ final class StorageKeeper {
   /// No work before this: the disk failed.
   var pausedUntil: Instant { writer?.pausedUntil ?? .zero }
 
+  /// Whether a job would only meet the fault of one before it.
+  func isFailing(_ job: WriteJob, at now: Instant) -> Bool {
+    job.addsBytes && now < (writer?.failingUntil ?? .zero)
+  }
+
+  /// Has a job fail without a try.
+  func refuse(_ job: WriteJob) {
+    counters.refusals.add(1, ordering: .relaxed)
+    job.completion?(.failed(Fault(.unavailable, .disk)))
+  }
+
   func perform(_ job: WriteJob, now: Instant, wallSeconds: Int64) {
     guard let writer else {
       counters.refusals.add(1, ordering: .relaxed)

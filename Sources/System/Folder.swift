@@ -23,7 +23,7 @@ public enum Folder {
     }
   }
 
-  /// The names in a folder, without `.` and `..`, in no order.
+  /// The names in a folder, without `.` and `..`, in no order; all of them, or a fault.
   public static func names(in path: String) throws(Fault) -> [String] {
     var error: Int64 = 0
     guard let folder = unsafe linux_folder_open(path, &error) else {
@@ -32,9 +32,10 @@ public enum Folder {
     }
     defer { unsafe linux_folder_close(folder) }
     var names: [String] = []
-    while let name = unsafe linux_folder_next(folder) {
+    while let name = unsafe linux_folder_next(folder, &error) {
       unsafe names.append(String(cString: name))
     }
+    try checked(error)
     return names
   }
 

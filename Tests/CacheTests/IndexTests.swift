@@ -150,16 +150,7 @@ import Testing
   /// A write to such a page fails as on a disk in trouble, and would for ever.
   @Test(arguments: [1 << 48, 1 << 52] as [UInt64])
   func freePagesThatNoFileHasAreDamage(page: UInt64) throws {
-    do {
-      let index = try open().index
-      for round in 0..<4 as Range<UInt64> {
-        try index.write { tables throws(Fault) in
-          for number in 0..<200 as Range<UInt64> {
-            try tables.put(record("x"), Digest128(first: number, second: round))
-          }
-        }
-      }
-    }
+    do { try fillAndFree(try open().index) }
     // The list of free pages is a database of its own, whose root stands in the newer head page.
     let heads = try [0, 4096].map { head in
       (life: try number(at: head + 144), root: try number(at: head + 80))
@@ -177,6 +168,47 @@ import Testing
     }
     #expect(try open().setAside?.why == .unreadable)
     #expect(try open().setAside == nil)
+  }
+
+  /// Puts another number of pages in each entry of the list of free ones.
+  private func setFreeCounts(_ count: UInt64) throws {
+    let heads = try [0, 4096].map { head in
+      (life: try number(at: head + 144), root: try number(at: head + 80))
+    }
+    let leaf = Int(try #require(heads.max { $0.life < $1.life }).root) * 4096
+    let nodes = (Int(try number(at: leaf + 8) >> 32 & 0xFFFF) - 16) / 2
+    #expect(nodes > 0)
+    for node in 0..<nodes {
+      let place = leaf + Int(try number(at: leaf + 16 + 2 * node) & 0xFFFF)
+      try put(count, at: place + 16)
+    }
+  }
+
+  /// LMDB finds no memory for such a list, and would not at any later start.
+  @Test func aListOfFreePagesWithoutEndIsDamage() throws {
+    do { try fillAndFree(try open().index) }
+    try setFreeCounts(1 << 31)
+    #expect(try open().setAside?.why == .unreadable)
+    #expect(try open().setAside == nil)
+  }
+
+  @Test(arguments: [1 << 31, 1 << 60, .max] as [UInt64])
+  func moreFreePagesThanAreListedAreDamage(count: UInt64) throws {
+    let index = try open().index
+    try fillAndFree(index)
+    #expect(try index.freePages() > 0)
+    try setFreeCounts(count)
+    #expect(throws: Fault(.corrupt, .disk)) { try index.freePages() }
+  }
+
+  private func fillAndFree(_ index: Index) throws {
+    for round in 0..<4 as Range<UInt64> {
+      try index.write { tables throws(Fault) in
+        for number in 0..<200 as Range<UInt64> {
+          try tables.put(record("x"), Digest128(first: number, second: round))
+        }
+      }
+    }
   }
 
   private func number(at offset: Int) throws -> UInt64 {

@@ -179,6 +179,57 @@ import Testing
     }
   }
 
+  /// What moves on is old, and the segment that it moves to may be new.
+  @Test func whatMovesOnDoesNotEndItsNewSegment() throws {
+    var random = SeededRandom(seed: 26)
+    let disk = try open(segments: 8, maxAge: .seconds(800))
+    // All of it is new after some 150 s, between an eighth and a quarter of the age.
+    for step in 0..<200 {
+      let second = Int64(step) * 4
+      store(disk, "\(step)", randomBytes(800_000, &random), created: wall + second)
+      store(disk, "hot \(step)", [1, 2, 3], created: wall + second)
+      let now = Instant.zero + .seconds(Int(second))
+      for moment in [now, now + .seconds(1), now + .seconds(2)] {
+        while disk.step(now: moment, wallSeconds: wall + second) {}
+        disk.upkeep(now: moment, wallSeconds: wall + second)
+      }
+      for old in max(0, step - 45)...step { try hit(disk, "hot \(old)") }
+    }
+    let counts = disk.counters.snapshot
+    // 160 MB in segments of 4 MiB.
+    #expect(counts.movedSlices > 20)
+    #expect(counts.evictions < 45)
+  }
+
+  @Test(arguments: [false, true])
+  func aClockThatWasAheadKeepsNothingForLonger(isNextLife: Bool) throws {
+    var random = SeededRandom(seed: 27)
+    let body = randomBytes(500_000, &random)
+    func begin() throws -> DiskStorage {
+      let disk = try open(segments: 8, maxAge: .seconds(800))
+      store(disk, "ahead", body, created: wall + 1_000_000)
+      while disk.step(now: .zero, wallSeconds: wall + 1_000_000) {}
+      while disk.step(now: .zero + .seconds(1), wallSeconds: wall + 1_000_000) {}
+      for number in 0..<10 { store(disk, "\(number)", body) }
+      disk.settle(now: .zero + .seconds(2))
+      return disk
+    }
+    var first: DiskStorage? = try begin()
+    if isNextLife {
+      first?.stop()
+      first = nil
+    }
+    let disk = try first ?? open(segments: 8, maxAge: .seconds(800))
+    disk.upkeep(now: .zero + .seconds(3), wallSeconds: wall)
+    for second in stride(from: 200, through: 1_200, by: 200) {
+      let now = Instant.zero + .seconds(second)
+      for _ in 0..<10 { disk.upkeep(now: now, wallSeconds: wall + Int64(second)) }
+    }
+    for name in ["ahead"] + (0..<10).map(String.init) {
+      #expect(try disk.record(disk.text(name)) == nil, "\(name)")
+    }
+  }
+
   /// Records whose segments went with a footer that nobody could read.
   @Test func anIndexFullOfWhatNothingNamesBeginsAnew() throws {
     let told = Monitor<[StorageEvent]>([])

@@ -6,6 +6,8 @@ import Base
 struct MemoryTables: RecordTables {
   var records: [Digest128: [UInt8]] = [:]
   var blocks: [Digest128: [UInt32: [UInt8]]] = [:]
+  /// Whether blocks stay when they are removed, as where a damaged index has them in the wrong place.
+  var keepsBlocks = false
 
   func record(_ key: Digest128) throws(Fault) -> Record? {
     guard let bytes = records[key] else { return nil }
@@ -36,6 +38,7 @@ struct MemoryTables: RecordTables {
   }
 
   mutating func removeBlock(_ key: Digest128, _ number: UInt32) throws(Fault) {
+    if keepsBlocks { return }
     blocks[key]?[number] = nil
     if blocks[key]?.isEmpty ?? false { blocks[key] = nil }
   }

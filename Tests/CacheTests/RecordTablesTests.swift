@@ -39,6 +39,16 @@ import Testing
     #expect(tables.records[key] == nil && tables.blocks[key] == nil)
   }
 
+  /// Else the writer would remove it for ever.
+  @Test(arguments: [false, true]) func aBlockThatStaysIsDamage(hasRecord: Bool) throws {
+    var tables = MemoryTables()
+    let key = Digest128(first: 1, second: 2)
+    if hasRecord { try tables.put(record(2_000_000, home: 1), key) }
+    tables.blocks[key] = [0: [4], 3: [5]]
+    tables.keepsBlocks = true
+    #expect(throws: Fault(.corrupt, .disk)) { try tables.removeObject(key) }
+  }
+
   @Test func aRecordPutAgainSurvivesItsOldHome() throws {
     var tables = MemoryTables()
     let key = Digest128(first: 1, second: 2)

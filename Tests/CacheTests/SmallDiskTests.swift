@@ -1,4 +1,5 @@
 import Base
+import Foundation
 import Synchronization
 import System
 import Testing
@@ -18,15 +19,17 @@ import Testing
     /// Segments that readers have in hand: unlinking them frees nothing yet.
     var held: Set<UInt32> = []
     var failures = 0
+    /// What a segment that has no room meets.
+    let fault: Fault
 
-    init(room: Int) { self.room = room }
+    init(room: Int, fault: Fault = DiskWriter.noSpace) { (self.room, self.fault) = (room, fault) }
 
     override func before(_ operation: DiskOperation) throws(Fault) {
       switch operation {
       case .create(let segment):
         guard segments.count < room else {
           failures += 1
-          throw DiskWriter.noSpace
+          throw fault
         }
         segments.insert(segment)
       case .remove(let segment) where !held.contains(segment): segments.remove(segment)
@@ -39,8 +42,8 @@ import Testing
     try DiskStorage(folder.options(segments: 12), wallSeconds: wall, secret: nil, faults: faults)
   }
 
-  func store(_ disk: DiskStorage, _ text: String, _ byte: UInt8) {
-    let body = [UInt8](repeating: byte, count: 800_000)
+  func store(_ disk: DiskStorage, _ text: String, _ byte: UInt8, count: Int = 800_000) {
+    let body = [UInt8](repeating: byte, count: count)
     let record = disk.newRecord(text, body.count)
     let key = disk.text(text)
     #expect(disk.submit(.put(key: key, record: record, nil)))
@@ -61,8 +64,13 @@ import Testing
     return (slice, try #require(try disk.pin(slice.segment), "\(text)"))
   }
 
-  @Test func whatItHoldsIsLearnedAtTheFirstFailure() throws {
-    let small = SmallDisk(room: 5)
+  /// A full disk may refuse a file's name already, and a quota is a disk of its own.
+  @Test(arguments: [
+    DiskWriter.noSpace, Fault(.io, .disk, errno: SystemError.noSpace),
+    Fault(.io, .disk, errno: SystemError.quotaExceeded),
+  ])
+  func whatItHoldsIsLearnedAtTheFirstFailure(fault: Fault) throws {
+    let small = SmallDisk(room: 5, fault: fault)
     let disk = try open(small)
     func fill(_ numbers: Range<Int>, hitting hot: String? = nil) throws {
       for number in numbers {
@@ -85,6 +93,34 @@ import Testing
     // Later it is tried again: others may have made room.
     try fill(85..<120)
     #expect(small.failures == 2 && disk.counters.snapshot.refusals == 0)
+  }
+
+  /// A disk that refuses everything.
+  final class DeadDisk: DiskFaults {
+    let tries = Atomic<Int>(0)
+
+    override func before(_ operation: DiskOperation) throws(Fault) {
+      guard case .create = operation else { return }
+      tries.add(1, ordering: .relaxed)
+      throw Fault(.io, .disk, errno: SystemError.inputOutput)
+    }
+  }
+
+  /// What is to be kept fails together, and what takes content away does not wait for it.
+  @Test func aRemovalDoesNotWaitForEachJobThatFails() throws {
+    let dead = DeadDisk()
+    let disk = try DiskStorage(
+      folder.options(segments: 12), wallSeconds: wall, secret: nil, faults: dead)
+    for number in 0..<500 { store(disk, "\(number)", 1, count: 1000) }
+    let heard = Heard()
+    let isTaken = disk.submit(.unlist(keys: [disk.text("0")], heard.note("removal")))
+    #expect(isTaken)
+    try disk.start()
+    defer { disk.stop() }
+    for _ in 0..<2_000 where heard.all.isEmpty { usleep(10_000) }
+    #expect(heard.all == ["removal unlisted 0"])
+    // Those before it have not been tried one after the other, with a pause for each.
+    #expect(dead.tries.load(ordering: .relaxed) < 5)
   }
 
   @Test func isToldOfOnceAndWhenItIsOver() throws {

@@ -32,9 +32,13 @@ import Testing
       throw Fault(.io, .disk, errno: EIO)
     }
 
+    /// What reading the folder of the segments meets.
+    var listingFault: Fault?
+
     override func before(_ operation: DiskOperation) throws(Fault) {
       if operation == .commit, let fault { throw fault }
       if operation == .open, let openingFault { throw openingFault }
+      if operation == .list, let listingFault { throw listingFault }
     }
   }
 
@@ -285,6 +289,25 @@ import Testing
     }
     stamps.insert(try open(nil, Told()).newStamp())
     #expect(stamps.count == 5)
+  }
+
+  /// Which segments are gone nobody can say then, and none is given up.
+  @Test func aFolderThatCannotBeReadLosesNothing() throws {
+    do {
+      let disk = try open(nil, Told())
+      store(disk, "a", [1])
+      disk.settle()
+      disk.stop()
+    }
+    let (faults, told) = (BrokenIndex(), Told())
+    let refusal = Fault(.io, .disk, errno: EIO)
+    faults.listingFault = refusal
+    let disk = try open(faults, told)
+    #expect(told.all == [.unopened(refusal)])
+    faults.listingFault = nil
+    pass(disk, from: 0, seconds: 6)
+    #expect(told.all.last == .reopened)
+    #expect(try isWhole(disk, "a", [1]))
   }
 
   /// A folder that cannot be used for another reason is a mistake, and an index that nobody can read too.

@@ -41,7 +41,7 @@ final class TroubledDisk: DiskFaults {
       unsynced[segment, default: []].append(offset..<offset + count)
     case .sync(let segment): unsynced[segment] = nil
     case .remove(let segment): unsynced[segment] = nil
-    case .open, .create, .erase, .commit: break
+    case .open, .list, .create, .erase, .commit: break
     }
   }
 

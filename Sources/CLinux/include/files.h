@@ -76,10 +76,10 @@ int64_t linux_writable(const char *path, bool *is_folder);
 // Free bytes for us (without root's reserve), and the whole size, of the file system of a path.
 int64_t linux_free_space(const char *path, uint64_t *free_bytes, uint64_t *total_bytes);
 
-// A folder's names; open gives NULL and sets *error, next gives NULL at the end.
+// A folder's names; open gives NULL and sets *error, next gives NULL at the end, with 0 in *error if all were told.
 struct linux_folder;
 struct linux_folder *linux_folder_open(const char *path, int64_t *error);
-const char *linux_folder_next(struct linux_folder *folder);
+const char *linux_folder_next(struct linux_folder *folder, int64_t *error);
 void linux_folder_close(struct linux_folder *folder);
 
 int64_t linux_getrandom(void *into, size_t count);
