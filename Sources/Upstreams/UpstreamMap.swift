@@ -12,6 +12,13 @@ public final class UpstreamRegion: Sendable {
     ///
     /// A name's servers come and go, and those that come are drained like those that went.
     var drained: Set<String> = []
+    /// Labels of what takes part all the same, of names that are drained.
+    var excepted: Set<String> = []
+
+    func isDrained(_ server: UpstreamServer) -> Bool {
+      drained.contains(server.label)
+        || drained.contains(server.entry) && !excepted.contains(server.label)
+    }
   }
 
   public init(name: String, servers: [UpstreamServer]) {
@@ -25,9 +32,7 @@ public final class UpstreamRegion: Sendable {
   func replace(with servers: [UpstreamServer]) {
     members.withLock { members in
       members.servers = servers
-      for server in servers {
-        server.setDrained(!members.drained.isDisjoint(with: [server.label, server.entry]))
-      }
+      for server in servers { server.setDrained(members.isDrained(server)) }
     }
   }
 
@@ -38,16 +43,19 @@ public final class UpstreamRegion: Sendable {
     members.withLock { members in
       let named = members.servers.filter { $0.label == label || $0.entry == label }
       if named.isEmpty { return [] }
+      // What is said of a name is said of all its addresses, those that are away too.
+      let all = "\(label)@"
+      members.excepted = members.excepted.filter { $0 != label && !$0.hasPrefix(all) }
       if isDrained {
         members.drained.insert(label)
       } else {
-        // Of a drained name one address may be wanted again: the others stay as they are.
-        for server in members.servers where members.drained.contains(server.entry) {
-          members.drained.insert(server.label)
+        members.drained = members.drained.filter { $0 != label && !$0.hasPrefix(all) }
+        for server in named {
+          // Of a drained name one address may be wanted again: the others stay out, and those that come back.
+          if members.drained.contains(server.entry) { members.excepted.insert(server.label) }
         }
-        for server in named { members.drained.subtract([server.label, server.entry]) }
       }
-      for server in named { server.setDrained(isDrained) }
+      for server in named { server.setDrained(members.isDrained(server)) }
       return named
     }
   }

@@ -98,13 +98,15 @@ public final class UpstreamNames {
   ///
   /// A name without an address keeps the servers that it had: a resolver that fails for a while takes
   /// nobody away.
-  public func look() {
-    for index in places.indices { look(at: index) }
+  /// - Parameter isOver: asked before each name, since a resolver may take long to say nothing.
+  public func look(unless isOver: () -> Bool = { false }) {
+    for index in places.indices { look(at: index, unless: isOver) }
   }
 
-  private func look(at index: Int) {
+  private func look(at index: Int, unless isOver: () -> Bool) {
     var hasChanged = false
     for entry in places[index].entries.indices {
+      if isOver() { return }
       let place = places[index]
       if !place.entries[entry].isName && !place.servers[entry].isEmpty { continue }
       let settings = place.entries[entry]

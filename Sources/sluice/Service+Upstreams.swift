@@ -216,7 +216,7 @@ final class Lookout: Sendable {
         let isOver: Bool? = isStopping.wait(until: due) { $0 ? true : nil }
         if isOver != nil { return }
         if nextNames <= Clock.now {
-          tasks.names.look()
+          tasks.names.look { isStopping.with { $0 } }
           nextNames = Clock.now + Self.namePause
         }
         if nextFile <= Clock.now {

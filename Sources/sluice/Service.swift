@@ -338,7 +338,6 @@ final class Service {
 
   private func finish() {
     lookout.stop()
-    lookoutThread = nil
     denylistThread.stop()
     denylistRunning = nil
     admin.loop.mailbox.post { [prober] in prober.value.close() }
@@ -349,6 +348,8 @@ final class Service {
     storage.stop()
     accessLog.stop()
     accessLogThread = nil
+    // Last, since it may be waiting for a resolver that says nothing.
+    lookoutThread = nil
     log.info("stopped")
   }
 

@@ -100,7 +100,15 @@ import Testing
     // One of them again: the other one stays out, and so does one that comes back.
     #expect(map.setDrained(false, "eu/kubo.internal:8080@192.0.2.3").count == 1)
     #expect(drained() == ["192.0.2.2"])
-    #expect(map.setDrained(false, "eu/kubo.internal:8080").count == 2)
+    addresses = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    names.look()
+    #expect(drained() == ["192.0.2.1", "192.0.2.2"])
+    #expect(map.setDrained(true, "eu/kubo.internal:8080@192.0.2.3").count == 1)
+    #expect(drained() == addresses)
+    #expect(map.setDrained(false, "eu/kubo.internal:8080@192.0.2.2").count == 1)
+    #expect(map.setDrained(true, "eu/kubo.internal:8080").count == 3)
+    #expect(drained() == addresses)
+    #expect(map.setDrained(false, "eu/kubo.internal:8080").count == 3)
     names.look()
     #expect(drained() == [])
   }
