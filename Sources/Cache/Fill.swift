@@ -86,6 +86,11 @@ public final class Fill: @unchecked Sendable {
   public let key: Digest128
   /// The canonical key; compared by those who join.
   public let canonicalKey: [UInt8]
+  /// The client's Host that upstreams are asked with, where it stands for the content; empty where its path does.
+  ///
+  /// What is kept is the same for all. What else an upstream says is for this host alone: a name's may lead
+  /// elsewhere by now.
+  public let host: [UInt8]
   let owner: WorkerPort
   let ownerLoop: Loop
   let budget: SliceBudget
@@ -97,11 +102,12 @@ public final class Fill: @unchecked Sendable {
   ///
   /// `table` is nil for an answer that nobody may join.
   public init(
-    key: Digest128, canonicalKey: [UInt8], owner: WorkerPort, loop: Loop, table: FillTable?,
-    budget: SliceBudget
+    key: Digest128, canonicalKey: [UInt8], host: [UInt8] = [], owner: WorkerPort, loop: Loop,
+    table: FillTable?, budget: SliceBudget
   ) {
     self.key = key
     self.canonicalKey = canonicalKey
+    self.host = host
     self.owner = owner
     ownerLoop = loop
     self.table = table

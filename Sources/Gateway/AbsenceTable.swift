@@ -1,7 +1,7 @@
 internal import Base
 internal import Synchronization
 
-/// What is remembered of content that could not be had, for all workers, by canonical key.
+/// What is remembered of content that could not be had, for all workers, by canonical key (or `key`).
 ///
 /// In memory alone: a new process may ask once for what the last one knew. Not looked into on the way of
 /// a hit.
@@ -34,6 +34,13 @@ final class AbsenceTable: Sendable {
   }
 
   private let state = Mutex(State())
+
+  /// The key of content on the own host of a name that led to it: after the canonical key, so that what is removed by
+  /// that goes too.
+  static func key(_ canonicalKey: [UInt8], under name: [UInt8]) -> [UInt8] {
+    // No other key goes on so behind its path.
+    canonicalKey + [0, 0xff] + name
+  }
 
   /// What is known of a key's content now.
   func standing(of key: [UInt8], at now: Instant) -> Absence.Standing {

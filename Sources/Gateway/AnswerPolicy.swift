@@ -162,6 +162,8 @@ enum AnswerPolicy {
       case _ where isOwn(field.token): continue
       // Of another Sluice behind this one.
       case .other where text.bytes(field.name).equalsIgnoringCase("x-ipfs-gateway"): continue
+      case .altSvc, .strictTransportSecurity: continue
+      case .other where isOfOrigin(text.bytes(field.name)): continue
       case .cacheControl, .acceptRanges, .xIpfsPath, .lastModified, .contentLocation:
         if !keeps { answer.fields.append(kept(field, text)) }
       default:
@@ -171,6 +173,18 @@ enum AnswerPolicy {
     }
     return answer
   }
+
+  /// Whether a field speaks for the origin that was asked, like Alt-Svc and Strict-Transport-Security: clients would
+  /// take it for this gateway's word (RFC 7838, 3; RFC 6797, 8.1), of a hit for as long as that is kept.
+  private static func isOfOrigin(_ name: RawSpan) -> Bool {
+    ofOrigin.contains { name.equalsIgnoringCase($0) }
+  }
+
+  private static let ofOrigin: [StaticString] = [
+    "accept-ch", "clear-site-data", "critical-ch", "expect-ct", "nel", "origin-agent-cluster",
+    "public-key-pins", "public-key-pins-report-only", "report-to", "reporting-endpoints",
+    "service-worker-allowed",
+  ]
 
   private static func kept(_ field: Field, _ text: RawSpan) -> Record.Field {
     Record.Field(name: text.bytes(field.name).array, value: text.bytes(field.value).array)

@@ -16,15 +16,16 @@ extension Exchange {
   func answerAbsence() -> Bool {
     if onlyIfCached { return false }
     let canonical = canonicalKey.withReadable { $0.array }
-    if let answer = siteAnswer(canonical) {
+    let absenceKey = absenceKey
+    if let answer = siteAnswer(absenceKey) {
       give(answer)
       return true
     }
-    switch worker.gateway.absences.standing(of: canonical, at: worker.loop.now) {
+    switch worker.gateway.absences.standing(of: absenceKey, at: worker.loop.now) {
     case .open:
       // What was looked for in vain is not looked for again while that many searches go on.
       guard worker.searches.isFull, worker.gateway.fills.find(key, canonicalKey: canonical) == nil,
-        worker.gateway.absences.hasFailed(canonical, at: worker.loop.now)
+        worker.gateway.absences.hasFailed(absenceKey, at: worker.loop.now)
       else { return false }
       refuseSearch()
     case .absent:
@@ -61,8 +62,7 @@ extension Exchange {
   }
 
   private var failure: Absence.Standing {
-    let canonical = canonicalKey.withReadable { $0.array }
-    return worker.gateway.absences.standing(of: canonical, at: worker.loop.now)
+    worker.gateway.absences.standing(of: absenceKey, at: worker.loop.now)
   }
 
   /// Says that what was looked for in vain is not looked for while so much else is.
@@ -85,9 +85,9 @@ extension Exchange {
   }
 
   /// What the site is known to say of the path; nil where it would say something of the client's own query too.
-  private func siteAnswer(_ canonical: [UInt8]) -> SiteAnswer? {
+  private func siteAnswer(_ absenceKey: [UInt8]) -> SiteAnswer? {
     guard keepsHost,
-      let answer = worker.gateway.siteAnswers.answer(for: canonical, at: worker.loop.now)
+      let answer = worker.gateway.siteAnswers.answer(for: absenceKey, at: worker.loop.now)
     else { return nil }
     let hasQuery = text.withReadable { $0.bytes(target).contains("?") }
     return answer.isRedirect && hasQuery ? nil : answer
@@ -133,6 +133,15 @@ extension Exchange {
     }
   }
 
+  /// Under which key it is remembered that this cannot be had.
+  ///
+  /// On a name's own host upstreams find out by themselves what the name leads to. That may be another's content by
+  /// now, whose words and failures are none of the root's.
+  private var absenceKey: [UInt8] {
+    let canonical = canonicalKey.withReadable { $0.array }
+    return naming != nil && keepsHost ? AbsenceTable.key(canonical, under: name) : canonical
+  }
+
   /// Under which key it is remembered if this cannot be had; nil for what is no content.
   ///
   /// - Parameters:
@@ -142,7 +151,7 @@ extension Exchange {
     guard let asked, !canonicalKey.isEmpty else { return nil }
     let isFileBelow = asked.form == .file && asked.hasPath
     return AbsenceSubject(
-      key: canonicalKey.withReadable { $0.array }, countsFailures: countsFailures,
+      key: absenceKey, countsFailures: countsFailures,
       hasOwnHost: asked.mode != .path, root: isFileBelow ? contentRoot : nil,
       remainder: isFileBelow ? path.withReadable { $0.bytes(asked.remainder).array } : [],
       target: target)

@@ -8,13 +8,17 @@ internal import Telemetry
 
 /// The operator's limits on what clients may ask for.
 extension Exchange {
+  /// Who asks, for what only some networks may: nil behind a proxy that does not say.
+  var knownClient: NetworkAddress? {
+    guard let stream else { return client }
+    return client ?? (stream.isPeerUnnamed ? nil : stream.peer.networkAddress)
+  }
+
   /// Holds the request against limits; false where it has been refused.
   ///
-  /// The client is who a trusted proxy says it is, else the peer; peers that the kernel does not name share one
-  /// allowance.
+  /// The client is who a trusted proxy says it is, else the peer; clients that nobody names share one allowance.
   func admit(_ limits: WorkerLimits, _ request: RequestHead, _ text: RawSpan) -> Bool {
-    let address =
-      client ?? stream?.peer.networkAddress ?? NetworkAddress(high: 0, low: 0)
+    let address = knownClient ?? NetworkAddress(high: 0, low: 0)
     let refusal: RateLimitRefusal? = limits.with { limiter, keys in
       let subject = RateLimitSubject(
         address: address, host: limiter.looksAtHosts ? text.bytes(host) : RawSpan(),

@@ -33,7 +33,7 @@ extension Exchange {
       ClusterPath.isServed(on: site, text: text)
     else { return false }
     hostClass = .cluster
-    guard let client = client ?? stream?.peer.networkAddress, access.allow.contains(client) else {
+    guard let client = knownClient, access.allow.contains(client) else {
       refuseCluster(403, "the cluster's API is for the operator's own networks")
       return true
     }

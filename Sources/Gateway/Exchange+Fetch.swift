@@ -87,12 +87,13 @@ extension Exchange {
   /// Takes part in the key's fill; whether it is a new one, nil where the key is another object's.
   private func join() -> Bool? {
     let canonical = canonicalKey.withReadable { $0.array }
+    let host = upstreamHost ?? []
     let from = position
     let joined = worker.gateway.fills.join(
       key, canonicalKey: canonical,
       create: {
         Fill(
-          key: key, canonicalKey: canonical, owner: worker.port, loop: worker.loop,
+          key: key, canonicalKey: canonical, host: host, owner: worker.port, loop: worker.loop,
           table: worker.gateway.fills, budget: worker.gateway.memory)
       },
       reader: { ExchangeReader($0, on: worker.port, from: from, to: .max) })
@@ -186,7 +187,7 @@ extension Exchange {
   }
 
   /// Whether the client's own request is word by word what the upstream was asked.
-  private var asksAsUpstreamDoes: Bool {
+  var asksAsUpstreamDoes: Bool {
     naming == nil && text.withReadable { $0.bytes(target).array } == contentTarget
   }
 
@@ -197,6 +198,11 @@ extension Exchange {
 
   /// Fetches the rest of an answer whose first slices were here; whether there is a fill to read.
   func rejoin() -> Bool {
+    // What was here when the answer began has been evicted.
+    if onlyIfCached, wholeHead == nil {
+      breakOff()
+      return false
+    }
     if limits != nil, wholeHead == nil { owesForMiss() }
     // What comes in another order the next time is not spliced.
     guard asked?.form.hasRanges ?? true, let isNew = join() else {
@@ -336,71 +342,6 @@ extension Exchange {
     }
   }
 
-  /// Whether it is a gateway's error in a form that the client who asked first accepts, and this one not.
-  ///
-  /// A site's own page is for all.
-  private func isOthersError(_ head: AnswerHead) -> Bool {
-    let type = head.contentType
-    return outcome == .collapsed && !keepsHost && Absence.isFailure(head.status)
-      && type.rawBytes.hasPrefixIgnoringCase("text/html") != acceptsHTML
-  }
-
-  /// Begins an answer that is not kept.
-  private func passHead(_ head: AnswerHead, _ why: NotStored, on stream: ClientStream) {
-    guard let reader else { return }
-    // On a host of its own the upstream has found out by itself what the name leads to.
-    if why == .foreignAnswer, asked?.mode != .path { forgetName() }
-    let isPrivate = outcome == .bypass
-    let isOthersWhole = !conditions.range.isEmpty && head.status == 200
-    // What a redirect and a page say depends on how this client asked, and what another one accepts may
-    // have chosen a page that this one does not want.
-    let isOthersPage =
-      (300..<400 ~= head.status || why == .generated)
-      && (outcome == .collapsed || !asksAsUpstreamDoes)
-      // A page of a site stays for good on the content's own host, and not on a name's.
-      || outcome == .collapsed && keepsHost && SiteAnswer.isPossible(head.status)
-    // A condition may have another answer than what it is a condition on.
-    let isConditional =
-      head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
-    let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
-    if isOthersError(head) {
-      leaveFill()
-      fail(status: head.status)
-      return
-    }
-    if !isPrivate, isOthersWhole, why != .noLength, isCheckable {
-      // A part of a block that is not the one asked for cannot be told from a good one.
-      fillFailed(Fault(.mismatch, .upstream))
-      return
-    }
-    if !isPrivate && (isOthersWhole || isOthersPage || isConditional || lacksFields) {
-      leaveFill()
-      reason = why.name
-      passThrough()
-      return
-    }
-    outcome = .bypass
-    if reason.utf8CodeUnitCount == 0 { reason = why.name }
-    let etag = head.etag
-    if !conditions.ifNoneMatch.isEmpty, head.status == 200, !etag.isEmpty,
-      case .notModified = wish(etag: etag.rawBytes, total: head.totalBytes ?? 0)
-    {
-      answerNotModified(head, on: stream)
-      return
-    }
-    writePassedHead(head, on: stream)
-    let hasBody = method == .get && head.status != 204 && head.status != 304
-    guard hasBody else {
-      finish()
-      return
-    }
-    position = 0
-    end = head.totalBytes ?? .max
-    sliceShift = Fill.passedShift
-    reader.fill.aim(reader, at: 0..<end)
-    deliver()
-  }
-
   /// No more bytes will come from the fill.
   func fillFailed(_ fault: Fault) {
     guard let stream else { return }
@@ -413,6 +354,7 @@ extension Exchange {
     // What cannot be checked any more must not become complete.
     let isUnchecked =
       (reader?.fill.isHeldBack ?? false) || fault == Fault(.mismatch, .upstream)
+    let isAnothers = readsForAnotherHost
     leaveFill()
     // What another client's part could not be kept for says nothing of the whole, which can be checked.
     let wasAnothers = fault == Fault(.mismatch, .own) && conditions.range.isEmpty
@@ -427,6 +369,9 @@ extension Exchange {
       } else if !answerAbsence() {
         fetch()
       }
+    } else if stream.isUntouched, isAnothers, fault.side != .own {
+      reason = NotStored.foreignAnswer.name
+      passThrough()
     } else if stream.isUntouched {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.
@@ -452,7 +397,7 @@ extension Exchange {
   }
 
   /// Whether what is asked for is one block: of a part by itself nobody could say whether it is right.
-  private var isCheckable: Bool { blockAsked != nil }
+  var isCheckable: Bool { blockAsked != nil }
 
   /// The one block that is asked for; nil where it is something else.
   var blockAsked: CID? {

@@ -12,12 +12,13 @@ extension Exchange {
   /// Whoever waited asks for itself once the content is found, which takes no search any more.
   func searchHead() {
     let canonical = canonicalKey.withReadable { $0.array }
+    let host = upstreamHost ?? []
     let searches = worker.gateway.headSearches
     let joined = searches.join(
       key, canonicalKey: canonical,
       create: {
         Fill(
-          key: key, canonicalKey: canonical, owner: worker.port, loop: worker.loop,
+          key: key, canonicalKey: canonical, host: host, owner: worker.port, loop: worker.loop,
           table: searches, budget: worker.gateway.memory)
       },
       reader: { ExchangeReader($0, on: worker.port, from: 0, to: .max) })
@@ -47,8 +48,11 @@ extension Exchange {
   /// A search has ended without an answer, the client's own or another's.
   func headSearchFailed(_ fault: Fault) {
     isHeadSearch = false
+    let isAnothers = readsForAnotherHost
     leaveFill()
-    if fault.side == .own, beginnings < GatewayOptions.newBeginnings {
+    if isAnothers, fault.side != .own {
+      passThrough()
+    } else if fault.side == .own, beginnings < GatewayOptions.newBeginnings {
       // It was cut, or its client left in the moment that this one came.
       beginnings += 1
       if !answerAbsence() { fetch() }

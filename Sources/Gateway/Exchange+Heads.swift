@@ -51,16 +51,7 @@ extension Exchange {
     }
     withSpelledEtag(head.etag) { stream.field(.etag, $0) }
     // A failure that is said to be immutable would be kept as one by caches on the way.
-    if wish != .preconditionFailed && wish != .unsatisfiable {
-      if let naming {
-        stream.field(.cacheControl) {
-          $0.append("public, max-age=" as StaticString)
-          $0.append(decimal: naming.ttl.nanoseconds / 1_000_000_000)
-        }
-      } else {
-        stream.field(.cacheControl, Self.immutable)
-      }
-    }
+    if wish != .preconditionFailed && wish != .unsatisfiable { writeCacheControl(on: stream) }
     if case .part(let part) = wish { stream.contentRange(part, total: head.total) }
     switch wish {
     case .whole where isPlain, .part where isPlain:
@@ -95,6 +86,18 @@ extension Exchange {
       body.append(" bytes\n")
       stream.endHead(.known(Int64(body.count)))
       if method != .head { stream.fill(body.readable) }
+    }
+  }
+
+  /// For how long the answer may be kept elsewhere.
+  func writeCacheControl(on stream: ClientStream) {
+    if let naming {
+      stream.field(.cacheControl) {
+        $0.append("public, max-age=" as StaticString)
+        $0.append(decimal: naming.ttl.nanoseconds / 1_000_000_000)
+      }
+    } else {
+      stream.field(.cacheControl, Self.immutable)
     }
   }
 

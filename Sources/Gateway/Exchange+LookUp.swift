@@ -67,17 +67,20 @@ extension Exchange {
     let total = Int64(record.totalBytes)
     let etag = bytes.bytes(record.etag)
     if acceptsHTML, hasView(etag: etag) { return .view }
-    if onlyIfCached && method == .head {
-      outcome = .hit
-      answerThatItIsHere(on: stream)
-      return .answered
-    }
     let wish = wish(etag: etag, total: total)
     let part: Range<Int64> =
       switch wish {
       case .part(let part): part
       default: 0..<total
       }
+    if onlyIfCached {
+      guard isHere(part, record, bytes) else { return .incomplete }
+      if method == .head {
+        outcome = .hit
+        answerThatItIsHere(on: stream)
+        return .answered
+      }
+    }
     let hasBody = method == .get && !part.isEmpty && (wish == .whole || wish == .part(part))
     sliceShift = record.sliceShift
     if hasBody {
@@ -112,6 +115,14 @@ extension Exchange {
     writeCrossOriginFields(on: stream)
     writeCacheFields(on: stream)
     stream.endHead(.known(0))
+  }
+
+  /// Whether all slices of a part are here.
+  private func isHere(_ part: Range<Int64>, _ record: RecordView, _ bytes: RawSpan) -> Bool {
+    if part.isEmpty { return true }
+    let shift = Int64(record.sliceShift)
+    let slices = Int(part.lowerBound >> shift)...Int((part.upperBound - 1) >> shift)
+    return worker.hasSlices(slices, of: key, record, bytes)
   }
 
   private func isWhole(_ record: RecordView, _ bytes: RawSpan) -> Bool {

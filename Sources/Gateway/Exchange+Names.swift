@@ -12,7 +12,7 @@ internal import Upstreams
 extension Exchange {
   /// The name as the table has it: a key by its multihash, whatever its spelling, a DNSLink name in lower
   /// case.
-  private var name: [UInt8] {
+  var name: [UInt8] {
     path.withReadable { NameTable.canonical($0.bytes(root)) }
   }
 

@@ -1,6 +1,8 @@
 internal import Base
 internal import Cache
+internal import EventLoop
 internal import HTTP
+internal import Router
 internal import Server
 internal import Upstreams
 
@@ -26,8 +28,11 @@ extension Exchange {
       && !reason.isEqual(to: NotStored.generated.name)
     // A part cannot be checked, nor can a head.
     let block = conditions.range.isEmpty && method == .get ? blockAsked : nil
+    // An absolute form may have no path (RFC 9112, 3.2.1).
+    let sent = text.withReadable { $0.bytes(target).array }
+    let whole = sent.first == UInt8(ascii: "/") ? sent : [UInt8(ascii: "/")] + sent
     return FillRequest(
-      target: text.withReadable { $0.bytes(target).array }, block: block, method: method,
+      target: whole, block: block, method: method,
       host: upstreamHost, strangerTarget: strangerTarget, fields: acceptFields + passedFields,
       absence: absenceSubject(target: contentTarget, countsFailures: isWhole), region: region)
   }
@@ -121,6 +126,89 @@ extension Exchange {
     fillChanged()
   }
 
+  /// Whether what is not kept is said to another host than this client's.
+  ///
+  /// The content of a name's own host is what the upstream takes the name for, which whoever owns the name can change.
+  var readsForAnotherHost: Bool {
+    guard outcome == .collapsed, let reader else { return false }
+    return reader.fill.host != upstreamHost ?? []
+  }
+
+  /// Whether it is a gateway's error in a form that the client who asked first accepts, and this one not.
+  ///
+  /// A site's own page is for all.
+  private func isOthersError(_ head: AnswerHead) -> Bool {
+    let type = head.contentType
+    return outcome == .collapsed && !keepsHost && Absence.isFailure(head.status)
+      && type.rawBytes.hasPrefixIgnoringCase("text/html") != acceptsHTML
+  }
+
+  /// Begins an answer that is not kept.
+  func passHead(_ head: AnswerHead, _ why: NotStored, on stream: ClientStream) {
+    guard let reader else { return }
+    // On a host of its own the upstream has found out by itself what the name leads to.
+    if why == .foreignAnswer, asked?.mode != .path { forgetName() }
+    let isPrivate = outcome == .bypass
+    let isOthersWhole = !conditions.range.isEmpty && head.status == 200
+    // What a redirect and a page say depends on how this client asked, and what another one accepts may
+    // have chosen a page that this one does not want.
+    let isOthersPage =
+      (300..<400 ~= head.status || why == .generated)
+      && (outcome == .collapsed || !asksAsUpstreamDoes)
+      // A page of a site stays for good on the content's own host, and not on a name's.
+      || outcome == .collapsed && keepsHost && SiteAnswer.isPossible(head.status)
+    // A condition may have another answer than what it is a condition on.
+    let isConditional =
+      head.status != 200 && !(conditions.ifNoneMatch.isEmpty && conditions.ifMatch.isEmpty)
+    let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
+    if readsForAnotherHost {
+      leaveFill()
+      reason = why.name
+      passThrough()
+      return
+    }
+    if isOthersError(head) {
+      leaveFill()
+      fail(status: head.status)
+      return
+    }
+    if !isPrivate, isOthersWhole, why != .noLength, isCheckable {
+      // A part of a block that is not the one asked for cannot be told from a good one.
+      fillFailed(Fault(.mismatch, .upstream))
+      return
+    }
+    // A cookie is one client's.
+    let isOthersCookie = why == .setCookie && outcome == .collapsed
+    if !isPrivate
+      && (isOthersWhole || isOthersPage || isOthersCookie || isConditional || lacksFields)
+    {
+      leaveFill()
+      reason = why.name
+      passThrough()
+      return
+    }
+    outcome = .bypass
+    if reason.utf8CodeUnitCount == 0 { reason = why.name }
+    let etag = head.etag
+    if !conditions.ifNoneMatch.isEmpty, head.status == 200, !etag.isEmpty,
+      case .notModified = wish(etag: etag.rawBytes, total: head.totalBytes ?? 0)
+    {
+      answerNotModified(head, on: stream)
+      return
+    }
+    writePassedHead(head, on: stream)
+    let hasBody = method == .get && head.status != 204 && head.status != 304
+    guard hasBody else {
+      finish()
+      return
+    }
+    position = 0
+    end = head.totalBytes ?? .max
+    sliceShift = Fill.passedShift
+    reader.fill.aim(reader, at: 0..<end)
+    deliver()
+  }
+
   /// The head of an answer as the upstream gave it, less what is this connection's.
   func writePassedHead(_ head: AnswerHead, on stream: ClientStream) {
     stream.begin(status: head.status)
@@ -130,6 +218,7 @@ extension Exchange {
       let name = field.name
       // The upstream was asked in words of its own.
       if !hasAskedAlone && name.rawBytes.equalsIgnoringCase("x-ipfs-path") { continue }
+      if isNameAskedAsRoot && name.rawBytes.equalsIgnoringCase("cache-control") { continue }
       writePassedField(name.rawBytes, field.value.rawBytes, on: stream)
     }
     // Who was asked in this client's words has told it.
@@ -137,6 +226,7 @@ extension Exchange {
       writeContentLocation(on: stream)
       writeContentFields(on: stream)
     }
+    if isNameAskedAsRoot && head.status < 400 { writeLifetime(on: stream) }
     writeCacheFields(on: stream)
     if head.status == 204 || head.status == 304 {
       stream.endHead(.absent)
@@ -145,17 +235,28 @@ extension Exchange {
     }
   }
 
+  /// Whether a name's content was asked for as that of its root, which an upstream takes for unchanging.
+  private var isNameAskedAsRoot: Bool { naming != nil && !hasAskedAlone && !keepsHost }
+
+  /// For how long a name leads where it does (gateway digest A6).
+  private func writeLifetime(on stream: ClientStream) {
+    guard let naming else { return }
+    writeCacheControl(on: stream)
+    stream.field(.age, decimal: naming.age(at: worker.loop.now))
+  }
+
   /// A client that has this answer already need not get it again.
   func answerNotModified(_ head: AnswerHead, on stream: ClientStream) {
     stream.begin(status: 304)
     stream.field(.etag, head.etag.rawBytes)
     for field in head.fields
-    where field.name.rawBytes.hasPrefixIgnoringCase("cache-control")
+    where field.name.rawBytes.equalsIgnoringCase("cache-control") && !isNameAskedAsRoot
       || field.name.rawBytes.hasPrefixIgnoringCase("access-control-")
       || field.name.rawBytes.equalsIgnoringCase("x-ipfs-roots")
     {
       writePassedField(field.name.rawBytes, field.value.rawBytes, on: stream)
     }
+    if isNameAskedAsRoot { writeLifetime(on: stream) }
     writeContentFields(on: stream)
     writeCacheFields(on: stream)
     stream.endHead(.absent)

@@ -13,7 +13,7 @@ extension Exchange {
   func answerStatistics(_ request: RequestHead, _ text: RawSpan, _ site: AskedSite) -> Bool {
     guard request.method == .get || request.method == .head,
       ClusterPath.isServed(on: site, text: text), let stream,
-      let client = client ?? stream.peer.networkAddress,
+      let client = knownClient,
       worker.gateway.options.cacheStats.contains(client), !isFromPage(request, text),
       let page = worker.gateway.statisticsPage(at: worker.loop.now)
     else { return false }

@@ -6,7 +6,7 @@ internal import Upstreams
 
 /// Under which key it is remembered if an answer says that content cannot be had.
 struct AbsenceSubject {
-  /// The canonical key.
+  /// The canonical key, or the one that has a name with it (`AbsenceTable.key`).
   var key: [UInt8]
   /// Whether a failure is the content's, and not only that of the part that was asked for.
   var countsFailures: Bool

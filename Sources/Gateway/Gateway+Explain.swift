@@ -164,7 +164,7 @@ private struct Explainer: ~Copyable {
       CanonicalKey.append(
         request, text: text, root: entry.root, remainder: path.readable.bytes(request.remainder),
         to: &key)
-      add(request, entry.root, text, key.readable.array, to: &explanation)
+      add(request, entry.root, text, key.readable.array, under: name, to: &explanation)
     } else {
       explanation.absence = absence(of: NameTable.absenceKey(name))
     }
@@ -172,14 +172,16 @@ private struct Explainer: ~Copyable {
 
   private func add(
     _ request: ContentRequest, _ root: CID, _ text: RawSpan, _ asked: [UInt8],
-    to explanation: inout Explanation
+    under name: [UInt8]? = nil, to explanation: inout Explanation
   ) {
+    var absenceKey = asked
+    if let name, request.mode != .path { absenceKey = AbsenceTable.key(asked, under: name) }
     let hash = gateway.storage.hash(asked.rawBytes)
     explanation.content = Explanation.Content(
       root: root, path: path.readable.bytes(request.remainder).array, form: request.form.label,
       origin: request.mode.label, hash: hash)
-    explanation.absence = absence(of: asked)
-    explanation.siteStatus = gateway.siteAnswers.answer(for: asked, at: now)?.head.status
+    explanation.absence = absence(of: absenceKey)
+    explanation.siteStatus = gateway.siteAnswers.answer(for: absenceKey, at: now)?.head.status
     explanation.isBeingFetched = gateway.fills.find(hash, canonicalKey: asked) != nil
     let remainder = path.readable.bytes(request.remainder)
     explanation.denial = denial { $0.denial(of: root, path: remainder) }

@@ -388,6 +388,32 @@ public final class GatewayWorker: RequestHandler {
     }
     return slice.isAbsent || !gateway.storage.isLive(slice.segment) ? nil : slice
   }
+
+  /// Whether the index has a place for each of these slices of a record that is at hand; of large objects there may
+  /// be thousands, so they are looked up a block at a time.
+  func hasSlices(
+    _ numbers: ClosedRange<Int>, of key: Digest128, _ record: RecordView, _ bytes: RawSpan
+  ) -> Bool {
+    guard numbers.upperBound < record.sliceCount else { return false }
+    guard record.isLarge else {
+      return numbers.allSatisfy { locate(slice: $0, of: key, record, bytes) != nil }
+    }
+    let blocks = numbers.lowerBound / SliceBlock.slices...numbers.upperBound / SliceBlock.slices
+    return blocks.allSatisfy { block in
+      let first = block * SliceBlock.slices
+      let wanted = numbers.clamped(to: first...first + SliceBlock.slices - 1)
+      do throws(Fault) {
+        return try index.slices(key, block: UInt32(truncatingIfNeeded: block)) { block in
+          wanted.allSatisfy {
+            let slice = SliceBlock.slice($0 - first, stamp: record.stamp, in: block)
+            return !slice.isAbsent && gateway.storage.isLive(slice.segment)
+          }
+        } ?? false
+      } catch {
+        return false
+      }
+    }
+  }
 }
 
 extension Counter {

@@ -211,7 +211,9 @@ enum NameAnswer: Equatable {
     return path.byteCount == name.count || path.byte(name.count) == UInt8(ascii: "/")
   }
 
-  /// Status and age decide, not what else the field says; nil where the answer is not to be kept at all.
+  /// What is left of the lifetime that the answer gives, a second at least; nil where it is not to be kept at all.
+  ///
+  /// Another cache may have had it for some time (RFC 9111, section 4.2.3).
   private static func ttl(_ head: ResponseHead, _ text: RawSpan) -> Interval? {
     var control = CacheControl()
     for field in head.fields where field.token == .cacheControl {
@@ -220,6 +222,8 @@ enum NameAnswer: Equatable {
     guard !control.noStore, !control.noCache, !control.isPrivate, let seconds = control.maxAge,
       seconds > 0
     else { return nil }
-    return min(.seconds(Int(clamping: min(seconds, 1 << 30))), NameTable.longestTTL)
+    let age = head.value(.age).flatMap { text.bytes($0).decimalClamped } ?? 0
+    let left = max(1, min(seconds, 1 << 30) - age)
+    return min(.seconds(Int(clamping: left)), NameTable.longestTTL)
   }
 }

@@ -128,8 +128,18 @@ final class SiteAnswerTable: Sendable {
   /// Forgets what is being removed.
   func forget(_ subject: RemovalSubject) {
     state.withLock { state in
-      state.young = state.young.filter { !subject.matches($0.key.rawBytes) }
-      state.old = state.old.filter { !subject.matches($0.key.rawBytes) }
+      state.young = state.young.filter { !Self.isOf(subject, $0.key, $0.value) }
+      state.old = state.old.filter { !Self.isOf(subject, $0.key, $0.value) }
     }
+  }
+
+  /// Whether an entry is of what is being removed: by its key, or by what its page is.
+  ///
+  /// What is still being found out may be.
+  private static func isOf(_ subject: RemovalSubject, _ key: [UInt8], _ entry: Entry) -> Bool {
+    guard let head = entry.answer?.head else {
+      return subject.looksAtHeads || subject.matches(key.rawBytes)
+    }
+    return subject.part(ofKey: key.rawBytes, etag: head.etag.rawBytes, fields: head.fields) != nil
   }
 }

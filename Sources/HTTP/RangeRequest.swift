@@ -67,16 +67,18 @@ public struct RangeRequest: Equatable, Sendable {
 
   /// The bytes of a body of `length` bytes that are meant.
   ///
-  /// An empty body ignores Range; a suffix longer than the body is the whole of it as 206.
+  /// An empty body ignores Range; a suffix longer than the body is the whole of it as 206. Where the first of several
+  /// ranges lies beyond the end, another one may not: the field is ignored then, as it always may be.
   public func resolve(length: Int64) -> Resolved {
     guard length > 0 else { return .whole }
+    let none = count > 1 ? Resolved.whole : .unsatisfiable
     switch spec {
     case .closed(let first, let last):
-      return first < length ? .part(first..<(min(last, length - 1) + 1)) : .unsatisfiable
+      return first < length ? .part(first..<(min(last, length - 1) + 1)) : none
     case .from(let first):
-      return first < length ? .part(first..<length) : .unsatisfiable
+      return first < length ? .part(first..<length) : none
     case .suffix(let count):
-      return count > 0 ? .part((length - min(count, length))..<length) : .unsatisfiable
+      return count > 0 ? .part((length - min(count, length))..<length) : none
     }
   }
 }

@@ -18,6 +18,26 @@ extension EndToEnd {
       try DiskSearch.files(below: world.sluice.folder.file("cache"), having: content)
     }
 
+    /// A site's own page for what it does not have is content too, by its Etag.
+    @Test func aSitesPageGoesWithItsContent() throws {
+      var dag = TestDAG()
+      let page = try dag.file(Array("<title>Not here</title>".utf8))
+      let site = try dag.directory([
+        "_redirects": dag.file(Array("/* /404.html 404\n".utf8)), "404.html": page,
+      ])
+      let origin = try OriginProcess(car: dag.car, subdomainHosts: ["dweb.test"])
+      var settings = Self.settings(origin.port)
+      settings.hosts = ["{ name: dweb.test, subdomains: true }"]
+      let world = try AdminWorld(settings)
+      var question = Question("/none")
+      question.host = "\(site.cid).ipfs.dweb.test"
+      let asker = Asker(port: world.sluice.port)
+      #expect(try eventually { try asker.ask(question).cacheStatus == "HIT" })
+      let receipt = try world.json("purge", "\(page.cid)")
+      #expect(receipt["complete"] as? Bool == true)
+      #expect(try asker.ask(question).cacheStatus != "HIT")
+    }
+
     /// All forms, the paths below, and what is reached from a root above; the neighbours stay.
     @Test func nothingOfItIsOnTheDisk() throws {
       var site = TestSite()

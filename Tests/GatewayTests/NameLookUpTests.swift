@@ -88,6 +88,16 @@ import Testing
     #expect(try answer(roots, "Cache-Control: \(control)") == "elsewhere")
   }
 
+  /// Of what another cache has had for a while only the rest counts.
+  @Test(arguments: [
+    ("0", 60), ("10", 50), ("59", 1), ("60", 1), ("9999999999999999999999", 1), ("x", 60),
+  ])
+  func anAgeIsTakenOff(age: String, seconds: Int) throws {
+    #expect(try answer(roots, minute, "Age: \(age)") == "\(rootText) \(seconds)")
+    let most = "Cache-Control: max-age=99999999999"
+    #expect(try answer(roots, most, "Age: 5") == "\(rootText) 604800")
+  }
+
   @Test func severalFieldsCountTogether() throws {
     #expect(try answer(roots) == "elsewhere")
     #expect(try answer(roots, "Cache-Control: public", minute) == "\(rootText) 60")

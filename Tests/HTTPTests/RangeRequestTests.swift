@@ -48,6 +48,8 @@ import Testing
       ("bytes=0-9223372036854775807", .max, .part(0..<(.max))),
       ("bytes=9223372036854775807-", .max, .unsatisfiable),
       ("bytes=0-0", 0, .whole), ("bytes=-1", 0, .whole),
+      ("bytes=10000-,0-9", 10_000, .whole), ("bytes=-0,0-9", 10_000, .whole),
+      ("bytes=5-9,10000-", 10_000, .part(5..<10)),
     ] as [(String, Int64, RangeRequest.Resolved)])
   func resolves(_ text: String, _ length: Int64, _ expected: RangeRequest.Resolved) {
     #expect(parse(text)?.resolve(length: length) == expected)
