@@ -200,7 +200,7 @@ extension ServerSession {
     if !request.isTooLarge { request.write(to: &requestText) }
     let place = requestText.withReadable { delegate?.requestArrived(stream, $0, hasBody: hasBody) }
     guard let place else {
-      reset(stream, .internalError)
+      reset(stream, .refusedStream)
       return
     }
     _ = unsafe nghttp2_session_set_stream_user_data(

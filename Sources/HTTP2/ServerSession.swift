@@ -189,6 +189,8 @@ public final class ServerSession {
   public enum Reset: UInt32, Sendable {
     case noError = 0
     case internalError = 2
+    /// Nothing has been done about it: the client may ask again elsewhere.
+    case refusedStream = 7
     case cancel = 8
   }
 

@@ -20,7 +20,7 @@ public protocol ServerSessionDelegate: AnyObject {
   /// - Parameters:
   ///   - head: as HTTP/1.1 would have it; gone when the call returns. Empty where it was too large.
   ///   - hasBody: whether the client sends more of the request.
-  /// - Returns: the place by which the stream is named from now on; nil to reset it.
+  /// - Returns: the place by which the stream is named from now on; nil to refuse it.
   func requestArrived(_ stream: Int32, _ head: RawSpan, hasBody: Bool) -> Int?
 
   /// Bytes of a request's body; gone when the call returns.

@@ -84,6 +84,12 @@ final class ClientConnection: ServerConnection {
     return handle
   }
 
+  /// Lets go of what a connection that could not be opened holds; its socket is the caller's still.
+  func giveUp() {
+    clientPlace = nil
+    stream.connection = nil
+  }
+
   var isIdle: Bool { state == .head && input.isEmpty && isFlushed }
   var isClosed: Bool { state == .closed }
 
@@ -260,6 +266,9 @@ final class ClientConnection: ServerConnection {
       if deadline == .never { block() }
       return
     }
+    if stream.output.isEmpty && stream.output.capacity > ServerOptions.gatheredBytes {
+      stream.output = ByteBuffer(capacity: ServerOptions.outputBytes)
+    }
     // A head may have begun to arrive behind the one that was answered.
     let options = worker.options
     setDeadline(loop.now + (input.isEmpty ? options.idleTimeout : options.headerTimeout))
@@ -268,8 +277,11 @@ final class ClientConnection: ServerConnection {
   /// Parses one head and hands it over; false where there is nothing more to do now.
   private func takeRequest() -> Bool {
     if stream.phase == .finished || stream.phase == .idle, !keepAlive {
+      // As while lingering, where the last answer is still waiting to be sent.
+      lingered += input.count
       input.clear()
       isLastOfClient = false
+      if lingered > ServerOptions.lingerBytes { close() }
       return false
     }
     let outcome = parser.parse(input.readable, into: &head)
@@ -477,6 +489,8 @@ final class ClientConnection: ServerConnection {
     guard state != .closed else { return }
     // An answer that is cut off must not look like one that is complete.
     if state == .head && isFlushed { transport.sayEnd() }
+    let isWhole = stream.phase == .finished && isFlushed
+    if stream.endsWithConnection && !isWhole && state != .lingering { transport.abort() }
     if !isGreeted { worker.counters.add(.tlsHandshakeFailed) }
     state = .closed
     transport.close(handle)

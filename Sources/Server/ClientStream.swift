@@ -95,7 +95,9 @@ public final class ClientStream {
   }
 
   /// Whether only the connection's end tells where the body ends.
-  var endsWithConnection: Bool { phase == .finished && remaining == .max && !isChunked }
+  var endsWithConnection: Bool {
+    (phase == .body || phase == .finished) && remaining == .max && !isChunked
+  }
 
   /// Whether an answer is still due on this stream.
   public var isOpen: Bool {
@@ -316,7 +318,7 @@ public final class ClientStream {
     let written = unsafe output.fill(atLeast: count) { tail in
       unsafe body(UnsafeMutableRawBufferPointer(rebasing: tail[..<count]))
     }
-    remaining -= Int64(written)
+    if remaining != .max { remaining -= Int64(written) }
     bodyBytes += Int64(written)
     return written
   }

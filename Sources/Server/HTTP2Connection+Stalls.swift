@@ -5,7 +5,7 @@ internal import Telemetry
 
 /// Streams whose clients open their windows too late, or too slowly.
 ///
-/// A stream waits for its client where it has bytes and no window. It is seen whenever the connection looks at its
+/// A stream waits for its client where it has bytes, or only its end, and no window. It is seen whenever the connection looks at its
 /// deadlines: one that waits both times, never had nothing to give in between, and gave too little, has a slow client.
 /// Where what all streams share is the bound, the connection's window or its socket, the connection is judged as
 /// a whole, and no stream for what others took.
@@ -24,8 +24,8 @@ extension HTTP2Connection {
     // others only wait for their turn.
     let lastMoved = isHeldUp ? places.reduce(Instant.zero) { max($0, $1.moved) } : .zero
     for place in places.indices {
-      guard let stream = places[place].stream, stream.phase == .body || !stream.output.isEmpty,
-        !isBlocked, isHeldUp || session.isStalled(places[place].id)
+      guard let stream = places[place].stream, places[place].owesEnd, !isBlocked,
+        isHeldUp || session.isStalled(places[place].id)
       else {
         places[place].paceSince = .never
         continue
@@ -84,10 +84,7 @@ extension HTTP2Connection {
     if isBlocked { return }
     let isHeldUp =
       session.isStalled
-      && places.contains {
-        guard let stream = $0.stream else { return false }
-        return stream.phase == .body || !stream.output.isEmpty
-      }
+      && places.contains { $0.stream != nil && $0.owesEnd }
     if isHeldUp {
       beginPace()
     } else {

@@ -10,7 +10,8 @@ internal import Telemetry
 
 extension HTTP2Connection: ServerSessionDelegate {
   func requestArrived(_ id: Int32, _ text: RawSpan, hasBody: Bool) -> Int? {
-    guard state == .open else { return nil }
+    // Behind the last stream of a GOAWAY that may not have gone yet, the client is told that nothing was done.
+    guard state == .open, !hasTakenLast else { return nil }
     let place = takePlace()
     let stream = supplies.takeStream(peer: peer, isSecure: transport.isSecure)
     stream.isPeerUnnamed = isPeerUnnamed
@@ -89,6 +90,7 @@ extension HTTP2Connection: ServerSessionDelegate {
   }
 
   func answerSent(_ place: Int) {
+    places[place].owesEnd = false
     guard !places[place].isRequestEnded else { return }
     // What the client still sends of its request is of no use (RFC 9113, section 8.1). Some clients see no
     // answer where their sending is stopped at once: what a window holds is let through, for a while.
@@ -151,6 +153,7 @@ extension HTTP2Connection {
   func headEnded(_ stream: ClientStream, hasBody: Bool) {
     let place = stream.place
     places[place].moved = loop.now
+    places[place].owesEnd = hasBody
     let id = places[place].id
     let isGiven = stream.output.withReadable { session.respond(id, $0, hasBody: hasBody) }
     stream.output.clear()

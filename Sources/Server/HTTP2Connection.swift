@@ -36,6 +36,8 @@ final class HTTP2Connection: ServerConnection {
     var body: HTTP2Body?
     /// When a request that has been answered is no longer waited for.
     var lingerDue = Instant.never
+    /// Its answer has a body whose last frame has not been made: even an empty one waits for a window.
+    var owesEnd = false
     /// The answer broke off while it was asked for bytes.
     var isBroken = false
     /// Among those that are asked for their bytes again.
@@ -78,7 +80,7 @@ final class HTTP2Connection: ServerConnection {
   private var flushPromised = false
   private var readPromised = false
   private var bodyPromised = false
-  private var hasTakenLast = false
+  private(set) var hasTakenLast = false
   private var hasGivenUp = false
   private var lingered = 0
   private var timerDue = Instant.never

@@ -170,7 +170,13 @@ public final class ServerWorker {
       let connection = ClientConnection(self, socket: socket, peer: peer, tls: tls)
       connection.stream.isPeerUnnamed = traits.isUnnamed
       connection.clientPlace = traits.place
-      let handle = try connection.open()
+      let handle: Handle
+      do throws(Fault) {
+        handle = try connection.open()
+      } catch {
+        connection.giveUp()
+        throw error
+      }
       connections[handle] = connection
       counters.add(.connectionAccepted)
       counters.set(.clientConnections, connections.count)

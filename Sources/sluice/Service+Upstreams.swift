@@ -216,7 +216,14 @@ final class Lookout: Sendable {
         let isOver: Bool? = isStopping.wait(until: due) { $0 ? true : nil }
         if isOver != nil { return }
         if nextNames <= Clock.now {
-          tasks.names.look { isStopping.with { $0 } }
+          tasks.names.look {
+            // A resolver that says nothing must not keep a staple past its time.
+            if nextCertificate <= Clock.now {
+              tasks.lookAtCertificates()
+              nextCertificate = Clock.now + Self.certificatePause
+            }
+            return isStopping.with { $0 }
+          }
           nextNames = Clock.now + Self.namePause
         }
         if nextFile <= Clock.now {

@@ -98,6 +98,22 @@ import Testing
     #expect(!visitor.sawEnd)
   }
 
+  /// By its own slowness, or by a stop that waits no longer.
+  @Test(arguments: [false, true])
+  func whatAClientOfOldDoesNotTakeIsAReset(isStopped: Bool) throws {
+    let world = try ServerWorld(seed: 5, weather: Self.slowWeather)
+    let visitor = try world.visit("GET /unknown/200000 HTTP/1.0\r\n\r\n") { $0.reads = false }
+    world.run(for: .seconds(2))
+    #expect(world.handler.pumps.first?.isOver == false)
+    if isStopped { world.worker.closeAll() }
+    world.run(for: .seconds(200))
+    #expect(world.worker.connectionCount == 0)
+    visitor.reads = true
+    visitor.read()
+    world.run(for: .seconds(5))
+    #expect(visitor.failure == SystemError.connectionReset && !visitor.sawEnd)
+  }
+
   /// Cut off by its chunks, or with bytes of the told length missing: visibly in each case.
   @Test(arguments: ["/cut/30000", "/cut/0", "/pump/30000/30001", "/pump/0/1"])
   func whatIsCutOffIsNotComplete(path: String) throws {

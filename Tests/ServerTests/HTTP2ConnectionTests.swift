@@ -141,6 +141,40 @@ import Testing
     #expect(world.worker.connectionCount == 1)
   }
 
+  /// The last frame waits for a window too, though there is no byte in it.
+  @Test func aStreamThatLacksOnlyItsEndIsResetAfterItsTime() throws {
+    let world = try world()
+    let visitor = try HTTP2Visitor(world)
+    let stream = visitor.client.ask("/tail/65535")
+    visitor.client.stalled = [stream]
+    world.run(for: .seconds(5))
+    #expect(visitor.client.answers[stream]?.body.count == 65535)
+    #expect(world.handler.pumps[0].isOver && !visitor.client.isComplete(stream))
+    world.run(for: .seconds(130))
+    #expect(visitor.client.answers[stream]?.closed == 8)
+    world.run(for: .seconds(130))
+    #expect(world.worker.connectionCount == 0)
+  }
+
+  @Test func aStreamBehindTheLastOneIsRefused() throws {
+    let world = try world()
+    let visitor = try HTTP2Visitor(world, HTTP2Client(window: 1 << 30, connectionWindow: 1 << 30))
+    visitor.reads = false
+    visitor.client.ask("/pump/2000000")
+    world.run(for: .seconds(2))
+    world.worker.drain {}
+    // Nothing of that reaches the client, whose requests are taken until its last call is over.
+    world.run(for: .seconds(2))
+    let late = visitor.client.ask("/now/5")
+    visitor.go()
+    world.run(for: .seconds(1))
+    #expect(!world.handler.seen.contains("/now/5"))
+    visitor.reads = true
+    visitor.read()
+    world.run(for: .seconds(5))
+    #expect(visitor.client.answers[late]?.closed == 7)
+  }
+
   @Test func whoReadsNothingIsClosedAfterItsTime() throws {
     let world = try world()
     let visitor = try HTTP2Visitor(world, HTTP2Client(window: 1 << 30, connectionWindow: 1 << 30))

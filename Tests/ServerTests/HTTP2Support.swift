@@ -45,7 +45,7 @@ final class HTTP2Visitor: EventHandler {
     go()
   }
 
-  private func read() {
+  func read() {
     var room = [UInt8](repeating: 0, count: 20_000)
     while !isOver {
       switch room.withUnsafeMutableBytes({ loop.receive(socket, into: $0) }) {

@@ -13,6 +13,8 @@ final class Pump: Responder {
   private var rest: ArraySlice<UInt8>
   private let breaks: Bool
   private let piece: () -> Int
+  /// In the place of the end, where that comes later.
+  var atEnd: (() -> Void)?
   /// What each offer came to.
   private(set) var taken: [Int] = []
   private(set) var calls = 0
@@ -36,6 +38,7 @@ final class Pump: Responder {
       if count < bytes.count { return }
     }
     isOver = true
+    if let atEnd { return atEnd() }
     if breaks { stream.abort() } else { stream.finish() }
   }
 
@@ -117,6 +120,11 @@ final class TinyHandler: RequestHandler {
     case "now": answerNow(count, on: stream)
     case "pump": pump(count, .known(Int64(told)), on: stream)
     case "unknown": pump(count, .unknown, on: stream)
+    case "tail":
+      // Its end comes behind its last byte.
+      pump(count, .unknown, on: stream) { [self] in
+        world.network.after(.milliseconds(20)) { if stream.isOpen { stream.finish() } }
+      }
     case "cut": pump(count, .unknown, breaks: true, on: stream)
     case "none": answer(.absent, status: 204, on: stream)
     case "later":
@@ -185,7 +193,10 @@ final class TinyHandler: RequestHandler {
     stream.finish()
   }
 
-  func pump(_ count: Int, _ length: BodyLength, breaks: Bool = false, on stream: ClientStream) {
+  func pump(
+    _ count: Int, _ length: BodyLength, breaks: Bool = false, on stream: ClientStream,
+    atEnd: (() -> Void)? = nil
+  ) {
     stream.begin(status: 200)
     stream.endHead(length)
     if stream.bodyDue == 0 {
@@ -193,6 +204,7 @@ final class TinyHandler: RequestHandler {
       return
     }
     let pump = Pump(stream, pattern(count), breaks: breaks, piece: piece)
+    pump.atEnd = atEnd
     pumps.append(pump)
     stream.responder = pump
     pump.writable()
