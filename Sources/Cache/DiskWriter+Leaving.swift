@@ -55,8 +55,6 @@ extension DiskWriter {
     }
     if leaving == nil && forgetting.isEmpty {
       sealIfOld(now: now, wallSeconds: wallSeconds)
-      // By a clock that was ahead.
-      if let first = live.first, first.created > wallSeconds { live[0].created = wallSeconds }
       guard let oldest = live.first, mustLeave(oldest, wallSeconds) else { return }
       try beginLeaving(oldest, now: now, wallSeconds: wallSeconds)
     }
@@ -150,7 +148,13 @@ extension DiskWriter {
   }
 
   private func mustLeave(_ oldest: LiveSegment, _ wallSeconds: Int64) -> Bool {
-    isShortOfRoom || isTooOld(oldest.created, wallSeconds)
+    isShortOfRoom || isTooOld(created(oldest, wallSeconds), wallSeconds)
+  }
+
+  /// When the oldest segment was begun; by a clock that was ahead then, no later than any after it.
+  private func created(_ oldest: LiveSegment, _ wallSeconds: Int64) -> Int64 {
+    guard oldest.created > wallSeconds else { return oldest.created }
+    return live.reduce(oldest.created) { min($0, $1.created) }
   }
 
   /// Whether the oldest segment must leave to make room.

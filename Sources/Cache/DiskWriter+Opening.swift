@@ -33,13 +33,8 @@ extension DiskWriter {
       while let number = try tables.segment(from: next) {
         let name = SegmentTable.name(number)
         let row = try tables.row(number)
-        if var row, row.state != .evicted, names.contains(name) {
+        if let row, row.state != .evicted, names.contains(name) {
           known.insert(name)
-          // By a clock that was ahead: it would not be old enough for as long as that.
-          if row.created > wallSeconds {
-            row.created = wallSeconds
-            try tables.put(row, number)
-          }
           found.live.append(
             LiveSegment(number: number, size: row.size, created: row.created))
           if row.state == .open {

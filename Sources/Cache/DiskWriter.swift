@@ -436,6 +436,7 @@ final class DiskWriter {
     guard fault.kind == .io || fault.kind == .corrupt else { return }
     counters.writeFaults.add(1, ordering: .relaxed)
     rest(now)
+    failingUntil = pausedUntil
   }
 
   func rest(until moment: Instant) { pausedUntil = max(pausedUntil, moment) }
@@ -443,7 +444,6 @@ final class DiskWriter {
   /// Pauses, for twice as long each time until a commit goes well.
   private func rest(_ now: Instant) {
     pausedUntil = now + pause
-    failingUntil = pausedUntil
     pause = min(Interval(nanoseconds: pause.nanoseconds * 2), Self.longestPause)
   }
 

@@ -25,7 +25,7 @@ struct IndexTransaction: RecordTables {
       throw error
     }
     // A failed commit has ended the transaction too.
-    try checkedIndex(unsafe mdb_txn_commit(transaction))
+    try checkedIndex(unsafe mdb_txn_commit(transaction), mayLackMemory: true)
     return result
   }
 

@@ -259,6 +259,10 @@ extension Exchange {
     serverTimes = (head.connectTime, head.firstByteTime)
     if let why = head.notStored {
       passHead(head, why, on: stream)
+    } else if head.isCollected, readsForAnotherHost {
+      // Whether it is of the root only its end would show.
+      leaveFill()
+      askForThisHost(NotStored.foreignAnswer.name)
     } else if head.isCollected {
       collectedHead(head, on: stream)
     } else {
@@ -370,8 +374,7 @@ extension Exchange {
         fetch()
       }
     } else if stream.isUntouched, isAnothers, fault.side != .own {
-      reason = NotStored.foreignAnswer.name
-      passThrough()
+      askForThisHost(NotStored.foreignAnswer.name)
     } else if stream.isUntouched {
       // A block outside the client's range may be what the upstream lacks, and an answer that cannot
       // be shared may still be one for this client.

@@ -51,7 +51,7 @@ extension Exchange {
     let isAnothers = readsForAnotherHost
     leaveFill()
     if isAnothers, fault.side != .own {
-      passThrough()
+      askForThisHost(Self.head)
     } else if fault.side == .own, beginnings < GatewayOptions.newBeginnings {
       // It was cut, or its client left in the moment that this one came.
       beginnings += 1

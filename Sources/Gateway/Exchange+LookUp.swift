@@ -71,7 +71,8 @@ extension Exchange {
     let part: Range<Int64> =
       switch wish {
       case .part(let part): part
-      default: 0..<total
+      case .whole: 0..<total
+      default: 0..<0
       }
     if onlyIfCached {
       guard isHere(part, record, bytes) else { return .incomplete }
@@ -81,7 +82,7 @@ extension Exchange {
         return .answered
       }
     }
-    let hasBody = method == .get && !part.isEmpty && (wish == .whole || wish == .part(part))
+    let hasBody = method == .get && !part.isEmpty
     sliceShift = record.sliceShift
     if hasBody {
       let first = Int(part.lowerBound >> Int64(record.sliceShift))

@@ -134,6 +134,21 @@ extension Exchange {
     return reader.fill.host != upstreamHost ?? []
   }
 
+  /// Asks anew, together with others under this host, after an answer that was for another one.
+  func askForThisHost(_ why: StaticString) {
+    if answerFailure() { return }
+    if beginnings < GatewayOptions.newBeginnings {
+      beginnings += 1
+      if !answerAbsence() { fetch() }
+    } else if isCheckable, !conditions.range.isEmpty {
+      // Of a part by itself nobody could say whether it is right.
+      refuse(Fault(.mismatch, .upstream))
+    } else {
+      reason = why
+      passThrough()
+    }
+  }
+
   /// Whether it is a gateway's error in a form that the client who asked first accepts, and this one not.
   ///
   /// A site's own page is for all.
@@ -163,8 +178,7 @@ extension Exchange {
     let lacksFields = head.status == 200 && asked?.needsOwnFields ?? false
     if readsForAnotherHost {
       leaveFill()
-      reason = why.name
-      passThrough()
+      askForThisHost(why.name)
       return
     }
     if isOthersError(head) {

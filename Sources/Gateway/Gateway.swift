@@ -389,8 +389,10 @@ public final class GatewayWorker: RequestHandler {
     return slice.isAbsent || !gateway.storage.isLive(slice.segment) ? nil : slice
   }
 
-  /// Whether the index has a place for each of these slices of a record that is at hand; of large objects there may
-  /// be thousands, so they are looked up a block at a time.
+  /// Whether the index has a place for each of these slices of a record that is at hand.
+  ///
+  /// Of large objects there may be thousands, so they are looked up a block at a time, and of the largest only the
+  /// first 65,536: a worker has no time for more.
   func hasSlices(
     _ numbers: ClosedRange<Int>, of key: Digest128, _ record: RecordView, _ bytes: RawSpan
   ) -> Bool {
@@ -399,7 +401,7 @@ public final class GatewayWorker: RequestHandler {
       return numbers.allSatisfy { locate(slice: $0, of: key, record, bytes) != nil }
     }
     let blocks = numbers.lowerBound / SliceBlock.slices...numbers.upperBound / SliceBlock.slices
-    return blocks.allSatisfy { block in
+    return blocks.prefix(1_024).allSatisfy { block in
       let first = block * SliceBlock.slices
       let wanted = numbers.clamped(to: first...first + SliceBlock.slices - 1)
       do throws(Fault) {

@@ -273,7 +273,7 @@ public final class TLSSession {
 
   /// Whether OpenSSL heeds `SSL_MODE_RELEASE_BUFFERS` as it is at each record: from 3.2 on it goes by what that was
   /// at the handshake's end, and lets go of a buffer that would be lent.
-  private static let keepsBuffers = OpenSSL_version_num() < 0x3020_0000
+  static let keepsBuffers = OpenSSL_version_num() < 0x3020_0000
 
   /// The least plaintext whose record is lent: far more than a message of the protocol's own, and with less
   /// there is little to save.

@@ -112,5 +112,44 @@ extension EndToEnd {
       #expect(moved["Etag"] != mine["Etag"])
       if method == "GET" { #expect(moved.text == "another's" && mine.text == "mine") }
     }
+
+    /// A part of a block by itself nobody could check, so that it is no way out for who waited under another host.
+    @Test func aPartOfABlockIsCheckedForEveryHost() throws {
+      let content = try TestContent.raw(noise(50_000, seed: 36))
+      let wrong = try TestContent.raw(noise(50_000, seed: 37))
+      let gate = Gate()
+      let upstream = try ScriptedUpstream { request, reply in
+        if request.number == 0 { gate.wait() }
+        let part = request["Range"].flatMap { Reply.part($0, of: wrong.body.count) }
+        var fields = Reply.fields(of: content)
+        if let part {
+          let place = "bytes \(part.lowerBound)-\(part.upperBound - 1)/\(wrong.body.count)"
+          fields.append(("Content-Range", place))
+        }
+        try reply.answer(part == nil ? 200 : 206, fields, Array(wrong.body[part ?? 0..<50_000]))
+      }
+      defer { upstream.stop() }
+      defer { gate.open() }
+      var settings = SluiceProcess.Settings(upstreams: [upstream.port])
+      settings.hosts = [
+        "{ name: dweb.test, subdomains: true }", "{ name: other.test, subdomains: true }",
+      ]
+      let sluice = try SluiceProcess(settings)
+      func asked(_ host: String, _ fields: [(name: String, value: String)]) throws -> RawClient {
+        var question = Question("/")
+        question.host = "\(content.cid.text(in: .base32)).ipfs.\(host)"
+        question.fields = fields
+        let client = try RawClient(port: sluice.port, seconds: 60)
+        try client.send(question.text)
+        return client
+      }
+      let first = try asked("dweb.test", [])
+      #expect(eventually { upstream.requests.count == 1 })
+      let second = try asked("other.test", [("Range", "bytes=0-9")])
+      #expect(try eventually { try sluice.metric("sluice_fill_readers_joined_total") == 1 })
+      gate.open()
+      #expect(try first.response().status == 502)
+      #expect(try second.response().status == 502)
+    }
   }
 }
