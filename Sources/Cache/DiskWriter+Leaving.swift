@@ -55,7 +55,7 @@ extension DiskWriter {
     }
     if leaving == nil && forgetting.isEmpty {
       sealIfOld(now: now, wallSeconds: wallSeconds)
-      guard let oldest = live.first, mustLeave(oldest, wallSeconds) else { return }
+      guard let oldest = live.first, mustLeave(oldest, now: now, wallSeconds) else { return }
       try beginLeaving(oldest, now: now, wallSeconds: wallSeconds)
     }
     if let leaving, leaving.rest.isEmpty, forgetting.isEmpty {
@@ -147,14 +147,15 @@ extension DiskWriter {
     if isIndexFull { breakage = .full }
   }
 
-  private func mustLeave(_ oldest: LiveSegment, _ wallSeconds: Int64) -> Bool {
-    isShortOfRoom || isTooOld(created(oldest, wallSeconds), wallSeconds)
-  }
-
-  /// When the oldest segment was begun; by a clock that was ahead then, no later than any after it.
-  private func created(_ oldest: LiveSegment, _ wallSeconds: Int64) -> Int64 {
-    guard oldest.created > wallSeconds else { return oldest.created }
-    return live.reduce(oldest.created) { min($0, $1.created) }
+  private func mustLeave(_ oldest: LiveSegment, now: Instant, _ wallSeconds: Int64) -> Bool {
+    if isShortOfRoom { return true }
+    guard oldest.created > wallSeconds else { return isTooOld(oldest.created, wallSeconds) }
+    // By a clock that was ahead, or is behind now: it is no younger than any after it, nor than it has been seen so.
+    let created = live.reduce(oldest.created) { min($0, $1.created) }
+    if created <= wallSeconds { return isTooOld(created, wallSeconds) }
+    if seenAhead?.segment != oldest.number { seenAhead = (oldest.number, now) }
+    guard let limit = options.maxAgeSeconds, let since = seenAhead?.since else { return false }
+    return (now - since).nanoseconds / 1_000_000_000 >= limit
   }
 
   /// Whether the oldest segment must leave to make room.
@@ -174,7 +175,7 @@ extension DiskWriter {
   /// With `max_age` a segment is not open for long, else what is young in it would go with what is old.
   private func sealIfOld(now: Instant, wallSeconds: Int64) {
     guard let limit = options.maxAgeSeconds, let open, !open.layout.entries.isEmpty,
-      wallSeconds - open.begun >= max(limit / 8, 1)
+      wallSeconds - open.begun >= max(limit / 8, 1) || open.begun > wallSeconds
     else { return }
     attempt(now) { () throws(Fault) in try seal(now: now, wallSeconds: wallSeconds) }
   }

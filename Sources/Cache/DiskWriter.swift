@@ -103,6 +103,8 @@ final class DiskWriter {
   var commitBy: Instant?
   /// No work before this: the disk failed.
   private(set) var pausedUntil = Instant.zero
+  /// The oldest segment, where it is younger than the clock says that anything is, and since when it has been.
+  var seenAhead: (segment: UInt32, since: Instant)?
   /// Until then nothing is written, after a fault that another try at once would only meet again.
   private(set) var failingUntil = Instant.zero
   /// No new segment before this: there was no room for one.

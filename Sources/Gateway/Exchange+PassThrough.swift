@@ -136,11 +136,12 @@ extension Exchange {
 
   /// Asks anew, together with others under this host, after an answer that was for another one.
   func askForThisHost(_ why: StaticString) {
+    (server, serverTimes) = ("", (.zero, .zero))
     if answerFailure() { return }
     if beginnings < GatewayOptions.newBeginnings {
       beginnings += 1
       if !answerAbsence() { fetch() }
-    } else if isCheckable, !conditions.range.isEmpty {
+    } else if isCheckable, method == .get, !conditions.range.isEmpty {
       // Of a part by itself nobody could say whether it is right.
       refuse(Fault(.mismatch, .upstream))
     } else {

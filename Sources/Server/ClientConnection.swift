@@ -237,7 +237,7 @@ final class ClientConnection: ServerConnection {
       }
       if takeRequest() {
         answered += 1
-      } else if state == .head && hasUnread {
+      } else if state == .head && hasUnread && !isAtEnd {
         hasUnread = false
         receive()
       } else {
@@ -249,6 +249,9 @@ final class ClientConnection: ServerConnection {
     flush()
     if state == .head { afterAnswers(answered) }
   }
+
+  /// Whether nothing that may still come is a request: the last answer has been made.
+  private var isAtEnd: Bool { !keepAlive && (stream.phase == .finished || stream.phase == .idle) }
 
   private func afterAnswers(_ answered: Int) {
     // Behind the end no head will become whole.
@@ -276,8 +279,8 @@ final class ClientConnection: ServerConnection {
 
   /// Parses one head and hands it over; false where there is nothing more to do now.
   private func takeRequest() -> Bool {
-    if stream.phase == .finished || stream.phase == .idle, !keepAlive {
-      // As while lingering, where the last answer is still waiting to be sent.
+    if isAtEnd {
+      // As while lingering, which begins once the last answer has been sent.
       lingered += input.count
       input.clear()
       isLastOfClient = false

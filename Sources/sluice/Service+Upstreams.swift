@@ -217,7 +217,7 @@ final class Lookout: Sendable {
         if isOver != nil { return }
         if nextNames <= Clock.now {
           tasks.names.look {
-            // A resolver that says nothing must not keep a staple past its time.
+            // A resolver that says nothing keeps a staple past its time for one name, and not for all.
             if nextCertificate <= Clock.now {
               tasks.lookAtCertificates()
               nextCertificate = Clock.now + Self.certificatePause

@@ -230,6 +230,20 @@ import Testing
     }
   }
 
+  /// Nothing else is stored, so that no other segment says how late it is.
+  @Test func whatIsAloneByAClockThatWasAheadGoesToo() throws {
+    let disk = try open(segments: 8, maxAge: .seconds(800))
+    store(disk, "ahead", [1, 2, 3], created: wall + 1_000_000)
+    while disk.step(now: .zero, wallSeconds: wall + 1_000_000) {}
+    while disk.step(now: .zero + .seconds(1), wallSeconds: wall + 1_000_000) {}
+    for second in stride(from: 100, through: 1_000, by: 100) {
+      let now = Instant.zero + .seconds(second)
+      for _ in 0..<5 { disk.upkeep(now: now, wallSeconds: wall + Int64(second)) }
+      let isThere = try disk.record(disk.text("ahead")) != nil
+      #expect(isThere == (second < 900), "\(second)")
+    }
+  }
+
   /// Records whose segments went with a footer that nobody could read.
   @Test func anIndexFullOfWhatNothingNamesBeginsAnew() throws {
     let told = Monitor<[StorageEvent]>([])

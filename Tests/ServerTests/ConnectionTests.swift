@@ -40,6 +40,17 @@ import Testing
     #expect(world.network.now < .zero + .seconds(10))
   }
 
+  /// What is sent behind a refused request is dropped after the refusal, not in its place.
+  @Test func aRefusalComesBeforeTheEndOfALongUpload() throws {
+    var weather = SimulatedNetwork.Weather()
+    weather.window = 1 << 20
+    weather.shortTransfers = 0
+    let world = try ServerWorld(seed: 8, weather: weather)
+    let visitor = try world.visit("BAD\r\n\r\n" + String(repeating: "x", count: 1_000_000))
+    world.run { visitor.isOver }
+    #expect(Received.all(visitor.received).map(\.status) == [400])
+  }
+
   @Test func whoNeverClosesIsLeft() throws {
     let world = try ServerWorld(seed: 2)
     let visitor = try world.visit("BAD\r\n\r\n") { $0.closesAfterEnd = false }
